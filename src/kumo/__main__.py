@@ -1,0 +1,5 @@
+import sys
+
+from kumo._cli import main
+
+sys.exit(main())

@@ -1,0 +1,81 @@
+"""The command ``kumo``."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Exit codes, documented in docs/command.md. 1 is left to verbs that answer yes or no.
+OK = 0
+USAGE = 2
+BAD_INPUT = 3
+BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with *arguments*, the process's own by default; return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _plain() if not arguments else _verb(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
+    except OSError as error:
+        _forget_stdout()
+        return _fail(f"cannot write the output: {error.strerror}")
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _plain() -> int:
+    from kumo._live import available_parallelism
+
+    try:
+        count = available_parallelism()
+    except ValueError as error:
+        return _fail(str(error))
+    print(count)
+    return OK
+
+
+def _verb(arguments: Sequence[str]) -> int:
+    from kumo._machine import MachineError
+    from kumo._options import parse, render
+    from kumo._records import OverrideError
+
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # a replaced stdout may have none
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")  # a path may not be printable in this locale
+    options = parse(arguments)
+    try:
+        text = render(options)
+    except ProcessLookupError:
+        return _fail(f"--pid {options.pid}: no such process")
+    except (MachineError, OverrideError) as error:
+        subject = f"--machine {options.machine}: " if options.machine is not None else ""
+        return _fail(subject + str(error))
+    except OSError as error:
+        return _fail(f"--machine {options.machine}: {error.strerror}")
+    print(text)
+    return OK
+
+
+def _fail(message: str) -> int:
+    print(f"kumo: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from flushing to a stdout that is gone."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""The CPUs that are on line.
+
+https://www.kernel.org/doc/html/latest/admin-guide/cputopology.html
+"""
+
+from __future__ import annotations
+
+from kumo._cpulist import parse_cpulist
+from kumo._notes import malformed, unreadable
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system import System
+
+ONLINE = "/sys/devices/system/cpu/online"
+
+
+def detect(system: System) -> Iterator[Limit | Note]:
+    try:
+        text = system.read(ONLINE)
+    except OSError as error:
+        yield unreadable(ONLINE, error)
+        text = None
+    if text is not None:
+        try:
+            online = parse_cpulist(text).bit_count()
+        except ValueError:
+            online = 0
+        if online:
+            yield Limit("online", "set", online, ONLINE, text.strip())
+            return
+        yield malformed(ONLINE, text, "a list of CPUs such as 0-3")
+    count = system.fact("cpus") or ""
+    if count.isascii() and count.isdigit() and 0 < int(count[:8]):
+        yield Limit("online", "set", int(count[:8]), "os.cpu_count", count)

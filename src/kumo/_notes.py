@@ -1,0 +1,135 @@
+"""Every note that an estimate can carry, in full.
+
+A row: what was found, in which direction the count may err, what to do about it.
+Codes are stable: programs test for them.
+"""
+
+from __future__ import annotations
+
+from kumo._records import Note
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kumo._records import Errs
+
+DIRECTION: dict[Errs, str] = {
+    "over": "the true count may be lower",
+    "under": "the true count may be higher",
+    "either": "the true count may be lower or higher",
+    "no": "the count is not affected",
+}
+
+NOTES: dict[str, tuple[str, Errs, str]] = {
+    "override-exceeds-machine": (
+        "KUMO_AVAILABLE_PARALLELISM asks for {override} CPUs where {online} are on line",
+        "over",
+        "Lower or unset it unless that is meant.",
+    ),
+    "affinity-failed": (
+        "the affinity could not be asked ({error}); {instead} was used instead",
+        "over",
+        "Let the sandbox allow sched_getaffinity.",
+    ),
+    "affinity-empty": (
+        "the affinity mask is empty; {instead} was used instead",
+        "over",
+        "Look at the cpuset of the process's cgroup: its CPUs may all be off line.",
+    ),
+    "threads-unreadable": (
+        "the masks of the process's other threads could not be read ({error})",
+        "under",
+        "Mount /proc, or ask from a thread that is not pinned.",
+    ),
+    "cgroup-not-mounted": (
+        "{what}, so that CPU quotas cannot be found",
+        "over",
+        "Mount /proc and the cgroup file system in the container or sandbox.",
+    ),
+    "unreadable": (
+        "{where} could not be read ({error})",
+        "over",
+        "Grant read access to it, or ask as a user who has it.",
+    ),
+    "path-outside-mounts": (
+        "the process's cgroup {path} lies outside every mount of its hierarchy, "
+        "so that no quota is known to be its own",
+        "over",
+        "Remount the cgroup file system inside the container, or ask from the host with --pid.",
+    ),
+    "ancestors-hidden": (
+        "cgroup levels above {top} cannot be seen from here, and a quota may stand there",
+        "over",
+        "Ask from the host with --pid, or set KUMO_AVAILABLE_PARALLELISM.",
+    ),
+    "malformed": (
+        "{where} holds {text}, which is not {form}; it was left out",
+        "either",
+        "Report it with the output of `kumo snapshot`.",
+    ),
+    "real-time": (
+        "the thread is scheduled by {policy}, and CPU quotas hold for fair policies alone; "
+        "they were left out",
+        "over",
+        "Expect the quota to hold for workers that are started under SCHED_OTHER.",
+    ),
+    "real-time-reset": (
+        "the thread is scheduled by {policy}, outside CPU quotas, "
+        "but the workers that it starts are not",
+        "no",
+        "Use scope='thread' for the calling thread's own parallelism.",
+    ),
+    "burst-allowed": (
+        "{where} lets {burst:.2f} CPUs more be used for a moment; the steady state counts",
+        "no",
+        "Nothing needs doing.",
+    ),
+    "quota-below-one": (
+        "the quota is {quota:.2f} of one CPU, so that even a single busy thread is throttled",
+        "over",
+        "Raise the quota to at least 1 CPU where latency matters.",
+    ),
+    "threaded-cgroup": (
+        "{path} is a threaded cgroup, the main thread's; other threads may be in others",
+        "either",
+        "Use scope='thread' in the thread that starts the workers.",
+    ),
+    "nothing-known": (
+        "no limit could be found, not even the machine's number of CPUs",
+        "under",
+        "Set KUMO_AVAILABLE_PARALLELISM.",
+    ),
+}
+
+
+def note(code: str, **detail: object) -> Note:
+    """Return the note *code* with *detail* filled in."""
+    found, errs, step = NOTES[code]
+    return Note(code, f"{found.format(**detail)}; {DIRECTION[errs]}. {step}", errs)
+
+
+def unreadable(where: str, error: OSError) -> Note:
+    """Return the note that *where* could not be read."""
+    return note("unreadable", where=quoted(where, 200), error=error_name(error))
+
+
+def malformed(where: str, text: str, form: str) -> Note:
+    """Return the note that *where* holds *text* instead of *form*."""
+    return note("malformed", where=quoted(where, 200), text=repr_short(text), form=form)
+
+
+def error_name(error: OSError) -> str:
+    """Return ``EACCES`` and the like, or the message where there is no number."""
+    from errno import errorcode
+
+    return errorcode.get(error.errno or 0, str(error))
+
+
+def repr_short(text: str) -> str:
+    """Return *text* between quotes, on one line, in printable ASCII, cut where it is long."""
+    return ascii(text if len(text) <= 60 else text[:60] + "...")
+
+
+def quoted(text: str, most: int) -> str:
+    """Return *text* as it is where it is printable, else escaped; cut beyond *most* characters."""
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    return shown if len(shown) <= most else shown[:most] + "..."

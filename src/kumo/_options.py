@@ -1,0 +1,90 @@
+"""The command's verbs and options. Loaded for every call but the plain ``kumo``."""
+
+from __future__ import annotations
+
+import argparse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+EPILOG = """\
+verbs:
+  (none)       print the count and nothing else, as in make -j$(kumo)
+  explain      print the count, the limit that binds, every other limit and the notes
+  snapshot     print a machine file, which gives the same answer anywhere
+
+exit codes:
+  0  the answer was printed
+  2  a wrong verb or option
+  3  a process, machine file, override or output that cannot be used
+
+KUMO_AVAILABLE_PARALLELISM in the environment overrides the count.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line on stderr, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"kumo: {message} (see kumo --help)\n")
+
+
+class _Version(argparse.Action):
+    """The version is looked up when it is asked for: that costs more than a survey."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from kumo import __version__
+
+        print(f"kumo {__version__}")
+        parser.exit()
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options *verb*, *pid*, *machine* and *json*. Exit 2 where they are wrong."""
+    parser = Parser(
+        prog="kumo",
+        usage="kumo [explain | snapshot] [--json] [--pid N | --machine FILE]",
+        description="Tell how much parallelism a program should use.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "verb", nargs="?", choices=("explain", "snapshot"), metavar="VERB", help=argparse.SUPPRESS
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    subject = parser.add_mutually_exclusive_group()
+    subject.add_argument("--pid", type=_pid, metavar="N", help="ask for process N")
+    subject.add_argument("--machine", metavar="FILE", help="ask for the machine in a machine file")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    options = parser.parse_args(arguments)
+    if options.json and options.verb == "snapshot":
+        parser.error("--json does not go with snapshot, which prints a machine file")
+    return options
+
+
+def _pid(text: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text[:10]):
+        return int(text[:10])
+    raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")
+
+
+def render(options: argparse.Namespace) -> str:
+    """Return what the verb prints, without a final newline. Raise as `kumo.estimate` does."""
+    from kumo._survey import open_system, survey
+
+    system = open_system("process", options.pid, options.machine)
+    if options.verb == "snapshot":
+        from kumo._snapshot import snapshot
+
+        return snapshot(system).removesuffix("\n")
+    estimate = survey(system)
+    if options.json:
+        import json
+
+        from kumo._explain import as_dict
+
+        return json.dumps(as_dict(estimate))
+    return str(estimate if options.verb == "explain" else estimate.parallelism)

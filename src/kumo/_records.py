@@ -1,0 +1,193 @@
+"""What a survey yields: limits, notes, and the estimate that follows from them.
+
+The classes are written out rather than generated: ``dataclasses`` alone would
+cost more start-up time than the whole of kumo.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor, inf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Literal, NoReturn
+
+    Errs = Literal["over", "under", "either", "no"]
+    Kind = Literal["override", "allocation", "rate", "set"]
+    Purpose = Literal["lockstep", "independent"]
+    Rounding = Literal["floor", "ceil"]
+
+ROUNDING: dict[Purpose, Rounding] = {"lockstep": "floor", "independent": "ceil"}
+
+
+def round_cpus(cpus: float, rounding: Rounding = "floor") -> int:
+    """Return a whole number of CPUs, at least 1, from *cpus*.
+
+    This is the only place where kumo rounds.
+    Raise `ValueError` for a *rounding* other than ``"floor"`` and ``"ceil"``.
+    """
+    if rounding not in ("floor", "ceil"):
+        raise ValueError(f"rounding must be 'floor' or 'ceil', not {rounding!r}")
+    return max(1, floor(cpus) if rounding == "floor" else ceil(cpus))
+
+
+class Record:
+    """A read-only value with named fields, which compares, hashes and pickles by them."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _set(self, **fields: object) -> None:
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def _fields(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} is read-only")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        pairs = zip(self.__slots__, self._fields(), strict=True)
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in pairs)})"
+
+    def __reduce__(self) -> tuple[type[Record], tuple[Any, ...]]:
+        return type(self), self._fields()
+
+
+class Limit(Record):
+    """One fact that bounds the process, with its evidence.
+
+    *source* is the detector's word for it (``"quota"``, ``"affinity"``, …), *kind*
+    is ``"set"``, ``"rate"``, ``"allocation"`` or ``"override"``.
+    *cpus* is the bound in CPUs, unrounded, `math.inf` where the place sets none.
+    *where* is the file, call or ``$NAME`` asked; *text* what it answered:
+    ``"(absent)"`` or ``"(EACCES)"`` where there was no text.
+    *burst* is the CPUs' worth that may be used beyond a quota for a moment.
+    """
+
+    __slots__ = ("source", "kind", "cpus", "where", "text", "burst")
+    source: str
+    kind: Kind
+    cpus: float
+    where: str
+    text: str
+    burst: float
+
+    def __init__(
+        self, source: str, kind: Kind, cpus: float, where: str, text: str, burst: float = 0.0
+    ) -> None:
+        self._set(source=source, kind=kind, cpus=cpus, where=where, text=text, burst=burst)
+
+
+class Note(Record):
+    """What the estimate cannot know or a reader should.
+
+    *code* is stable; *text* is for people and says what was found, in which
+    direction the count may err, and what to do about it.
+    *errs* is that direction: ``"over"`` (the true count may be lower), ``"under"``,
+    ``"either"`` or ``"no"``.
+    """
+
+    __slots__ = ("code", "text", "errs")
+    code: str
+    text: str
+    errs: Errs
+
+    def __init__(self, code: str, text: str, errs: Errs) -> None:
+        self._set(code=code, text=text, errs=errs)
+
+
+class Estimate(Record):
+    """All limits and notes of one survey, and the count that follows from them.
+
+    *limits* runs from the narrowest scope (an override, the process's own cgroup)
+    to the widest (the machine).
+    ``str(estimate)`` is the explanation that ``kumo explain`` prints.
+    """
+
+    __slots__ = ("limits", "notes")
+    limits: tuple[Limit, ...]
+    notes: tuple[Note, ...]
+
+    def __init__(self, limits: Iterable[Limit], notes: Iterable[Note]) -> None:
+        self._set(limits=tuple(limits), notes=tuple(notes))
+
+    @property
+    def binding(self) -> Limit:
+        """The override if there is one, else the tightest limit; at a tie, the widest in scope."""
+        for limit in self.limits:
+            if limit.kind == "override":
+                return limit
+        return min(reversed(self.limits), key=lambda limit: limit.cpus)
+
+    @property
+    def cpus(self) -> float:
+        """The binding limit in CPUs, unrounded."""
+        return float(self.binding.cpus)
+
+    @property
+    def parallelism(self) -> int:
+        """The count: the binding limit, rounded down, at least 1."""
+        return round_cpus(self.binding.cpus)
+
+    @property
+    def quota(self) -> float | None:
+        """The tightest visible CPU quota in CPUs, whether it binds or not; `None` without one."""
+        quota = self._tightest_quota()
+        return None if quota is None else quota.cpus
+
+    @property
+    def burst(self) -> float:
+        """The CPUs' worth that the tightest quota lets accumulate for a moment beyond it."""
+        quota = self._tightest_quota()
+        return 0.0 if quota is None else quota.burst
+
+    def _tightest_quota(self) -> Limit | None:
+        quotas = [limit for limit in self.limits if limit.kind == "rate" and limit.cpus < inf]
+        return min(quotas, key=lambda limit: limit.cpus, default=None)
+
+    def workers(self, purpose: Purpose) -> int:
+        """Return how many workers to start for *purpose*.
+
+        ``"lockstep"``: threads that wait for each other, such as BLAS and OpenMP;
+        one too many makes all of them wait, so the limit is rounded down.
+        ``"independent"``: CPU-bound work that shares nothing; rounded up, so that
+        a part of a CPU is used too.
+        Raise `ValueError` for another purpose.
+        """
+        if purpose not in ROUNDING:
+            raise ValueError(f"purpose must be 'lockstep' or 'independent', not {purpose!r}")
+        return round_cpus(self.binding.cpus, ROUNDING[purpose])
+
+    def __str__(self) -> str:
+        from kumo._explain import explain
+
+        return explain(self)
+
+
+class OverrideError(ValueError):
+    """`KUMO_AVAILABLE_PARALLELISM` holds something other than a positive decimal integer.
+
+    Unset it or correct it. *variable* and *value* are what was read.
+    """
+
+    def __init__(self, variable: str, value: str) -> None:
+        super().__init__(variable, value)
+        self.variable = variable
+        self.value = value
+
+    def __str__(self) -> str:
+        shown = ascii(self.value if len(self.value) <= 60 else self.value[:60] + "...")
+        return f"{self.variable}={shown} is not a positive decimal integer, such as 4"

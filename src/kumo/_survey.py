@@ -1,0 +1,92 @@
+"""One survey of a system: every detector asked, their records made into an estimate."""
+
+from __future__ import annotations
+
+from math import inf
+
+from kumo._detectors import affinity, cgroup_quota, machine, override
+from kumo._notes import note
+from kumo._records import Estimate, Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from kumo._records import Note
+    from kumo._system import Scope, System
+
+    Detector = Callable[[System], Iterator[Limit | Note]]
+
+# From the narrowest scope to the widest: so the limits of an estimate are ordered.
+DETECTORS: tuple[Detector, ...] = (override.detect, affinity.detect, machine.detect)
+LINUX: tuple[Detector, ...] = (
+    override.detect,
+    cgroup_quota.detect,
+    affinity.detect,
+    machine.detect,
+)
+
+
+def survey(system: System) -> Estimate:
+    """Return the estimate for *system*. Raise `OverrideError` for an override that is no count."""
+    limits: list[Limit] = []
+    notes: list[Note] = []
+    for detect in LINUX if system.fact("platform") == "linux" else DETECTORS:
+        for record in detect(system):
+            if isinstance(record, Limit):
+                limits.append(record)
+            elif record not in notes:
+                notes.append(record)
+    notes += _notes_on_all(limits)
+    if not any(limit.cpus < inf for limit in limits):
+        limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
+    return Estimate(limits, notes)
+
+
+def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:
+    """Yield the notes that follow from several limits together."""
+    if not any(limit.cpus < inf for limit in limits):
+        yield note("nothing-known")
+    online = min((limit.cpus for limit in limits if limit.source == "online"), default=inf)
+    for limit in limits:
+        if limit.kind == "override" and limit.cpus > online:
+            yield note("override-exceeds-machine", override=limit.text, online=online)
+
+
+def estimate(
+    scope: Scope = "process",
+    *,
+    pid: int | None = None,
+    machine: str | os.PathLike[str] | None = None,
+) -> Estimate:
+    """Survey this system, and return the count with every limit, its evidence and the notes.
+
+    *scope* ``"process"`` is for the process: the union of its threads' affinity masks, the
+    main thread's cgroup. ``"thread"`` is for the calling thread: its mask, its cgroup.
+    *pid* asks for another process, as seen from here; *machine* for a machine file.
+
+    Raise `OverrideError` where ``KUMO_AVAILABLE_PARALLELISM`` is not a positive decimal
+    integer, `ProcessLookupError` where no process *pid* exists, `OSError` or
+    `MachineError` where the machine file cannot be read, `ValueError` for another *scope*
+    or both *pid* and *machine*.
+    The rule and its sources: docs/how-kumo-decides.md.
+    """
+    return survey(open_system(scope, pid, machine))
+
+
+def open_system(scope: Scope, pid: int | None, machine: str | os.PathLike[str] | None) -> System:
+    """Return the system that an estimate is to ask. Raise as `estimate` does."""
+    if scope not in ("process", "thread"):
+        raise ValueError(f"scope must be 'process' or 'thread', not {scope!r}")
+    if pid is not None and machine is not None:
+        raise ValueError("pid and machine exclude each other")
+    if machine is not None:
+        from kumo._machine import read_machine
+
+        return read_machine(machine, scope)
+    from kumo._system import LiveSystem, process_exists
+
+    if pid is not None and not process_exists(pid):
+        raise ProcessLookupError(3, "no such process", str(pid))
+    return LiveSystem(scope, pid)

@@ -1,0 +1,222 @@
+"""The only door to the machine: files, directories, variables and facts, by name."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+from errno import ENODEV, ENOENT, ENOTDIR, ESRCH
+
+from kumo._cpulist import format_cpulist
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Literal
+
+    Scope = Literal["process", "thread"]
+    Answer = str | OSError | None
+
+# What a file that does not exist answers, or whose cgroup or process has just gone.
+ABSENT = (ENOENT, ENOTDIR, ENODEV, ESRCH)
+
+
+class System:
+    """What an estimate asks, and the memory of what it was answered.
+
+    Absent is `None`, what cannot be read raises `OSError`, and each name is read once.
+    *asked* maps a file's path, ``$NAME`` or ``!fact`` to its answer. *scope* is
+    whose parallelism is asked for: the process's or the calling thread's.
+    """
+
+    def __init__(self, scope: Scope = "process") -> None:
+        self.scope = scope
+        self.asked: dict[str, Answer] = {}
+
+    def read(self, path: str) -> str | None:
+        """Return the file's text."""
+        return self._ask(path, self._read, path)
+
+    def env(self, name: str) -> str | None:
+        """Return the environment variable's value."""
+        return self._ask(f"${name}", self._env, name)
+
+    def fact(self, name: str) -> str | None:
+        """Return what a call answers, as text; `None` where the system has no such call."""
+        return self._ask(f"!{name}", self._fact, name)
+
+    def list(self, path: str) -> Iterable[str] | None:
+        """Return the names of the directories in a directory."""
+        raise NotImplementedError
+
+    def proc(self, name: str) -> str:
+        """Return the path of the file in ``/proc`` that is about whom the estimate is for."""
+        own = f"/proc/thread-self/{name}"
+        if self.scope == "thread" and self.read(own) is not None:
+            return own
+        return f"/proc/self/{name}"
+
+    def _ask(self, key: str, ask: Callable[[str], str | None], name: str) -> str | None:
+        if key not in self.asked:
+            try:
+                self.asked[key] = ask(name)
+            except OSError as error:
+                self.asked[key] = error
+        answer = self.asked[key]
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    def _read(self, path: str) -> str | None:
+        raise NotImplementedError
+
+    def _env(self, name: str) -> str | None:
+        raise NotImplementedError
+
+    def _fact(self, name: str) -> str | None:
+        raise NotImplementedError
+
+
+class LiveSystem(System):
+    """The running system, as seen by the calling thread or for another process."""
+
+    def __init__(self, scope: Scope = "process", pid: int | None = None) -> None:
+        super().__init__(scope)
+        self.pid = pid
+
+    def list(self, path: str) -> Iterable[str]:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+
+    def _read(self, path: str) -> str | None:
+        if self.pid is None:
+            return read_file(path)
+        if path == "/proc/self/mountinfo":
+            return _mounts_from_here(self.pid)
+        for own in ("/proc/self/", "/proc/thread-self/"):
+            if path.startswith(own):
+                path = f"/proc/{self.pid}/{path[len(own) :]}"
+        return read_file(path)
+
+    def _env(self, name: str) -> str | None:
+        if self.pid is None:
+            return os.environ.get(name)
+        for pair in (read_file(f"/proc/{self.pid}/environ") or "").split("\0"):
+            key, equals, value = pair.partition("=")
+            if equals and key == name:
+                return value
+        return None
+
+    def _fact(self, name: str) -> str | None:
+        fact = FACTS.get(name)
+        return fact(self.pid) if fact is not None else None
+
+
+def read_file(path: str) -> str | None:
+    """Return the file's text, `None` where it does not exist. Raise `OSError` otherwise."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
+    parts = []
+    try:
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise OSError(error.errno, error.strerror, path) from None
+    finally:
+        os.close(descriptor)
+    return b"".join(parts).decode("utf-8", "surrogateescape")
+
+
+def _mounts_from_here(pid: int) -> str:
+    """The own mount table, then the other process's, whose mounts are reached through its root."""
+    text = read_file("/proc/self/mountinfo") or ""
+    root = f"/proc/{pid}/root"
+    try:
+        if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+            return text
+        other = read_file(f"/proc/{pid}/mountinfo") or ""
+    except OSError:
+        return text  # its table is closed to this user: the own mounts are all there is
+    for line in other.split("\n"):
+        fields = line.split(" ")
+        if len(fields) > 6:
+            # Numbers are unique in the kernel; what hides what is decided within each table.
+            fields[4] = root + fields[4]
+            text += " ".join(fields) + "\n"
+    return text
+
+
+# The facts: each one call, for a pid or, with None, for the calling thread or its process.
+# They answer text, in the form that a machine file has it.
+
+
+def _platform(pid: int | None) -> str:
+    return sys.platform.rstrip("0123456789") if sys.platform != "win32" else sys.platform
+
+
+def _cpus(pid: int | None) -> str:
+    return str(os.cpu_count() or "")
+
+
+def _pid(pid: int | None) -> str:
+    return str(os.getpid() if pid is None else pid)
+
+
+def _cgroup_namespace(pid: int | None) -> str | None:
+    try:
+        return os.readlink("/proc/self/ns/cgroup")
+    except OSError:
+        return None  # Linux before 4.6, or no /proc
+
+
+FACTS: dict[str, Callable[[int | None], str | None]] = {
+    "platform": _platform,
+    "cpus": _cpus,
+    "pid": _pid,
+    "cgroup_namespace": _cgroup_namespace,
+}
+
+if sys.platform == "linux":
+    RESET_ON_FORK = 0x40000000  # SCHED_RESET_ON_FORK, include/uapi/linux/sched.h
+    POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
+                "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip
+
+    def _mask(thread: int) -> int:
+        return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
+
+    def _affinity(pid: int | None) -> str:
+        return format_cpulist(_mask(pid or 0))
+
+    def _policy(pid: int | None) -> str | None:
+        try:
+            number = os.sched_getscheduler(pid or 0)
+        except OSError:
+            return None
+        name = dict(enumerate(POLICIES)).get(number & ~RESET_ON_FORK, str(number))
+        return name + ("|SCHED_RESET_ON_FORK" if number & RESET_ON_FORK else "")
+
+    def _threads(pid: int | None) -> str | None:
+        """The process's further threads with their masks, less those that have just ended."""
+        lines = []
+        asking = str(_thread.get_native_id() if pid is None else pid)
+        for thread in os.listdir(f"/proc/{pid or 'self'}/task"):
+            try:
+                mask = _mask(int(thread)) if thread != asking else 0
+            except ProcessLookupError:
+                continue
+            if mask:
+                lines.append(f"{thread} {format_cpulist(mask)}")
+        return "\n".join(lines) or None
+
+    FACTS.update(affinity=_affinity, policy=_policy, threads=_threads)
+
+
+def process_exists(pid: int) -> bool:
+    """Whether ``/proc`` shows a process or thread *pid*."""
+    return pid > 0 and os.path.exists(f"/proc/{pid}")

@@ -1,0 +1,24 @@
+"""What tests share: the machine files, and how a test that needs a real limit is skipped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+MACHINES = sorted(Path(__file__).with_name("machines").glob("*.txt"))
+
+
+def skip_real(reason: str) -> NoReturn:
+    """Skip with *reason*; fail where ``KUMO_REQUIRE_REAL=1`` says that nothing may be skipped."""
+    if os.environ.get("KUMO_REQUIRE_REAL") == "1":
+        pytest.fail(f"may not be skipped here: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _no_override(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An override of the developer's shell is not what tests are about."""
+    monkeypatch.delenv("KUMO_AVAILABLE_PARALLELISM", raising=False)

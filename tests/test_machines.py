@@ -1,0 +1,59 @@
+"""Every machine file gives the answer that it says is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import MACHINES
+
+from kumo._machine import Machine, read_machine
+from kumo._notes import NOTES
+from kumo._records import Estimate
+from kumo._snapshot import snapshot
+from kumo._survey import survey
+
+# What an estimate says for each word of `expect`; numbers as machine files write them.
+SAID = {
+    "parallelism": lambda estimate: {str(estimate.parallelism)},
+    "cpus": lambda estimate: {f"{estimate.cpus:g}"},
+    "quota": lambda estimate: {"none" if estimate.quota is None else f"{estimate.quota:g}"},
+    "binding": lambda estimate: {estimate.binding.source},
+    "note": lambda estimate: {note.code for note in estimate.notes},
+}
+
+
+def wrong(machine: Machine, estimate: Estimate) -> list[str]:
+    """The lines of ``expect`` that *estimate* does not fulfil."""
+    lines = machine.expect().splitlines()
+    assert any(line.startswith("parallelism ") for line in lines)
+    failures = []
+    for line in lines:
+        word, _, value = line.partition(" ")
+        wanted = f"{float(value):g}" if word in ("cpus", "quota") and value != "none" else value
+        if wanted not in SAID[word](estimate):
+            failures.append(f"{line}: got {sorted(SAID[word](estimate))}")
+    return failures
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_machine(path: Path) -> None:
+    machine = read_machine(path)
+
+    assert wrong(machine, survey(machine)) == []
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_snapshot_gives_the_same_estimate(path: Path) -> None:
+    estimate = survey(read_machine(path))
+
+    again = Machine(snapshot(read_machine(path)))
+
+    assert survey(again) == estimate
+    assert wrong(again, estimate) == []
+
+
+def test_every_note_is_reached_by_a_machine() -> None:
+    reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
+
+    assert set(NOTES) - reached == set()
