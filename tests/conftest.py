@@ -22,3 +22,9 @@ def skip_real(reason: str) -> NoReturn:
 def _no_override(monkeypatch: pytest.MonkeyPatch) -> None:
     """An override of the developer's shell is not what tests are about."""
     monkeypatch.delenv("KUMO_AVAILABLE_PARALLELISM", raising=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-examples", type=int, default=2000, help="examples of the fuzzing of machine files"
+    )

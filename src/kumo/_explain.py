@@ -27,8 +27,8 @@ def explain(estimate: Estimate) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
     lines = [_headline(estimate), ""]
     for label, source, cpus, where, text in cells:
-        row = f"{label:{widths[0]}}  {source:{widths[1]}}  {cpus:>{widths[2]}}  {where:{widths[3]}}  {text}"
-        lines.append(row.rstrip())
+        left = f"{label:{widths[0]}}  {source:{widths[1]}}  {cpus:>{widths[2]}}"
+        lines.append(f"{left}  {where:{widths[3]}}  {text}".rstrip())
     for note in estimate.notes:
         lines += ["", f"{note.code}: {note.text}"]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MachineError(ValueError):
-    """A machine file that is not in the form; the message names the line and what would be right."""
+    """A machine file that is not in the form; the message says where and what would be right."""
 
 
 def parse_sections(text: str) -> dict[str, str | OSError]:
@@ -29,18 +29,20 @@ def parse_sections(text: str) -> dict[str, str | OSError]:
     Raise `MachineError` where *text* has no section or one with an unknown kind of name.
     """
     sections: dict[str, str | OSError] = {}
+    bodies: dict[str, list[str]] = {}
     body: list[str] = []
-    name = ""
-    for number, line in enumerate(text.split("\n")[: -1 if text.endswith("\n") else None], 1):
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         if line.startswith("-- ") and line.endswith(" --") and len(line) > 6:
-            body = []
             name, error = _heading(line[3:-3], number)
-            if error is not None:
+            body = []
+            if error is None:
+                bodies[name] = body
+            else:
                 sections[f"{name} (errno)"] = error
-        elif name:
+        else:
             body.append(line)
-        if name and f"{name} (errno)" not in sections:
-            sections[name] = "".join(part + "\n" for part in body)
+    for name, body in bodies.items():
+        sections[name] = "".join(line + "\n" for line in body)
     if not sections:
         raise MachineError("no section: a machine file has lines such as '-- !platform --'")
     return sections

@@ -66,7 +66,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _pid(text: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text[:10]):
+    if text.isascii() and text.isdigit() and int(text[:10]) > 0:
         return int(text[:10])
     raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")
 

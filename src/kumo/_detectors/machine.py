@@ -35,5 +35,5 @@ def detect(system: System) -> Iterator[Limit | Note]:
             return
         yield malformed(ONLINE, text, "a list of CPUs such as 0-3")
     count = system.fact("cpus") or ""
-    if count.isascii() and count.isdigit() and 0 < int(count[:8]):
+    if count.isascii() and count.isdigit() and int(count[:8]) > 0:
         yield Limit("online", "set", int(count[:8]), "os.cpu_count", count)
