@@ -1,12 +1,23 @@
-"""The count of this process, recomputed at every call."""
+"""The count of this process, recomputed at every call, cheaply from the second one on.
+
+A survey says which files decide. `Kept` holds descriptors to them and reads the same rule
+anew at each call; whatever it does not expect makes it answer `None`, and a survey follows.
+"""
 
 from __future__ import annotations
 
-from kumo._survey import estimate
+import os
+import sys
+
+from kumo._detectors.override import VARIABLE, parse_override
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kumo._kept import Kept
     from kumo._system import Scope
+
+_ENCODED = VARIABLE.encode()
+_kept: Kept | None = None
 
 
 def available_parallelism(scope: Scope = "process") -> int:
@@ -14,10 +25,43 @@ def available_parallelism(scope: Scope = "process") -> int:
 
     The least of the CPUs that the process's threads may use, of every CPU quota from its
     cgroup up, and of the CPUs on line, rounded down. ``KUMO_AVAILABLE_PARALLELISM``
-    in the environment overrides it. Nothing is cached. ``scope="thread"`` is for the
-    calling thread alone.
+    in the environment overrides it. Nothing is cached: every call asks the kernel.
+    ``scope="thread"`` is for the calling thread alone.
 
     Raise `OverrideError` where the override is not a positive decimal integer, `ValueError`
     for another *scope*.
     """
-    return estimate(scope).parallelism
+    override = _override()
+    if override and scope in ("process", "thread"):
+        return parse_override(override)
+    if scope == "process" and _kept is not None:
+        count = _kept.count()
+        if count is not None:
+            return count
+    return _survey(scope)
+
+
+def _override() -> str | None:
+    try:
+        # The dictionary behind os.environ: absence costs a look-up, not two exceptions.
+        absent = _ENCODED not in os.environ._data  # type: ignore[attr-defined]
+    except AttributeError:
+        absent = False
+    return None if absent else os.environ.get(VARIABLE)
+
+
+def _survey(scope: Scope) -> int:
+    """Survey, and keep descriptors to what decided."""
+    global _kept
+    from kumo._survey import open_system, survey
+
+    system = open_system(scope, None, None)
+    if sys.platform != "linux" or scope == "thread":
+        return survey(system).parallelism
+    from kumo._kept import keep
+
+    old, _kept = _kept, None
+    if old is not None:
+        old.close()
+    count, _kept = keep(system)
+    return count

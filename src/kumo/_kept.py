@@ -1,0 +1,287 @@
+"""Descriptors to the files that decided a survey, and the same rule read from them.
+
+Each descriptor's file offset, which `pread` leaves alone, is set to a number of its own.
+Where somebody has closed the descriptor and its number serves another file, the offset
+differs: that file is neither read as ours nor closed by us.
+
+What it relies on, beyond the rule of docs/how-kumo-decides.md:
+- polling mountinfo tells of every change of the mount table (proc_pid_mountinfo(5));
+- v1 refuses a quota above an ancestor's (tg_cfs_schedulable_down in kernel/sched/core.c),
+  so that the nearest level with a quota is the tightest;
+- an affinity mask holds CPUs on line alone (sched_getaffinity in kernel/sched/syscalls.c);
+- ``/proc/self/task`` has two links and one more for each thread (fs/proc/base.c).
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
+
+import _thread
+import os
+import select
+from math import inf
+from os import (
+    SEEK_CUR,
+    SEEK_SET,
+    getpid,
+    lseek,
+    pread,
+    readlink,
+    sched_getaffinity,
+    sched_getscheduler,
+)
+
+from kumo._cpulist import parse_cpulist
+from kumo._detectors._levels import parse_quota
+from kumo._detectors.machine import ONLINE
+from kumo._records import Estimate, round_cpus
+from kumo._survey import survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kumo._system import System
+
+MEMBERSHIP = "/proc/self/cgroup"
+FAIR = (0, 3, 5)  # SCHED_OTHER, SCHED_BATCH, SCHED_IDLE of include/uapi/linux/sched.h
+MOST = 1024  # bytes; a list of controllers is the longest text, a quota has 41 at most
+V1_QUOTA, V1_PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+_marks = iter(range(0x5EED, 1 << 30, 2))
+
+
+class StaleError(Exception):
+    """What is kept is not what decides any more; never leaves this module."""
+
+
+class File:
+    """One kept descriptor, its mark, and the text last read from it."""
+
+    __slots__ = ("descriptor", "mark", "text")
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.mark = -1
+        self.text = b""
+        try:
+            self.mark = lseek(self.descriptor, next(_marks), SEEK_SET)
+        except OSError:
+            os.close(self.descriptor)
+            raise
+
+    def check(self) -> None:
+        if lseek(self.descriptor, 0, SEEK_CUR) != self.mark:
+            raise StaleError
+
+    def changed(self) -> bool:
+        """Read anew; whether the text is another than at the last reading."""
+        if lseek(self.descriptor, 0, SEEK_CUR) != self.mark:
+            raise StaleError
+        text = pread(self.descriptor, MOST, 0)
+        if text == self.text:
+            return False
+        self.text = text
+        return True
+
+    def close(self) -> None:
+        """Close the descriptor if it is still ours."""
+        try:
+            if lseek(self.descriptor, 0, SEEK_CUR) == self.mark:
+                os.close(self.descriptor)
+        except OSError:
+            return  # somebody has closed it
+
+
+class Level:
+    """One cgroup level: its quota file, or where it has none, the list of its controllers."""
+
+    __slots__ = ("cpus", "period", "quota")
+
+    def __init__(self, quota: File, period: File | None = None) -> None:
+        self.quota = quota
+        self.period = period
+        self.cpus = inf
+
+    def read(self) -> float:
+        """Return the quota in CPUs, `math.inf` without one."""
+        changed = self.quota.changed()
+        if self.period is None:
+            if changed:
+                self.cpus = self._rate(self.quota.text)
+        elif self.quota.text[:1] == b"-":
+            self.cpus = inf
+        elif self.period.changed() or changed or self.cpus == inf:
+            self.cpus = self._rate(self.quota.text.strip() + b" " + self.period.text)
+        return self.cpus
+
+    def _rate(self, text: bytes) -> float:
+        try:
+            rate = parse_quota(text.decode("ascii").strip())
+        except ValueError:
+            raise StaleError from None  # malformed: the survey says what to make of it
+        return inf if rate is None else rate[0] / rate[1]
+
+
+class Absent(Level):
+    """A v2 level without ``cpu.max``: it gets one when its list of controllers changes."""
+
+    __slots__ = ()
+
+    def read(self) -> float:
+        if self.quota.changed():
+            raise StaleError
+        return inf
+
+
+class Kept:
+    """The kept descriptors of one process, and the count that follows from them."""
+
+    def __init__(self) -> None:
+        """Open what does not depend on the survey's outcome. Raise `OSError` where that fails."""
+        self.pid = getpid()
+        # Taken without waiting: a signal handler or a forked child may find it taken for ever.
+        self.lock = _thread.allocate_lock()
+        self.levels: list[Level] = []
+        self.nearest = False
+        self.files: list[File] = []
+        self.membership = os.open(MEMBERSHIP, os.O_RDONLY | os.O_CLOEXEC)
+        self.identity = os.fstat(self.membership)
+        try:
+            self.mounts = self.open("/proc/self/mountinfo")
+            self.online, self.tasks = self.open(ONLINE), self.open("/proc/self/task")
+            self.spaces = self.open("/proc/self/ns")
+            self.cgroup_namespace = readlink("cgroup", dir_fd=self.spaces.descriptor)
+            self.mount_namespace = readlink("mnt", dir_fd=self.spaces.descriptor)
+            self.paths = pread(self.membership, 65536, 0)
+            self.size = len(self.paths) + 1
+        except OSError:
+            self.close()
+            raise
+        poller = select.poll()
+        poller.register(self.mounts.descriptor, select.POLLPRI)
+        self.poll = poller.poll
+
+    def open(self, path: str) -> File:
+        """Keep a descriptor to the file."""
+        file = File(path)
+        self.files.append(file)
+        return file
+
+    def close(self) -> None:
+        """Close what is still ours."""
+        for file in self.files:
+            file.close()
+        try:
+            if os.path.samestat(os.fstat(self.membership), self.identity):
+                os.close(self.membership)
+        except OSError:
+            return  # somebody has closed it
+
+    def count(self) -> int | None:
+        """Return the count, `None` where a survey is needed."""
+        if getpid() != self.pid or not self.lock.acquire(False):
+            return None
+        try:
+            if self._moved():
+                return None
+            return self._count(self._rate())
+        except (OSError, StaleError):
+            return None
+        finally:
+            self.lock.release()
+
+    def _moved(self) -> bool:
+        """Whether another mount table, cgroup, namespace or scheduling class holds now."""
+        mounts, spaces = self.mounts, self.spaces
+        return (
+            lseek(mounts.descriptor, 0, SEEK_CUR) != mounts.mark
+            or lseek(spaces.descriptor, 0, SEEK_CUR) != spaces.mark
+            or self.poll(0) != []
+            or pread(self.membership, self.size, 0) != self.paths
+            or readlink("cgroup", dir_fd=spaces.descriptor) != self.cgroup_namespace
+            or readlink("mnt", dir_fd=spaces.descriptor) != self.mount_namespace
+            or sched_getscheduler(0) not in FAIR
+        )
+
+    def _rate(self) -> float:
+        least = inf
+        for level in self.levels:
+            least = min(least, level.read())
+            if self.nearest and least < inf:
+                break
+        return least
+
+    def _count(self, rate: float) -> int:
+        """Return the count under *rate*; other threads are asked only where they can raise it."""
+        most = inf if rate == inf else round_cpus(rate)
+        mask = sched_getaffinity(0)
+        if len(mask) < most and os.fstat(self.tasks.descriptor).st_nlink != 3:
+            most = min(most, self._online())
+            self.tasks.check()
+            for thread in os.listdir("/proc/self/task") if len(mask) < most else ():
+                try:
+                    mask |= sched_getaffinity(int(thread))
+                except ProcessLookupError:
+                    continue
+                if len(mask) >= most:
+                    break
+        return int(min(most, len(mask)))
+
+    def _online(self) -> int:
+        self.online.changed()
+        try:
+            return parse_cpulist(self.online.text.decode("ascii")).bit_count()
+        except ValueError:
+            raise StaleError from None
+
+
+def keep(system: System) -> tuple[int, Kept | None]:
+    """Survey *system*; return the count, and what is kept of it where it can be read so again.
+
+    Raise `OverrideError` as the survey does.
+    """
+    try:
+        kept = Kept()
+    except OSError:
+        return survey(system).parallelism, None
+    try:
+        estimate = survey(system)
+        usable = _keep_levels(kept, estimate, system) and kept.count() == estimate.parallelism
+    except (OSError, StaleError):
+        usable = False
+    except BaseException:
+        kept.close()
+        raise
+    if not usable:
+        kept.close()
+    return estimate.parallelism, kept if usable else None
+
+
+def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
+    """Open each level's files; whether everything that decided can be read from descriptors."""
+    sources = [limit.source for limit in estimate.limits]
+    online = estimate.limits[-1]
+    affinity = next((limit for limit in estimate.limits if limit.source == "affinity"), None)
+    if (
+        affinity is None
+        or not isinstance(system.asked.get("!affinity"), str)
+        or {*sources} != {"quota", "affinity", "online"}
+        or not _genuine(online.where)
+        or online.cpus < affinity.cpus
+    ):
+        return False
+    for limit in estimate.limits:
+        directory, _, name = limit.where.rpartition("/")
+        if limit.source == "quota" and limit.text == "(absent)" and name == "cpu.max":
+            kept.levels.append(Absent(kept.open(f"{directory}/cgroup.controllers")))
+            kept.levels[-1].quota.changed()
+        elif limit.source == "quota":
+            period = kept.open(f"{directory}/{V1_PERIOD}") if name == V1_QUOTA else None
+            kept.levels.append(Level(kept.open(limit.where), period))
+    kept.nearest = all(level.period is not None for level in kept.levels)
+    return True
+
+
+def _genuine(online: str) -> bool:
+    """Whether the list of CPUs on line is the kernel's own: lxcfs mounts another over it."""
+    return online == ONLINE and os.stat(ONLINE).st_dev == os.stat(os.path.dirname(ONLINE)).st_dev
