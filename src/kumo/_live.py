@@ -13,11 +13,13 @@ from kumo._detectors.override import VARIABLE, parse_override
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kumo._kept import Kept
     from kumo._system import Scope
 
 _ENCODED = VARIABLE.encode()
-_kept: Kept | None = None
+if sys.platform == "linux":
+    if TYPE_CHECKING:
+        from kumo._kept import Kept
+    _kept: Kept | None = None
 
 
 def available_parallelism(scope: Scope = "process") -> int:
@@ -34,7 +36,7 @@ def available_parallelism(scope: Scope = "process") -> int:
     override = _override()
     if override and scope in ("process", "thread"):
         return parse_override(override)
-    if scope == "process" and _kept is not None:
+    if sys.platform == "linux" and scope == "process" and _kept is not None:
         count = _kept.count()
         if count is not None:
             return count
@@ -52,16 +54,16 @@ def _override() -> str | None:
 
 def _survey(scope: Scope) -> int:
     """Survey, and keep descriptors to what decided."""
-    global _kept
     from kumo._survey import open_system, survey
 
     system = open_system(scope, None, None)
-    if sys.platform != "linux" or scope == "thread":
-        return survey(system).parallelism
-    from kumo._kept import keep
+    if sys.platform == "linux" and scope == "process":
+        from kumo._kept import keep
 
-    old, _kept = _kept, None
-    if old is not None:
-        old.close()
-    count, _kept = keep(system)
-    return count
+        global _kept
+        old, _kept = _kept, None
+        if old is not None:
+            old.close()
+        count, _kept = keep(system)
+        return count
+    return survey(system).parallelism

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import inf
 
 from kumo._cgroup import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
-from kumo._detectors._levels import level_limits, seams
 from kumo._notes import malformed, note, unreadable
+from kumo._quota import level_limits, seams
 from kumo._records import Limit
 
 TYPE_CHECKING = False

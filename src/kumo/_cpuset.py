@@ -1,0 +1,63 @@
+"""The set of CPUs where the affinity call gives none.
+
+``Cpus_allowed_list`` of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, else the
+effective cpuset of https://docs.kernel.org/admin-guide/cgroup-v2.html (v1:
+https://docs.kernel.org/admin-guide/cgroup-v1/cpusets.html).
+"""
+
+from __future__ import annotations
+
+from kumo._cgroup import V2, levels, parse_membership, read_mounts
+from kumo._cpulist import format_cpulist, parse_cpulist
+from kumo._detectors.machine import ONLINE
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._system import System
+
+
+def fallbacks(system: System) -> Iterator[Limit]:
+    """Yield the set by each source that has one, the best first, cut to the CPUs on line."""
+    online = _cpus(system, ONLINE)
+    for source, where, text in _other_sources(system):
+        try:
+            mask = parse_cpulist(text)
+        except ValueError:
+            continue
+        mask &= online or mask
+        if mask:
+            yield Limit(source, "set", mask.bit_count(), where, format_cpulist(mask))
+
+
+def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
+    status = system.proc("status")
+    for line in (_text(system, status) or "").split("\n"):
+        name, _, value = line.partition(":")
+        if name == "Cpus_allowed_list":
+            yield "affinity", status, value
+    try:
+        mounts = read_mounts(system)[0]
+    except OSError:
+        return
+    paths = parse_membership(_text(system, system.proc("cgroup")) or "")[0]
+    for controller, name in (("cpuset", "cpuset.effective_cpus"), (V2, "cpuset.cpus.effective")):
+        own = levels(system, controller, paths[controller], mounts) if controller in paths else None
+        for directory in own.directories[0] if own and own.directories else ():
+            yield "cpuset", f"{directory}/{name}", _text(system, f"{directory}/{name}") or ""
+
+
+def _cpus(system: System, path: str) -> int:
+    try:
+        return parse_cpulist(_text(system, path) or "")
+    except ValueError:
+        return 0
+
+
+def _text(system: System, path: str) -> str | None:
+    try:
+        return system.read(path)
+    except OSError:
+        return None
