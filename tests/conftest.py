@@ -28,3 +28,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-examples", type=int, default=2000, help="examples of the fuzzing of machine files"
     )
+    parser.addoption(
+        "--history-steps", type=int, default=2000, help="steps of the hot path's random history"
+    )

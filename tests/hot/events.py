@@ -1,0 +1,249 @@
+"""What happens to a process, for real; each event returns the count that is then right.
+
+Run in a process of its own: it changes its cgroup, mask, namespaces and descriptors.
+The CPUs are taken to be the machine's, at least two, all of them allowed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from v1 import Group, make_tree, mount_point
+
+VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
+CPUS = sorted(os.sched_getaffinity(0))
+CLONE_NEWNS, CLONE_NEWCGROUP = 0x00020000, 0x02000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(function: Callable[..., int], *arguments: object) -> None:
+    if function(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def unshare(flags: int) -> None:
+    call(libc.unshare, flags)
+
+
+def mount(source: str, target: str, kind: str | None = None, flags: int = 0) -> None:
+    call(libc.mount, source.encode(), target.encode(), kind and kind.encode(), flags, None)
+
+
+def private_mounts() -> None:
+    """A mount namespace of the process's own, whose changes reach no other."""
+    unshare(CLONE_NEWNS)
+    mount("none", "/", None, 0x4000 | 0x40000)  # MS_REC | MS_PRIVATE
+
+
+@contextlib.contextmanager
+def tree() -> Iterator[list[Group]]:
+    groups = make_tree()
+    try:
+        yield groups
+    finally:
+        # From inside another namespace it cannot be removed; whoever started the process does.
+        with contextlib.suppress(OSError):
+            groups[0].remove()
+
+
+class Thread:
+    """A thread that waits, and whose mask can be set from outside."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.stop.wait)
+        self.thread.start()
+
+    def pin(self, *cpus: int) -> None:
+        os.sched_setaffinity(self.thread.native_id or 0, cpus)
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join()
+
+
+def quota_of_each_level(groups: list[Group]) -> Iterator[int]:
+    for group in reversed(groups):
+        group.set(100_000)
+        yield 1
+        group.set(200_000)
+        yield 2
+        group.set(-1)
+    yield len(CPUS)
+    groups[0].set(500_000, 500_000)
+    yield 1
+    (groups[0].path / "cpu.cfs_period_us").write_text("250000")
+    yield 2
+    (groups[0].path / "cpu.cfs_period_us").write_text("500000")
+    yield 1
+
+
+def moved_to_another_cgroup(groups: list[Group]) -> Iterator[int]:
+    narrow = groups[0].child("narrow")
+    narrow.set(100_000)
+    narrow.join()
+    yield 1
+    groups[2].join()
+    yield len(CPUS)
+
+
+def removed_and_made_again(groups: list[Group]) -> Iterator[int]:
+    yield len(CPUS)
+    groups[0].join()
+    groups[2].path.rmdir()
+    groups[2].child(".").set(100_000)
+    groups[2].join()
+    yield 1
+
+
+def mask_changed_from_outside(groups: list[Group]) -> Iterator[int]:
+    pid = os.getpid()
+    child = os.fork()
+    if child == 0:
+        os.sched_setaffinity(pid, CPUS[:1])
+        os._exit(0)
+    os.waitpid(child, 0)
+    yield 1
+    os.sched_setaffinity(0, CPUS)
+    yield len(CPUS)
+
+
+def threads_pinned_and_not(groups: list[Group]) -> Iterator[int]:
+    other = Thread()
+    yield len(CPUS)
+    os.sched_setaffinity(0, CPUS[:1])
+    yield len(CPUS)
+    other.pin(CPUS[1])
+    yield 2
+    other.pin(CPUS[0])
+    yield 1
+    other.pin(*CPUS)
+    yield len(CPUS)
+    other.end()
+    yield 1
+    os.sched_setaffinity(0, CPUS)
+    yield len(CPUS)
+
+
+def override_set_and_cleared(groups: list[Group]) -> Iterator[int]:
+    os.environ[VARIABLE] = "7"
+    yield 7
+    os.environ[VARIABLE] = ""
+    yield len(CPUS)
+    os.environ[VARIABLE] = "9"
+    yield 9
+    del os.environ[VARIABLE]
+    yield len(CPUS)
+
+
+def cgroup_namespace_entered(groups: list[Group]) -> Iterator[int]:
+    """The membership reads the same before and after: ``/``."""
+    groups[2].set(100_000)
+    Group(mount_point("cpu") or Path()).join()
+    yield len(CPUS)
+    groups[2].join()
+    unshare(CLONE_NEWCGROUP)
+    yield 1
+
+
+def mount_added_and_removed(groups: list[Group]) -> Iterator[int]:
+    private_mounts()
+    groups[2].set(100_000)
+    yield 1
+    point = str(mount_point("cpu"))
+    mount("none", point, "tmpfs")
+    yield len(CPUS)
+    call(libc.umount2, point.encode(), 2)
+    yield 1
+
+
+def mount_namespace_entered(groups: list[Group]) -> Iterator[int]:
+    """The old namespace's table stays as it is when the new one's changes."""
+    groups[2].set(100_000)
+    yield 1
+    private_mounts()
+    mount("none", str(mount_point("cpu")), "tmpfs")
+    yield len(CPUS)
+
+
+def descriptors_reused(groups: list[Group]) -> Iterator[int]:
+    """Every descriptor above 2 is another group's file now, of the same text as ours."""
+    yield len(CPUS)
+    other = groups[0].child("other")
+    files = [*other.path.glob("cpu.cfs_*_us"), Path("/proc/self/mountinfo"), Path("/proc/1/cgroup")]
+    numbers = [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]
+    for place, number in enumerate(numbers):
+        fresh = os.open(files[place % len(files)], os.O_RDONLY)
+        os.dup2(fresh, number)
+        os.close(fresh)
+    groups[2].set(100_000)
+    yield 1
+    assert {int(name) for name in os.listdir("/proc/self/fd")} >= {*numbers}, "closed a caller's"
+    groups[2].set(-1)
+    yield len(CPUS)
+
+
+def descriptors_closed(groups: list[Group]) -> Iterator[int]:
+    yield len(CPUS)
+    os.closerange(3, 1000)
+    groups[2].set(100_000)
+    yield 1
+
+
+def descriptors_exhausted(groups: list[Group]) -> Iterator[int]:
+    """What is kept goes on being read, where a survey could open nothing."""
+    quota = os.open(groups[2].path / "cpu.cfs_quota_us", os.O_WRONLY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    yield len(CPUS)
+    os.write(quota, b"100000")
+    yield 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    os.write(quota, b"-1")
+    os.close(quota)
+    yield len(CPUS)
+
+
+def forked(groups: list[Group]) -> Iterator[int]:
+    """The child is another process: it moves alone, and its descriptors are its own."""
+    import kumo
+
+    yield len(CPUS)
+    narrow = groups[0].child("narrow")
+    narrow.set(100_000)
+    for fork in (os.fork, libc.fork):  # with Python's hooks and without
+        child = fork()
+        if child == 0:
+            same = kumo.available_parallelism() == len(CPUS)
+            narrow.join()
+            os._exit(0 if same and kumo.available_parallelism() == 1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        yield len(CPUS)
+
+
+def proc_hidden(groups: list[Group]) -> Iterator[int]:
+    """Nothing tells the cgroup any more: as a survey says, with a note."""
+    groups[2].set(100_000)
+    yield 1
+    private_mounts()
+    mount("none", "/proc", "tmpfs")
+    yield len(CPUS)
+    call(libc.umount2, b"/proc", 2)
+    yield 1
+
+
+def scheduled_in_real_time(groups: list[Group]) -> Iterator[int]:
+    groups[0].set(100_000)
+    yield 1
+    Group(mount_point("cpu") or Path()).join()  # a group without real-time runtime refuses
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    yield len(CPUS)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    groups[2].join()
+    yield 1
