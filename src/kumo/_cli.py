@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plain() -> int:
-    from kumo._live import available_parallelism
+    from kumo._survey import estimate
 
     try:
-        count = available_parallelism()
+        count = estimate().parallelism  # asked once: nothing is worth keeping for a next time
     except ValueError as error:
         return _fail(str(error))
     print(count)

@@ -57,15 +57,18 @@ class Thread:
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=self.stop.wait)
+        self.thread = threading.Thread(target=self.stop.wait, daemon=True)
         self.thread.start()
 
     def pin(self, *cpus: int) -> None:
         os.sched_setaffinity(self.thread.native_id or 0, cpus)
 
     def end(self) -> None:
+        """End it, and wait until the kernel has let go of it, which is later than Python has."""
         self.stop.set()
         self.thread.join()
+        while Path(f"/proc/self/task/{self.thread.native_id}").exists():
+            os.sched_yield()
 
 
 def quota_of_each_level(groups: list[Group]) -> Iterator[int]:
@@ -143,9 +146,11 @@ def override_set_and_cleared(groups: list[Group]) -> Iterator[int]:
 
 
 def cgroup_namespace_entered(groups: list[Group]) -> Iterator[int]:
-    """The membership reads the same before and after: ``/``."""
+    """The membership reads the same before and after: ``/`` in every hierarchy."""
     groups[2].set(100_000)
-    Group(mount_point("cpu") or Path()).join()
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup" in line:
+            Group(Path(line.split()[4])).join()
     yield len(CPUS)
     groups[2].join()
     unshare(CLONE_NEWCGROUP)
@@ -172,21 +177,47 @@ def mount_namespace_entered(groups: list[Group]) -> Iterator[int]:
     yield len(CPUS)
 
 
+def put_others(groups: list[Group], numbers: list[int]) -> list[str]:
+    """Make the descriptors stand for another group's files; return what they stand for."""
+    other = groups[0].child("other").path
+    for number in numbers:
+        held = os.readlink(f"/proc/self/fd/{number}")
+        name = Path(held).name if Path(held).name.startswith("cpu.") else "cpu.cfs_quota_us"
+        fresh = os.open(other / name, os.O_RDONLY)
+        os.dup2(fresh, number)
+        os.close(fresh)
+    return [os.readlink(f"/proc/self/fd/{number}") for number in numbers]
+
+
 def descriptors_reused(groups: list[Group]) -> Iterator[int]:
     """Every descriptor above 2 is another group's file now, of the same text as ours."""
     yield len(CPUS)
-    other = groups[0].child("other")
-    files = [*other.path.glob("cpu.cfs_*_us"), Path("/proc/self/mountinfo"), Path("/proc/1/cgroup")]
     numbers = [int(name) for name in os.listdir("/proc/self/fd") if int(name) > 2]
-    for place, number in enumerate(numbers):
-        fresh = os.open(files[place % len(files)], os.O_RDONLY)
-        os.dup2(fresh, number)
-        os.close(fresh)
+    numbers = [number for number in numbers if os.path.exists(f"/proc/self/fd/{number}")]
+    theirs = put_others(groups, numbers)
     groups[2].set(100_000)
     yield 1
-    assert {int(name) for name in os.listdir("/proc/self/fd")} >= {*numbers}, "closed a caller's"
+    assert [os.readlink(f"/proc/self/fd/{number}") for number in numbers] == theirs
     groups[2].set(-1)
     yield len(CPUS)
+
+
+def one_descriptor_reused(groups: list[Group]) -> Iterator[int]:
+    """The same for each kept file alone."""
+    from kumo import _live
+
+    for place in range(2 * len(groups)):
+        groups[2].set(200_000)
+        yield 2
+        assert _live._kept is not None
+        files = [file for level in _live._kept.levels for file in (level.quota, level.period)]
+        numbers = [file.descriptor for file in files[place : place + 1] if file is not None]
+        theirs = put_others(groups, numbers)
+        groups[2].set(100_000)
+        yield 1
+        assert [os.readlink(f"/proc/self/fd/{number}") for number in numbers] == theirs
+        for number in numbers:
+            os.close(number)
 
 
 def descriptors_closed(groups: list[Group]) -> Iterator[int]:

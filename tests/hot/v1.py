@@ -48,7 +48,7 @@ class Group:
     def remove(self) -> None:
         """Remove this group and those below it; their processes go to the hierarchy's root."""
         root = mount_point("cpu") or self.path
-        for directory in [*sorted(self.path.rglob("*/"), reverse=True), self.path]:
+        for directory in [Path(place) for place, _, _ in os.walk(self.path, topdown=False)]:
             with contextlib.suppress(FileNotFoundError):
                 for pid in (directory / "cgroup.procs").read_text().split():
                     with contextlib.suppress(OSError):
