@@ -6,8 +6,6 @@ cgroup and its ancestors, and gives them by their distance from it.
 
 from __future__ import annotations
 
-from errno import EOPNOTSUPP
-
 from kumo._notes import malformed
 
 TYPE_CHECKING = False
@@ -46,7 +44,7 @@ def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
 class Mount:
     """One line of the mount table."""
 
-    __slots__ = ("fstype", "line", "number", "options", "parent", "point", "root")
+    __slots__ = ("covers", "fstype", "line", "number", "options", "parent", "point", "root")
 
     def __init__(self, line: str) -> None:
         """Raise `ValueError` where *line* is not a mountinfo line.
@@ -61,6 +59,7 @@ class Mount:
         if not dash or len(fields) < 6 or not fields[4].startswith("/"):
             raise ValueError(f"not a mountinfo line: {line!r}")
         self.line = line
+        self.covers: list[Mount] = []  # the mounts that stand on directories of this one
         self.number, self.parent = fields[0], fields[1]
         self.root, self.point = unescape(fields[3]), unescape(fields[4])
         self.options = source.rpartition(" ")[2].split(",")
@@ -98,6 +97,10 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
             if line:
                 bad.append(line)
     by_number = {mount.number: mount for mount in mounts}
+    for mount in mounts:
+        below = by_number.get(mount.parent)
+        if below is not None and below.fstype in ("cgroup", "cgroup2"):
+            below.covers.append(mount)
     return [
         mount
         for place, mount in enumerate(mounts)
@@ -129,10 +132,13 @@ def under(path: str, top: str) -> bool:
 
 
 def cgroup_lines(text: str) -> str:
-    """Return what an estimate uses of a mount table: the visible cgroup mounts, no others."""
+    """Return what an estimate uses: the visible cgroup mounts, and what covers parts of them."""
     mounts, bad = parse_mounts(text)
-    kept = [m.line for m in mounts if any(map(m.shows, (V2, "cpu", "cpuset")))] + bad[:1]
-    return "".join(line + "\n" for line in kept)
+    kept: dict[str, None] = {}
+    for mount in mounts:
+        if any(map(mount.shows, (V2, "cpu", "cpuset"))):
+            kept.update(dict.fromkeys([mount.line, *(cover.line for cover in mount.covers)]))
+    return "".join(line + "\n" for line in [*kept, *bad[:1]])
 
 
 def locate(root: str, path: str) -> tuple[int, list[str]] | None:
@@ -163,14 +169,15 @@ class Levels:
     """The directories that show the process's own cgroup and its ancestors.
 
     *directories* holds, by the distance from the process's own cgroup, the same level as
-    each mount shows it; *whole* says whether a mount shows the hierarchy from the
-    namespace's root on.
+    each mount shows it, and *covered* one that another mount covers; *whole* says
+    whether a mount shows the hierarchy from the namespace's root on.
     """
 
-    __slots__ = ("directories", "whole")
+    __slots__ = ("covered", "directories", "whole")
 
     def __init__(self) -> None:
         self.directories: list[list[str]] = []
+        self.covered: dict[int, str] = {}
         self.whole = False
 
     def add(self, mount: Mount, names: list[str]) -> None:
@@ -179,7 +186,11 @@ class Levels:
         for distance in range(len(names) + 1):
             if distance == len(self.directories):
                 self.directories.append([])
-            self.directories[distance].append("/".join([top, *names[: len(names) - distance]]))
+            directory = "/".join([top, *names[: len(names) - distance]])
+            if any(under(directory, cover.point) for cover in mount.covers):
+                self.covered[distance] = directory
+            else:
+                self.directories[distance].append(directory)
 
 
 def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> Levels:
@@ -197,12 +208,9 @@ def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> L
 
 def _search(system: System, top: str, hidden: int, names: list[str]) -> list[str] | None:
     """Return the process's own directory below *top*, *hidden* unnamed levels above *names*."""
-    pid = system.fact("pid")
     for found in _descend(system, top, hidden):
-        own = found + names
-        directory = "/".join([top, *own])
-        if pid is not None and pid in _members(system, directory):
-            return own
+        if _is_own(system, "/".join([top, *found, *names])):
+            return found + names
     return None
 
 
@@ -219,14 +227,22 @@ def _descend(system: System, top: str, depth: int) -> Iterator[list[str]]:
             yield [child, *rest]
 
 
-def _members(system: System, directory: str) -> list[str]:
-    for name in ("cgroup.procs", "cgroup.threads"):
+def _is_own(system: System, directory: str) -> bool:
+    """Whether the thread that the estimate is for, a process's first one, is listed there.
+
+    ``cgroup.procs`` lists a process in the cgroup of each of its threads, so the lists of
+    threads come first: v2's and v1's.
+    """
+    thread = system.fact("tid") if system.scope == "thread" else None
+    for name in ("cgroup.threads", "tasks", "cgroup.procs"):
+        own = system.fact("pid") if name == "cgroup.procs" or thread is None else thread
         try:
-            return (system.read(f"{directory}/{name}") or "").split()
-        except OSError as error:
-            if error.errno != EOPNOTSUPP:  # a threaded cgroup's cgroup.procs
-                break
-    return []
+            text = system.read(f"{directory}/{name}")
+        except OSError:
+            continue  # the next list may be open to this user
+        if text is not None:
+            return own in text.split()
+    return False
 
 
 def read_mounts(system: System) -> tuple[list[Mount], list[Note]]:

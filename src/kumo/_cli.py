@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = _plain() if not arguments else _verb(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         _forget_stdout()
         return BROKEN_PIPE
@@ -39,21 +40,21 @@ def _plain() -> int:
         count = estimate().parallelism  # asked once: nothing is worth keeping for a next time
     except ValueError as error:
         return _fail(str(error))
-    print(count)
-    return OK
+    return _write(f"{count}\n")
 
 
 def _verb(arguments: Sequence[str]) -> int:
     from kumo._machine import MachineError
-    from kumo._options import parse, render
+    from kumo._options import Answered, UsageError, parse, render
     from kumo._records import OverrideError
 
-    reconfigure = getattr(sys.stdout, "reconfigure", None)  # a replaced stdout may have none
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")  # a path may not be printable in this locale
-    options = parse(arguments)
     try:
+        options = parse(arguments)
         text = render(options)
+    except Answered as answered:
+        return _write(str(answered))
+    except UsageError as error:
+        return _fail(f"{error} (see kumo --help)", USAGE)
     except ProcessLookupError:
         return _fail(f"--pid {options.pid}: no such process")
     except (MachineError, OverrideError) as error:
@@ -61,20 +62,36 @@ def _verb(arguments: Sequence[str]) -> int:
         return _fail(subject + str(error))
     except OSError as error:
         return _fail(f"--machine {options.machine}: {error.strerror}")
-    print(text)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # a replaced stdout may have none
+    if reconfigure is not None and options.verb == "snapshot":
+        reconfigure(encoding="utf-8", errors="surrogateescape")  # as machine files are
+    elif reconfigure is not None:
+        reconfigure(errors="backslashreplace")  # a path may not be printable in this locale
+    return _write(f"{text}\n")
+
+
+def _write(text: str) -> int:
+    if sys.stdout is None:
+        raise OSError(9, "stdout is closed")
+    sys.stdout.write(text)
     return OK
 
 
-def _fail(message: str) -> int:
-    print(f"kumo: {message}", file=sys.stderr)
-    return BAD_INPUT
+def _fail(message: str, code: int = BAD_INPUT) -> int:
+    """Print the message on one line of printable characters, and return *code*."""
+    if sys.stderr is not None:
+        from kumo._notes import quoted
+
+        print(f"kumo: {quoted(message, 10_000)}", file=sys.stderr)
+    return code
 
 
 def _forget_stdout() -> None:
     """Keep the interpreter from flushing to a stdout that is gone."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "over",
         "Remount the cgroup file system inside the container, or ask from the host with --pid.",
     ),
+    "level-covered": (
+        "another mount covers {where}, so that this level's quota cannot be read",
+        "over",
+        "Unmount it, or ask from outside the container with --pid.",
+    ),
     "ancestors-hidden": (
         "cgroup levels above {top} cannot be seen from here, and a quota may stand there",
         "over",

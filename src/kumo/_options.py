@@ -24,11 +24,22 @@ KUMO_AVAILABLE_PARALLELISM in the environment overrides the count.
 """
 
 
+class UsageError(Exception):
+    """The message says what is wrong with the arguments."""
+
+
+class Answered(Exception):  # noqa: N818 - it is no error: the arguments asked for it
+    """The message is the answer: the help or the version."""
+
+
 class Parser(argparse.ArgumentParser):
-    """Errors are one line on stderr, without the usage."""
+    """Prints nothing itself, so that all output goes one way."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"kumo: {message} (see kumo --help)\n")
+        raise UsageError(message)
+
+    def print_help(self, file: object = None) -> NoReturn:
+        raise Answered(self.format_help())
 
 
 class _Version(argparse.Action):
@@ -37,12 +48,14 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from kumo import __version__
 
-        print(f"kumo {__version__}")
-        parser.exit()
+        raise Answered(f"kumo {__version__}\n")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options *verb*, *pid*, *machine* and *json*. Exit 2 where they are wrong."""
+    """Return the options *verb*, *pid*, *machine* and *json*.
+
+    Raise `UsageError` where they are wrong, `Answered` for ``--help`` and ``--version``.
+    """
     parser = Parser(
         prog="kumo",
         usage="kumo [explain | snapshot] [--json] [--pid N | --machine FILE]",
@@ -66,8 +79,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _pid(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text[:10]) > 0:
-        return int(text[:10])
+    if text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0:
+        return int(text)
     raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")
 
 

@@ -54,7 +54,12 @@ def level_limits(
 
     Where the controller lives in another hierarchy, levels without its files say nothing.
     """
-    for directories in found.directories:
+    for distance, directories in enumerate(found.directories):
+        if not directories:
+            where = found.covered[distance]
+            yield note("level-covered", where=quoted(where, 200))
+            yield Limit("quota", "rate", inf, f"{where}/{FILES[controller][0][0]}", "(covered)")
+            continue
         records = list(_level(system, controller, directories))
         if at_home or not any(isinstance(r, Limit) and r.text == "(absent)" for r in records):
             yield from records

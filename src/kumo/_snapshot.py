@@ -37,7 +37,7 @@ def _place(name: str) -> tuple[int, str]:
 def _public(system: System, name: str, text: str) -> str | None:
     """Return what an estimate uses of *text*: nothing of other processes, mounts or controllers."""
     directory, _, kind = name.rpartition("/")
-    if kind in ("cgroup.procs", "cgroup.threads"):
+    if kind in ("cgroup.procs", "cgroup.threads", "tasks"):
         own = system.asked.get("!pid")
         if own in text.split():
             return f"{own}\n"

@@ -83,19 +83,20 @@ class LiveSystem(System):
     def __init__(self, scope: Scope = "process", pid: int | None = None) -> None:
         super().__init__(scope)
         self.pid = pid
+        self.own = None if pid is None else f"/proc/{pid}"
 
     def list(self, path: str) -> Iterable[str]:
         with os.scandir(path) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
     def _read(self, path: str) -> str | None:
-        if self.pid is None:
-            return read_file(path)
-        if path == "/proc/self/mountinfo":
+        if self.pid is not None and path == "/proc/self/mountinfo":
             return _mounts_from_here(self.pid)
-        for own in ("/proc/self/", "/proc/thread-self/"):
-            if path.startswith(own):
-                path = f"/proc/{self.pid}/{path[len(own) :]}"
+        if self.own is None and path.startswith("/proc/self/"):
+            self.own = _own_directory()
+        for own in ("/proc/self", "/proc/thread-self") if self.pid is not None else ("/proc/self",):
+            if path.startswith(f"{own}/"):
+                path = f"{self.own}{path[len(own) :]}"
         return read_file(path)
 
     def _env(self, name: str) -> str | None:
@@ -133,6 +134,20 @@ def read_file(path: str) -> str | None:
     return b"".join(parts).decode("utf-8", "surrogateescape")
 
 
+def _own_directory() -> str:
+    """The process's directory, or the calling thread's where the main thread has ended.
+
+    What has ended has no program, and ``/proc/self`` shows it in the root cgroup.
+    """
+    try:
+        os.readlink("/proc/self/exe")
+    except FileNotFoundError:
+        return "/proc/thread-self" if os.path.exists("/proc/thread-self") else "/proc/self"
+    except OSError:
+        pass  # closed to this process, which says nothing about its threads
+    return "/proc/self"
+
+
 def _mounts_from_here(pid: int) -> str:
     """The own mount table, then the other process's, whose mounts are reached through its root."""
     text = read_file("/proc/self/mountinfo") or ""
@@ -168,6 +183,10 @@ def _pid(pid: int | None) -> str:
     return str(os.getpid() if pid is None else pid)
 
 
+def _tid(pid: int | None) -> str:
+    return str(_thread.get_native_id() if pid is None else pid)
+
+
 def _cgroup_namespace(pid: int | None) -> str | None:
     try:
         return os.readlink("/proc/self/ns/cgroup")
@@ -179,6 +198,7 @@ FACTS: dict[str, Callable[[int | None], str | None]] = {
     "platform": _platform,
     "cpus": _cpus,
     "pid": _pid,
+    "tid": _tid,
     "cgroup_namespace": _cgroup_namespace,
 }
 
@@ -204,7 +224,7 @@ if sys.platform == "linux":
     def _threads(pid: int | None) -> str | None:
         """The process's further threads with their masks, less those that have just ended."""
         lines = []
-        asking = str(_thread.get_native_id() if pid is None else pid)
+        asking = _tid(pid)
         for thread in os.listdir(f"/proc/{pid or 'self'}/task"):
             try:
                 mask = _mask(int(thread)) if thread != asking else 0
@@ -218,5 +238,10 @@ if sys.platform == "linux":
 
 
 def process_exists(pid: int) -> bool:
-    """Whether ``/proc`` shows a process or thread *pid*."""
-    return pid > 0 and os.path.exists(f"/proc/{pid}")
+    """Whether ``/proc`` shows a process or thread *pid* that has not ended.
+
+    Format: ``4242 (name) S 1 …`` with ``Z`` for a zombie.
+    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    text = read_file(f"/proc/{pid}/stat") if pid > 0 else None
+    return text is not None and text.rpartition(")")[2].split()[:1] not in (["Z"], ["X"])

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,12 +146,16 @@ def override_set_and_cleared(groups: list[Group]) -> Iterator[int]:
     yield len(CPUS)
 
 
-def cgroup_namespace_entered(groups: list[Group]) -> Iterator[int]:
-    """The membership reads the same before and after: ``/`` in every hierarchy."""
-    groups[2].set(100_000)
+def join_roots() -> None:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         if " - cgroup" in line:
             Group(Path(line.split()[4])).join()
+
+
+def cgroup_namespace_entered(groups: list[Group]) -> Iterator[int]:
+    """The membership reads the same before and after: ``/`` in every hierarchy."""
+    groups[2].set(100_000)
+    join_roots()
     yield len(CPUS)
     groups[2].join()
     unshare(CLONE_NEWCGROUP)
@@ -220,6 +225,40 @@ def one_descriptor_reused(groups: list[Group]) -> Iterator[int]:
             os.close(number)
 
 
+def mount_table_descriptor_reused(groups: list[Group]) -> Iterator[int]:
+    """What tells of changed mounts is another file, and then they change."""
+    from kumo import _live
+
+    private_mounts()
+    groups[2].set(100_000)
+    yield 1
+    assert _live._kept is not None
+    put_others(groups, [_live._kept.mounts.descriptor])
+    mount("none", str(mount_point("cpu")), "tmpfs")
+    yield len(CPUS)
+
+
+def namespace_descriptor_reused(groups: list[Group]) -> Iterator[int]:
+    """What tells of the own namespaces is another process's, and then they change."""
+    from kumo import _live
+
+    groups[2].set(100_000)
+    join_roots()
+    yield len(CPUS)
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    assert _live._kept is not None
+    theirs = os.open(f"/proc/{child}/ns", os.O_RDONLY)
+    os.dup2(theirs, _live._kept.spaces.descriptor)
+    groups[2].join()
+    unshare(CLONE_NEWCGROUP)
+    yield 1
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    yield 1
+
+
 def descriptors_closed(groups: list[Group]) -> Iterator[int]:
     yield len(CPUS)
     os.closerange(3, 1000)
@@ -271,10 +310,11 @@ def proc_hidden(groups: list[Group]) -> Iterator[int]:
 
 def scheduled_in_real_time(groups: list[Group]) -> Iterator[int]:
     groups[0].set(100_000)
+    for group in groups:  # where the kernel has CONFIG_RT_GROUP_SCHED, a group needs runtime
+        if (group.path / "cpu.rt_runtime_us").exists():
+            (group.path / "cpu.rt_runtime_us").write_text("10000")
     yield 1
-    Group(mount_point("cpu") or Path()).join()  # a group without real-time runtime refuses
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     yield len(CPUS)
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    groups[2].join()
     yield 1

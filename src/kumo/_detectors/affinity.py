@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kumo._cpulist import format_cpulist, parse_cpulist
 from kumo._cpuset import fallbacks
-from kumo._notes import error_name, malformed, note
+from kumo._notes import error_name, malformed, note, quoted
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
         yield from _process_mask(system, own)
         return
     fallback = next(fallbacks(system), None)
-    instead = fallback.where if fallback is not None else "the number of CPUs on line"
+    instead = quoted(fallback.where, 200) if fallback is not None else "the number of CPUs on line"
     yield note(code, error=error, instead=instead)
     if fallback is not None:
         yield fallback

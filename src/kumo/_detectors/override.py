@@ -22,7 +22,7 @@ MOST = 2**64 - 1
 
 def parse_override(text: str) -> int:
     """Return the count. Raise `OverrideError` for what is not a positive decimal integer."""
-    if text.isascii() and text.isdigit() and len(text) <= 20 and 0 < int(text) <= MOST:
+    if text.isascii() and text.isdigit() and len(text) <= 4000 and 0 < int(text) <= MOST:
         return int(text)
     raise OverrideError(VARIABLE, text)
 

@@ -1,0 +1,1 @@
+"""The installed command: what it prints, where, and with which exit code."""

@@ -1,0 +1,211 @@
+"""What cannot be done: one line on stderr, nothing on stdout; the exit code says whose fault."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import skip_real
+
+from command.conftest import VARIABLE, Kumo, machine, run
+
+SOME = machine("ecs-66-task-level-v1")
+USAGE = 2
+INPUT = 3
+NOT_A_PID = "argument --pid: {} is not a process id, such as 1234"
+
+WRONG_USAGE = [
+    (["--bogus"], "unrecognized arguments: --bogus"),
+    (["explain", "--bogus"], "unrecognized arguments: --bogus"),
+    (["explain", "snapshot"], "unrecognized arguments: snapshot"),
+    (["--js"], "unrecognized arguments: --js"),
+    (["--json=1"], "argument --json: ignored explicit argument '1'"),
+    (["--machine"], "argument --machine: expected one argument"),
+    (["--pid"], "argument --pid: expected one argument"),
+    (["--pid", "1", "--machine", SOME], "argument --machine: not allowed with argument --pid"),
+    (["--machine", SOME, "--pid", "1"], "argument --pid: not allowed with argument --machine"),
+    (["--json", "snapshot"], "--json does not go with snapshot, which prints a machine file"),
+    (["snapshot", "--json"], "--json does not go with snapshot, which prints a machine file"),
+]
+NO_PIDS = ["x", "0", "", " 1", "1 ", "+1", "-1", "1.0", "1_0", "0x1", "\u0661", "1\n2", "\x1b[31m"]
+OVERRIDES = [
+    " 4",
+    "4 ",
+    "+4",
+    "0",
+    "-1",
+    "\u0664",
+    "1_0",
+    "4.0",
+    "0x4",
+    "4,2",
+    "auto",
+    "00",
+    "9" * 5000,
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG_USAGE)
+def test_usage(kumo: Kumo, arguments: list[str], message: str) -> None:
+    assert kumo(*arguments) == (USAGE, "", f"kumo: {message} (see kumo --help)\n")
+
+
+@pytest.mark.parametrize("word", NO_PIDS, ids=ascii)
+def test_not_a_pid(kumo: Kumo, word: str) -> None:
+    message = NOT_A_PID.format(ascii(word))
+
+    assert kumo(f"--pid={word}") == (USAGE, "", f"kumo: {message} (see kumo --help)\n")
+
+
+@pytest.mark.parametrize("verb", ["bogus", "", "Explain", "a\nb", "\x1b[31m", "\u00e9"], ids=ascii)
+def test_unknown_verb(kumo: Kumo, verb: str) -> None:
+    ran = kumo(verb)
+
+    assert ran[:2] == (USAGE, "")
+    # How Python joins the choices depends on its version.
+    start = f"kumo: argument VERB: invalid choice: {verb!r} (choose from "
+    assert ran.stderr.startswith(start)
+    choices = re.sub("['\"]", "", ran.stderr.removeprefix(start))
+    assert re.fullmatch(r"explain, snapshot(, \w+)*\) \(see kumo --help\)\n", choices)
+
+
+@pytest.mark.parametrize("option", ["--a\nb", "--\x1b[31m", "--\x9b31m", "--\u00e9"], ids=ascii)
+def test_unknown_option_that_is_not_printable(kumo: Kumo, option: str) -> None:
+    ran = kumo(option)
+
+    assert ran[:2] == (USAGE, "")
+    assert ran.stderr.startswith("kumo: unrecognized arguments: --")
+    assert ran.stderr[:-1].isprintable(), ran.stderr
+    assert ran.stderr.endswith(" (see kumo --help)\n")
+
+
+@pytest.mark.parametrize("verb", [[], ["explain"], ["snapshot"], ["--json"]])
+def test_pid_of_a_process_that_has_ended(kumo: Kumo, verb: list[str]) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+
+    message = f"kumo: --pid {process.pid}: no such process\n"
+    assert kumo(*verb, "--pid", str(process.pid)) == (INPUT, "", message)
+
+
+@pytest.mark.parametrize("pid", ["4194305", "4294967297", "12345678901234"])
+def test_pid_beyond_what_the_kernel_gives(kumo: Kumo, pid: str) -> None:
+    assert kumo("--pid", pid) == (INPUT, "", f"kumo: --pid {pid}: no such process\n")
+
+
+def test_pid_of_thousands_of_digits(kumo: Kumo) -> None:
+    ran = kumo("--pid", "9" * 5000)
+
+    assert ran.code in (USAGE, INPUT)
+    assert (ran.stdout, ran.stderr.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no section: a machine file has lines such as '-- !platform --'"),
+        (b"hello\n", "no section: a machine file has lines such as '-- !platform --'"),
+        (bytes(range(256)), "no section: a machine file has lines such as '-- !platform --'"),
+        (
+            b"prose\n-- bogus --\nx\n",
+            "line 2: section 'bogus' is not a /path, $VARIABLE, !fact or expect",
+        ),
+        (
+            b"-- \x1b[31m\xff --\n",
+            r"line 1: section '\x1b[31m\udcff' is not a /path, $VARIABLE, !fact or expect",
+        ),
+        (
+            b"-- /a (EBOGUS) --\n-- " + b"b" * 500 + b" --\n",
+            f"line 2: section '{'b' * 60}' is not a /path, $VARIABLE, !fact or expect",
+        ),
+    ],
+    ids=["empty", "text", "binary", "section", "escapes", "long"],
+)
+@pytest.mark.parametrize("verb", [[], ["explain"], ["snapshot"], ["--json"]])
+def test_not_a_machine_file(
+    kumo: Kumo, tmp_path: Path, content: bytes, message: str, verb: list[str]
+) -> None:
+    path = tmp_path / "machine.txt"
+    path.write_bytes(content)
+
+    ran = kumo(*verb, "--machine", str(path))
+
+    assert ran == (INPUT, "", f"kumo: --machine {path}: {message}\n")
+
+
+def test_missing_machine_file(kumo: Kumo, tmp_path: Path) -> None:
+    path = tmp_path / "absent.txt"
+
+    assert kumo("--machine", str(path)) == (
+        *(INPUT, ""),
+        f"kumo: --machine {path}: No such file or directory\n",
+    )
+
+
+def test_directory_as_a_machine_file(kumo: Kumo, tmp_path: Path) -> None:
+    assert kumo("--machine", str(tmp_path)) == (
+        *(INPUT, ""),
+        f"kumo: --machine {tmp_path}: Is a directory\n",
+    )
+
+
+def test_unreadable_machine_file(kumo: Kumo, tmp_path: Path) -> None:
+    path = tmp_path / "secret.txt"
+    path.write_text("-- !affinity --\n0\n")
+    path.chmod(0)
+    # root without capabilities may read no more than the owner of a file may
+    prefix = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    if prefix and shutil.which("setpriv") is None:
+        skip_real("setpriv is not installed")
+
+    ran = kumo("--machine", str(path), prefix=prefix)
+
+    assert ran == (INPUT, "", f"kumo: --machine {path}: Permission denied\n")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\x9b31m", "\u202e"], ids=ascii)
+def test_name_of_a_machine_file_that_is_not_printable(
+    kumo: Kumo, tmp_path: Path, name: str
+) -> None:
+    ran = kumo("--machine", str(tmp_path / name))
+
+    assert ran[:2] == (INPUT, "")
+    assert ran.stderr.startswith(f"kumo: --machine {tmp_path}")
+    assert ran.stderr[:-1].isprintable(), ran.stderr
+    assert ran.stderr.endswith(": No such file or directory\n")
+
+
+def bad_override(value: str) -> str:
+    shown = ascii(value if len(value) <= 60 else value[:60] + "...")
+    return f"{VARIABLE}={shown} is not a positive decimal integer, such as 4\n"
+
+
+@pytest.mark.parametrize("verb", [[], ["explain"], ["snapshot"], ["--json"]])
+@pytest.mark.parametrize("value", [*OVERRIDES, "4\n", "\x1b[31m"], ids=lambda v: ascii(v)[:9])
+def test_bad_override_in_the_environment(kumo: Kumo, value: str, verb: list[str]) -> None:
+    ran = kumo(*verb, **{VARIABLE: value})
+
+    assert ran == (INPUT, "", f"kumo: {bad_override(value)}")
+
+
+@pytest.mark.parametrize("verb", [[], ["explain"], ["snapshot"], ["--json"]])
+@pytest.mark.parametrize("value", OVERRIDES, ids=lambda value: ascii(value)[:9])
+def test_bad_override_in_a_machine_file(
+    kumo: Kumo, tmp_path: Path, value: str, verb: list[str]
+) -> None:
+    path = tmp_path / "machine.txt"
+    path.write_text(f"-- ${VARIABLE} --\n{value}\n", "utf-8")
+
+    ran = kumo(*verb, "--machine", str(path))
+
+    assert ran == (INPUT, "", f"kumo: --machine {path}: {bad_override(value)}")
+
+
+def test_module_fails_as_the_command_does(kumo: Kumo) -> None:
+    for arguments in (["--bogus"], ["--pid", "x"], ["--machine", "/"]):
+        assert run([kumo.python, "-m", "kumo", *arguments]) == kumo(*arguments)

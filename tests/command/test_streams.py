@@ -1,0 +1,203 @@
+"""Outputs that are closed, full or gone, and texts that the terminal or the locale cannot show."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from command.conftest import TIMEOUT, Kumo, Ran, environment, machine, run
+
+SOME = machine("ecs-66-task-level-v1")
+CALLS = [
+    [],
+    ["--machine", SOME],
+    ["explain", "--machine", SOME],
+    ["snapshot", "--machine", SOME],
+    ["--json", "--machine", SOME],
+    ["--version"],
+    ["--help"],
+]
+ASCII = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"LC_ALL": "POSIX"},
+]
+CUPS = """\
+-- !affinity --
+0-3
+-- /proc/self/cgroup --
+0::/caf\u00e9/\u4e91
+-- /proc/self/mountinfo --
+26 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw
+-- /sys/devices/system/cpu/online --
+0-3
+-- /sys/fs/cgroup/caf\u00e9/\u4e91/cpu.max --
+150000 100000
+-- /sys/fs/cgroup/caf\u00e9/cpu.max --
+max 100000
+-- /sys/fs/cgroup/cgroup.procs --
+"""
+ESCAPE = "\x1b[31m\x9b31m\x07\u202e"
+# A machine where every text that can hold anything holds escapes.
+HOSTILE = f"""\
+{ESCAPE}
+-- !affinity (EPERM) --
+-- !policy --
+SCHED_OTHER
+-- !threads --
+7 {ESCAPE}
+-- /proc/self/status --
+Cpus_allowed_list:\t{ESCAPE}
+-- /proc/self/cgroup --
+{ESCAPE}
+0::/{ESCAPE}
+-- /proc/self/mountinfo --
+{ESCAPE}
+26 24 0:26 / /sys/\\033[31m\\007 rw - cgroup2 cgroup rw
+-- /sys/devices/system/cpu/online --
+{ESCAPE}
+-- !cpus --
+{ESCAPE}
+-- /sys/\x1b[31m\x07/{ESCAPE}/cpu.max --
+50000 100000
+-- /sys/\x1b[31m\x07/{ESCAPE}/cpu.max.burst --
+10000
+-- /sys/\x1b[31m\x07/{ESCAPE}/cgroup.type --
+threaded
+-- /sys/\x1b[31m\x07/{ESCAPE}/cpuset.cpus.effective --
+0-3
+-- /sys/\x1b[31m\x07/cpu.max --
+{ESCAPE}
+-- /sys/\x1b[31m\x07/cgroup.events --
+populated 1
+"""
+
+
+def into(stdout: int | str, kumo: Kumo, arguments: list[str], **variables: str) -> Ran:
+    """Run the command with *stdout*, a descriptor or a file, and return what it says of it."""
+    descriptor = os.open(stdout, os.O_WRONLY) if isinstance(stdout, str) else stdout
+    try:
+        ran = subprocess.run(
+            [kumo.script, *arguments],
+            stdout=descriptor,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=TIMEOUT,
+            env=environment(**variables),
+            text=True,
+        )
+    finally:
+        os.close(descriptor)
+    return Ran(ran.returncode, "", ran.stderr)
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:1]))
+def test_full_output(kumo: Kumo, arguments: list[str], buffering: str) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+
+    ran = into("/dev/full", kumo, arguments, PYTHONUNBUFFERED=buffering)
+
+    assert ran == (3, "", "kumo: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:1]))
+def test_reader_is_gone(kumo: Kumo, arguments: list[str], buffering: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    ran = into(writing, kumo, arguments, PYTHONUNBUFFERED=buffering)
+
+    assert ran == (141, "", "")
+
+
+@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:1]))
+def test_closed_output(kumo: Kumo, arguments: list[str]) -> None:
+    ran = run(["sh", "-c", '"$@" >&-', "sh", kumo.script, *arguments])
+
+    assert ran[:2] == (3, "")
+    assert ran.stderr.startswith("kumo: cannot write the output: ")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])
+def test_closed_error_output(kumo: Kumo, arguments: list[str], code: int) -> None:
+    assert run(["sh", "-c", '"$@" 2>&-', "sh", kumo.script, *arguments]) == (code, "", "")
+
+
+def test_head(kumo: Kumo) -> None:
+    script = '"$0" explain --machine "$1" | head -n 1'
+
+    assert run(["sh", "-c", script, kumo.script, SOME]) == (0, "1\n", "")
+
+
+@pytest.mark.parametrize("variables", ASCII, ids=lambda variables: " ".join(variables.values()))
+def test_paths_that_the_locale_cannot_show(
+    kumo: Kumo, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    path = tmp_path / "machine.txt"
+    path.write_text(CUPS, "utf-8")
+    arguments = ["--machine", str(path)]
+
+    shown = kumo("explain", *arguments, **variables)
+    whole = kumo("explain", *arguments)
+
+    assert (whole.code, whole.stderr, shown.code, shown.stderr) == (0, "", 0, "")
+    assert "/sys/fs/cgroup/caf\u00e9/\u4e91/cpu.max" in whole.stdout
+    escaped = whole.stdout.replace("\u00e9", "\\xe9").replace("\u4e91", "\\u4e91")
+    assert shown.stdout in (whole.stdout, escaped)
+    assert kumo(*arguments, **variables) == (0, "1\n", "")
+    assert kumo("--json", *arguments, **variables) == kumo("--json", *arguments)
+
+
+@pytest.mark.parametrize("variables", ASCII, ids=lambda variables: " ".join(variables.values()))
+def test_snapshot_is_utf_8_in_every_locale(
+    kumo: Kumo, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    path = tmp_path / "machine.txt"
+    path.write_bytes(CUPS.encode().replace(b"\xc3\xa9", b"\xff"))
+
+    first = kumo("snapshot", "--machine", str(path))
+    shown = kumo("snapshot", "--machine", str(path), **variables)
+    again = tmp_path / "again.txt"
+    again.write_bytes(shown.stdout.encode("utf-8", "surrogateescape"))
+
+    assert shown == first
+    assert kumo("--json", "--machine", str(again)) == kumo("--json", "--machine", str(path))
+
+
+def test_name_of_a_machine_file_that_the_locale_cannot_show(kumo: Kumo, tmp_path: Path) -> None:
+    ran = kumo("--machine", str(tmp_path / "caf\u00e9"), PYTHONIOENCODING="ascii")
+
+    message = f"kumo: --machine {tmp_path}/caf\\xe9: No such file or directory\n"
+    assert ran == (3, "", message)
+
+
+@pytest.mark.parametrize("verb", [[], ["explain"], ["--json"]])
+def test_texts_of_a_machine_do_not_control_the_terminal(
+    kumo: Kumo, tmp_path: Path, verb: list[str]
+) -> None:
+    path = tmp_path / "machine.txt"
+    path.write_text(HOSTILE, "utf-8")
+
+    ran = kumo(*verb, "--machine", str(path))
+
+    assert (ran.code, ran.stderr) == (0, "")
+    assert [line for line in ran.stdout.splitlines() if not line.isprintable()] == []
+
+
+def test_hostile_machine_reaches_the_notes(kumo: Kumo, tmp_path: Path) -> None:
+    """What the test above relies on."""
+    path = tmp_path / "machine.txt"
+    path.write_text(HOSTILE, "utf-8")
+
+    notes = json.loads(kumo("--json", "--machine", str(path)).stdout)["notes"]
+
+    escaped = {note["code"] for note in notes if "[31m" in note["text"]}
+    assert escaped >= {"malformed", "affinity-failed", "ancestors-hidden", "threaded-cgroup"}

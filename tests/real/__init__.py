@@ -1,0 +1,1 @@
+"""Real limits, set on this machine through cgroup v1, against what kumo says under them."""

@@ -1,0 +1,112 @@
+"""Cgroups that are always removed, and processes that are always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from real.host import TIMEOUT, Group, environment, in_groups, needs
+
+MakeGroup = Callable[..., Group]
+_numbers = count(1)
+
+
+@pytest.fixture
+def make_group() -> Iterator[MakeGroup]:
+    """Make a cgroup below *parent* or the top, and with *cpus* set its quota.
+
+    Its name is sorted after those made before, and ends in *name*.
+    """
+    made: list[Path] = []
+
+    def make(
+        parent: Group | None = None,
+        *,
+        controller: str = "cpu",
+        cpus: float | None = None,
+        name: str = "",
+    ) -> Group:
+        above = parent or Group(needs(controller)[0])
+        path = above.path / f"kumo-real-{os.getpid()}-{next(_numbers):04}{name}"
+        path.mkdir()
+        made.append(path)
+        group = Group(path, above)
+        if cpus is not None:
+            group.limit(cpus)
+        return group
+
+    yield make
+    with contextlib.ExitStack() as stack:  # the later first, and each whatever becomes of another
+        for path in made:
+            stack.callback(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # a test may have done it
+        path.rmdir()
+
+
+class Asker:
+    """A process that kumo is asked in. `asker` says what it can be told to do."""
+
+    def __init__(self, groups: Sequence[Group], prefix: Sequence[str] = ()) -> None:
+        script = Path(__file__).with_name("asker.py")
+        self.process = subprocess.Popen(
+            in_groups(groups, [*prefix, sys.executable, str(script)]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        self.pid = self.process.pid
+
+    def do(self, action: str, *words: Any, thread: str | None = None, **options: Any) -> Any:
+        """Have *action* done, by *thread* where one is named, and return its value."""
+        order = {"do": action, "words": words, "options": options, "thread": thread}
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(order), file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline() or '{"error": "it has ended"}')
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    def ask(self, scope: str = "process", thread: str | None = None) -> dict[str, Any]:
+        """What ``kumo --json`` says, and further *independent* and *burst*."""
+        answer: dict[str, Any] = self.do("ask", scope, thread=thread)
+        return answer
+
+    def remount(self) -> None:
+        """Mount the hierarchy of quotas anew, so that it begins at the cgroup namespace's root."""
+        point, controllers = needs("cpu")
+        self.do("run", "umount", "--lazy", str(point))
+        self.do("run", "mount", "-t", "cgroup", "-o", controllers, "cgroup", str(point))
+
+    def end(self) -> None:
+        """End the process and wait for it; a second call does nothing."""
+        try:
+            self.process.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+
+
+@pytest.fixture
+def start(make_group: MakeGroup) -> Iterator[Callable[..., Asker]]:
+    """Start a process in *groups*; it ends before they are removed."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*groups: Group, prefix: Sequence[str] = ()) -> Asker:
+            asker = Asker(groups, prefix)
+            stack.callback(asker.end)
+            return asker
+
+        yield begin
