@@ -1,0 +1,50 @@
+"""Fetches and compiles the programs that kumo is measured against.
+
+    python benchmarks/get_peers.py DIR
+
+makes a virtual environment in DIR/venv with the packages of requirements.txt, compiles the small
+programs of the table in `_peers.py` into DIR, and says which peers are there. It wants CPython
+3.13 or newer for `os.process_cpu_count`, and rustc and javac on the PATH. What is missing leaves
+its own row out and no other.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from _peers import PEERS, VENV_PYTHON, filled, peers, version
+
+_REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
+
+
+def install(workdir: Path) -> None:
+    venv.create(workdir / "venv", with_pip=True, symlinks=True)
+    pip = [
+        str(workdir / VENV_PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    subprocess.run([*pip, "-r", str(_REQUIREMENTS)], check=True)
+    env = os.environ | {"GOCACHE": str(workdir / "gocache"), "GOTOOLCHAIN": "local"}
+    for peer in PEERS:
+        command = filled(peer.build, workdir)
+        if command and shutil.which(command[0]):
+            (workdir / peer.source[0]).write_text(peer.source[1])
+            subprocess.run(command, check=True, env=env)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    directory = Path(sys.argv[1]).resolve()
+    install(directory)
+    for row in peers(directory):
+        print(f"{row.name:22} {row.missing or version(row, directory)}")

@@ -1,0 +1,196 @@
+"""Who is right? Runs real programs on described machines and counts the right answers.
+
+    python benchmarks/get_peers.py DIR        once: fetches and compiles the peers
+    python benchmarks/right.py --peers DIR
+
+on Linux, with gcc, as root or where user namespaces are allowed.
+
+Each program runs unchanged in a mount namespace where `/sys`, the cgroup mounts and `cgroup`,
+`mountinfo`, `mounts` and `status` of `/proc/self` are those of a machine file, with that
+machine's environment. sched_getaffinity, sched_getscheduler and statfs are answered from it by a
+seccomp supervisor (`stand_in.c`), for libc and for raw system calls alike. kumo is run the same
+way, through its live system and not through its reader of machine files.
+
+Caveats first:
+
+- The machines are those of kumo's own tests: kumo was written to be right on them, so its row
+  shows no more than that its live system does what the tests demand. Most are public reports of
+  wrong answers by one of these programs or a relative: they say how a program does where it is
+  hard, not how often it is wrong in the field.
+- The right answer rounds down. Most peers document another rounding, so the second column matters
+  more than the first: right by the peer's own rounding of the unrounded truth.
+- A program that means to read one kind of limit (a mask alone, a quota alone) is wrong where the
+  other kind decides. The column "reads" says so. That is a fact about the answer, not a fault of
+  the program.
+- Machines on which a batch scheduler's grant decides are counted apart, for no peer claims to
+  know schedulers.
+- A report names few files. What every kernel shows beside them is added in the favour of a
+  program that looks there (`_kernel_files.py`), and for the JDK also the v1 controllers that it
+  insists on.
+- Not comparable, and left out: other platforms, threads with masks of their own, files that fail
+  with anything but EACCES or ENOENT, and a machine where a plain read inside finds something else
+  than the machine file says.
+- A program is not judged on a machine whose environment tells it the answer (GOMAXPROCS,
+  OMP_NUM_THREADS, …).
+- A file of `/proc` that the machine lacks stands there unreadable. A program's child processes
+  see the host's `/proc/self`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import _peers
+from _machine_files import MachineFile, load_all
+from _peers import Peer
+from _score import Truth, by_own_rounding, not_comparable, truth_of, verdict
+from _stage import cannot_show
+from _table import as_markdown, said
+from _visit import adopt_orphans, ask, not_as_described, stand_in
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    options = _options()
+    started = time.monotonic()
+    peers = _peers.peers(options.peers)
+    rows = _rows(options, peers)
+    results = {
+        "question": "Which programs give the right parallelism on a described machine?",
+        "host": _host(),
+        "seconds": round(time.monotonic() - started),
+        "peers": {peer.name: _described(peer, options.peers) for peer in peers},
+        "machines": rows,
+    }
+    text = as_markdown(results)
+    print(text)
+    if not options.only:
+        _write(options.results, results, text)
+    return 0
+
+
+def _rows(options: argparse.Namespace, peers: list[Peer]) -> dict[str, Any]:
+    answerer = stand_in(options.peers)
+    machines = load_all(options.machines)
+    if options.only:
+        machines = [machine for machine in machines if machine.name in options.only]
+    adopt_orphans()
+    rows = {}
+    for number, machine in enumerate(machines, 1):
+        rows[machine.name] = row = score(answerer, machine, peers)
+        progress = f"[{number}/{len(machines)}] {machine.name}: {_progress(row)}"
+        print(progress, file=sys.stderr, flush=True)
+    return rows
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Run real programs on described machines and count the right answers."
+    )
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        default=Path(tempfile.gettempdir(), "kumo-peers"),
+        help="the directory that get_peers.py filled",
+    )
+    parser.add_argument("--machines", type=Path, default=HERE.parent / "tests" / "machines")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="MACHINE", help="look at these, and write nothing"
+    )
+    options = parser.parse_args()
+    options.peers = options.peers.resolve()
+    return options
+
+
+def score(answerer: Path, machine: MachineFile, peers: list[Peer]) -> dict[str, Any]:
+    """One machine's row: the truth, and each peer's answer or why there is none to judge."""
+    if "parallelism" not in machine.expect:
+        return {"not_comparable": "the machine file expects no answer"}
+    truth = truth_of(machine)
+    row: dict[str, Any] = {
+        "right": truth.parallelism,
+        "cpus": truth.cpus,
+        "decided_by": truth.decided_by,
+    }
+    if reason := cannot_show(machine) or not_as_described(answerer, machine):
+        return row | {"not_comparable": reason}
+    return row | {
+        "answers": {
+            peer.name: _judge(answerer, machine, peer, truth) for peer in peers if not peer.missing
+        }
+    }
+
+
+def _judge(answerer: Path, machine: MachineFile, peer: Peer, truth: Truth) -> dict[str, Any]:
+    if reason := not_comparable(peer, machine, truth):
+        return {"not_comparable": reason}
+    outcome = ask(answerer, machine, peer.command, peer.staging)
+    if not outcome.shown:
+        return {"not_comparable": outcome.trouble}
+    cell = {
+        "answer": outcome.answer,
+        "right_by_own_rounding": by_own_rounding(peer.rounding, truth),
+    }
+    return (
+        cell
+        | verdict(outcome.answer, peer, truth)
+        | ({"trouble": outcome.trouble} if outcome.trouble else {})
+    )
+
+
+def _progress(row: dict[str, Any]) -> str:
+    if "answers" not in row:
+        return f"not comparable, {row['not_comparable']}"
+    wrong = [
+        f"{name} {said(cell)}"
+        for name, cell in row["answers"].items()
+        if cell.get("own_rounding") is False
+    ]
+    return f"right is {row['cpus']:g}; wrong: {', '.join(wrong) or 'none'}"
+
+
+def _described(peer: Peer, workdir: Path) -> dict[str, str]:
+    about = {"rounding": peer.rounding, "reads": peer.reads}
+    if peer.missing:
+        return about | {"missing": peer.missing}
+    return about | {"version": _peers.version(peer, workdir)}
+
+
+def _host() -> dict[str, Any]:
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cpus": os.cpu_count(),
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _write(folder: Path, results: dict[str, Any], text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "right.json").write_text(
+        json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
+    (folder / "right.md").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""What runs inside the virtual machine; the standard library alone, besides kumo itself."""
