@@ -3,7 +3,7 @@
 A machine file names only what an estimate reads. The rest is added in the favour of a program
 that looks there: `cgroup.controllers` in each cgroup2 directory, the process's own cgroup
 directories, the links `cpu` and `cpuacct` beside a mount named `cpu,cpuacct`, `/proc/cgroups`,
-`/proc/self/mounts`, `possible`, `present` and the CPUs themselves.
+`/proc/self/mounts`, `/proc/stat`, `possible`, `present` and the CPUs themselves.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ def proc_of(machine: MachineFile) -> dict[str, str | None]:
     mounts = map(_as_mounts_line, (texts["/proc/self/mountinfo"] or "").splitlines())
     texts.setdefault("/proc/self/mounts", "".join(mounts))
     texts.setdefault("/proc/cgroups", _proc_cgroups(machine))
+    texts.setdefault("/proc/stat", _proc_stat(machine))
     texts["/proc/self/status"] = _status(machine)
     return texts | {path: None for path in machine.denied if path.startswith("/proc/")}
 
@@ -128,6 +129,13 @@ def _proc_cgroups(machine: MachineFile) -> str:
     return "#subsys_name\thierarchy\tnum_cgroups\tenabled\n" + "".join(
         f"{name}\t{numbers.get(name, 0)}\t1\t1\n" for name in names
     )
+
+
+def _proc_stat(machine: MachineFile) -> str:
+    """The real text with a line `cpuN` for each CPU on line."""
+    first, *rest = Path("/proc/stat").read_text().splitlines()
+    cpus = [f"cpu{cpu}{first.removeprefix('cpu ')}" for cpu in sorted(machine.online())]
+    return "\n".join([first, *cpus, *(line for line in rest if not line.startswith("cpu")), ""])
 
 
 def _status(machine: MachineFile) -> str | None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SECTION = re.compile(r"^-- (?P<name>.+?)(?: \((?P<errno>E[A-Z0-9]+)\))? --$")
+_RULE = ("clause-", "note-", "malformed-", "override-", "platform-", "policy-", "mask-")
 _SUPER_MAGIC = {"cgroup2": 0x63677270, "cgroup": 0x27E0EB, "tmpfs": 0x01021994}
 
 
@@ -46,6 +47,14 @@ class MachineFile:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def origin(self) -> str:
+        """`report`: a public one, with its address. `rule`: made for a clause of kumo's rule.
+        `setup`: made from what an engine, a service manager or a sandbox documents."""
+        if "\nReport: http" in self.prose:
+            return "report"
+        return "rule" if self.name.startswith(_RULE) else "setup"
 
     @property
     def platform(self) -> str:

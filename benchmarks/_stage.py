@@ -26,6 +26,7 @@ from _machine_files import MachineFile, cpu_list, load
 # Every host has this directory and nothing here needs its own: the new root is mounted over it.
 ROOT = "/sys"
 FAILED = 97
+LISTS = ("/cgroup.procs", "/cgroup.threads", "/tasks")
 _NEW_MOUNTS, _NEW_HOSTNAME, _NEW_USERS = 0x20000, 0x4000000, 0x10000000
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
 _POLICIES = {"SCHED_FIFO": 1, "SCHED_RR": 2, "SCHED_BATCH": 3, "SCHED_IDLE": 5, "SCHED_DEADLINE": 6}
@@ -36,8 +37,16 @@ def cannot_show(machine: MachineFile) -> str | None:
     """Why a program cannot be put on this machine, where it cannot."""
     if machine.platform != "linux":
         return f"the machine runs {machine.platform}"
-    if "threads" in machine.facts:
+    if {"threads"} & {*machine.facts, *machine.failing}:
         return "further threads with masks of their own"
+    if "cpus" in machine.facts:
+        return "a count of CPUs that is not the length of the list on line"
+    if "/proc" in machine.denied:
+        return "/proc is closed"
+    try:
+        machine.affinity(), machine.online()
+    except ValueError as error:
+        return f"a CPU list that no kernel writes: {error}"
     codes = set(machine.denied.values()) - {"EACCES", "ENOENT"}
     return f"files that fail with {', '.join(sorted(codes))}" if codes else None
 
@@ -107,7 +116,7 @@ def build_root(machine: MachineFile) -> None:
     for folder in sorted(folders):
         os.makedirs(ROOT + folder, exist_ok=True)
     for path, text in files.items():
-        _write(ROOT + path, _own_pid(machine, text) if path.endswith("/cgroup.procs") else text)
+        _write(ROOT + path, _own_pid(machine, text) if path.endswith(LISTS) else text)
     for path, target in links_of(machine, folders).items():
         os.symlink(target, ROOT + path)
     for path in machine.denied:
@@ -133,20 +142,24 @@ def _graft(entries: list[os.DirEntry[str]], opened: set[str], hidden: set[str]) 
 
 
 def cover_proc(machine: MachineFile) -> None:
-    pid = os.getpid()
-    for path, text in proc_of(machine).items():
+    process = f"/proc/{os.getpid()}"
+    thread = f"{process}/task/{os.getpid()}"
+    texts = proc_of(machine)
+    for path, text in texts.items():
+        targets = [path.replace("/proc/self", process).replace("/proc/thread-self", thread)]
+        own = path.removeprefix("/proc/self/")
+        if own != path and f"/proc/thread-self/{own}" not in texts:
+            targets.append(f"{thread}/{own}")
         _write(f"{ROOT}/.covering", text or "", 0o444 if text is not None else 0)
-        own = path.removeprefix("/proc/self/").removeprefix("/proc/thread-self/")
-        targets = [path] if own == path else [f"/proc/{pid}/{own}", f"/proc/{pid}/task/{pid}/{own}"]
         for target in targets:
             _mount(f"{ROOT}/.covering", ROOT + target, "", _BIND)
         os.unlink(f"{ROOT}/.covering")
 
 
 def _own_pid(machine: MachineFile, text: str) -> str:
-    """cgroup.procs with this process where the machine has its own."""
-    pid = machine.facts.get("pid", "").strip()
-    return "".join(f"{os.getpid() if line == pid else line}\n" for line in text.splitlines())
+    """The list with this process, and its only thread, where the machine has its own."""
+    own = {machine.facts.get(name, "").strip() for name in ("pid", "tid")}
+    return "".join(f"{os.getpid() if line in own else line}\n" for line in text.splitlines())
 
 
 def _write(path: str, text: str, mode: int = 0o644) -> None:

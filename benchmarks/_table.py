@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+_PARTS = (
+    ("machines of public reports", "origin", "report"),
+    ("documented set-ups", "origin", "setup"),
+    ("machines made for a clause of kumo's rule", "origin", "rule"),
+    ("machines on which a batch scheduler's grant decides", "decided_by", "grant"),
+)
 _ROUNDING = {
     "floor": "down",
     "ceil": "up",
@@ -16,19 +22,19 @@ _ROUNDING = {
 
 def as_markdown(results: dict[str, Any]) -> str:
     machines = {name: row for name, row in results["machines"].items() if "answers" in row}
-    kernel = {name: row for name, row in machines.items() if row["decided_by"] == "kernel"}
-    granted = {name: row for name, row in machines.items() if row["decided_by"] == "grant"}
-    parts = [
-        f"{len(kernel)} machines on which a mask, a cpuset or a quota decides:",
-        _table(results, kernel),
-    ]
-    if granted:
-        parts += [
-            f"{len(granted)} machines on which a batch scheduler's grant decides:",
-            _table(results, granted),
-        ]
+    parts = []
+    for title, key, value in _PARTS:
+        part = {name: row for name, row in machines.items() if _part(row, key) == value}
+        if part:
+            parts += [f"{len(part)} {title}:", _table(results, part)]
     parts += [_versions(results), _missing(results), _errors(results, machines), _left_out(results)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _part(row: dict[str, Any], key: str) -> str:
+    if key == "origin" and row["decided_by"] != "kernel":
+        return ""
+    return str(row[key])
 
 
 def _cells(machines: dict[str, Any], peer: str) -> dict[str, dict[str, Any]]:

@@ -14,9 +14,11 @@ way, through its live system and not through its reader of machine files.
 Caveats first:
 
 - The machines are those of kumo's own tests: kumo was written to be right on them, so its row
-  shows no more than that its live system does what the tests demand. Most are public reports of
-  wrong answers by one of these programs or a relative: they say how a program does where it is
-  hard, not how often it is wrong in the field.
+  shows no more than that its live system does what the tests demand. They are counted in three
+  parts: public reports of wrong answers, most of them by one of these programs or a relative;
+  documented set-ups of container engines, service managers and sandboxes; and machines made for
+  a clause of kumo's own rule. They say how a program does where it is hard, not how often it is
+  wrong in the field.
 - The right answer rounds down. Most peers document another rounding, so the second column matters
   more than the first: right by the peer's own rounding of the unrounded truth.
 - A program that means to read one kind of limit (a mask alone, a quota alone) is wrong where the
@@ -116,13 +118,16 @@ def score(answerer: Path, machine: MachineFile, peers: list[Peer]) -> dict[str, 
     """One machine's row: the truth, and each peer's answer or why there is none to judge."""
     if "parallelism" not in machine.expect:
         return {"not_comparable": "the machine file expects no answer"}
+    if reason := cannot_show(machine):
+        return {"not_comparable": reason}
     truth = truth_of(machine)
     row: dict[str, Any] = {
+        "origin": machine.origin,
         "right": truth.parallelism,
         "cpus": truth.cpus,
         "decided_by": truth.decided_by,
     }
-    if reason := cannot_show(machine) or not_as_described(answerer, machine):
+    if reason := not_as_described(answerer, machine):
         return row | {"not_comparable": reason}
     return row | {
         "answers": {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kumo._records import round_cpus as round_cpus
     from kumo._survey import estimate as estimate
 
-    __version__: str
+__version__ = "0.1.0"
 
 _HOMES = {
     "available_parallelism": "kumo._live",
@@ -49,16 +49,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        value = getattr(__import__(_HOMES[name], fromlist=(name,)), name)
-    elif name == "__version__":
-        from importlib.metadata import version
-
-        value = version("kumo-parallelism")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+        value = globals()[name] = getattr(__import__(_HOMES[name], fromlist=(name,)), name)
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "__version__"})
+    return sorted({*globals(), *_HOMES})

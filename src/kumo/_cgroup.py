@@ -117,7 +117,8 @@ def _hidden(mount: Mount, place: int, mounts: list[Mount], by_number: dict[str, 
         above = by_number.get(above.parent)
     for position, other in enumerate(mounts):
         if other.point == mount.point:
-            if position > place:
+            # The one that stands on the other covers it; where that is not known, the later one.
+            if other.parent == mount.number or (other.number not in chain and position > place):
                 return True
         elif (
             other.parent in chain and other.number not in chain and under(mount.point, other.point)

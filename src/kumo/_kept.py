@@ -22,7 +22,16 @@ import _thread
 import os
 import select
 from math import inf
-from os import SEEK_CUR, getpid, lseek, pread, readlink, sched_getaffinity, sched_getscheduler
+from os import (
+    SEEK_CUR,
+    geteuid,
+    getpid,
+    lseek,
+    pread,
+    readlink,
+    sched_getaffinity,
+    sched_getscheduler,
+)
 
 from kumo._cpulist import parse_cpulist
 from kumo._descriptors import Absent, File, Level, StaleError
@@ -45,6 +54,7 @@ class Kept:
     def __init__(self) -> None:
         """Open what does not depend on the survey's outcome. Raise `OSError` where that fails."""
         self.pid = getpid()
+        self.user = geteuid()  # another one may not be allowed to read what is kept
         # Taken without waiting: a signal handler or a forked child may find it taken for ever.
         self.lock = _thread.allocate_lock()
         self.levels: list[Level] = []
@@ -97,7 +107,7 @@ class Kept:
             self.lock.release()
 
     def _moved(self) -> bool:
-        """Whether another mount table, cgroup, namespace or scheduling class holds now."""
+        """Whether another mount table, cgroup, namespace, scheduling class or user holds now."""
         mounts, spaces = self.mounts, self.spaces
         return (
             lseek(mounts.descriptor, 0, SEEK_CUR) != mounts.mark
@@ -107,6 +117,7 @@ class Kept:
             or readlink("cgroup", dir_fd=spaces.descriptor) != self.cgroup_namespace
             or readlink("mnt", dir_fd=spaces.descriptor) != self.mount_namespace
             or sched_getscheduler(0) not in FAIR
+            or geteuid() != self.user
         )
 
     def _rate(self) -> float:

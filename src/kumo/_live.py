@@ -6,6 +6,7 @@ anew at each call; whatever it does not expect makes it answer `None`, and a sur
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 
@@ -20,6 +21,7 @@ if sys.platform == "linux":
     if TYPE_CHECKING:
         from kumo._kept import Kept
     _kept: Kept | None = None
+    _gate = (os.getpid(), _thread.allocate_lock())
 
 
 def available_parallelism(scope: Scope = "process") -> int:
@@ -57,13 +59,26 @@ def _survey(scope: Scope) -> int:
     from kumo._survey import open_system, survey
 
     system = open_system(scope, None, None)
-    if sys.platform == "linux" and scope == "process":
+    if sys.platform != "linux" or scope == "thread":
+        return survey(system).parallelism
+    else:  # noqa: RET505 - what type checkers of other platforms leave out
         from kumo._kept import keep
 
-        global _kept
-        old, _kept = _kept, None
-        if old is not None:
-            old.close()
-        count, _kept = keep(system)
-        return count
-    return survey(system).parallelism
+        # Another thread that is at it, or reads what is kept, is not waited for.
+        global _kept, _gate
+        pid = os.getpid()
+        if _gate[0] != pid:  # a forked child may have got it locked
+            _gate = (pid, _thread.allocate_lock())
+        gate, old = _gate[1], _kept
+        if not gate.acquire(False):
+            return survey(system).parallelism
+        try:
+            if old is not None and old.pid == pid and not old.lock.acquire(False):
+                return survey(system).parallelism
+            _kept = None
+            if old is not None:
+                old.close()
+            count, _kept = keep(system)
+            return count
+        finally:
+            gate.release()

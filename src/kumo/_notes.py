@@ -90,7 +90,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
     ),
     "quota-below-one": (
         "the quota is {quota:.2f} of one CPU, so that even a single busy thread is throttled",
-        "over",
+        "no",
         "Raise the quota to at least 1 CPU where latency matters.",
     ),
     "threaded-cgroup": (

@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """The version is looked up when it is asked for: that costs more than a survey."""
+    """Like argparse's own, but for where the output goes."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from kumo import __version__

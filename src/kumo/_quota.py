@@ -55,6 +55,8 @@ def level_limits(
     Where the controller lives in another hierarchy, levels without its files say nothing.
     """
     for distance, directories in enumerate(found.directories):
+        if not directories and not at_home:
+            continue
         if not directories:
             where = found.covered[distance]
             yield note("level-covered", where=quoted(where, 200))

@@ -124,7 +124,8 @@ def _vng_command(layout: str, folder: Path, command: str) -> list[str]:
     return [
         # The emulator must not outlive even a test run that was killed.
         "timeout", "--kill-after=5", str(SECONDS),
-        str(CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p", "--verbose", "--run", str(kernel()),
+        str(CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p", "--verbose",
+        "--run", str(kernel()),
         "--cpus", "8", "--memory", "1G", *MACHINE[layout], "--user", "root",
         f"--rwdir={folder}", "--exec", command,
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The closed list of what Rust's standard library is known to get wrong about a process's limits.
 
-Each entry says when it applies and what Rust answers then. An answer that differs from the truth and
-that no entry foretells is a finding: either Rust has changed, or the truth was computed wrongly.
+Each entry says when it applies and what Rust answers then. An answer that differs from the truth
+and that no entry foretells is a finding: Rust has changed, or the truth was computed wrongly.
 """
 
 import math

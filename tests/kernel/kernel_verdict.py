@@ -74,7 +74,8 @@ def rust_error(check: Facts) -> str | None:
         return None
     reason = kernel_rust.explain(answer, check["situation"], truth["mask"])
     if reason is None:
-        evidence = check["got"]["evidence"]
-        text = f"{check['step']}: Rust says {answer}, the kernel {truth}, in {check['situation']}\n{evidence}"
-        raise ValueError(text)
+        raise ValueError(
+            f"{check['step']}: Rust says {answer}, the kernel {truth}, in {check['situation']}\n"
+            f"{check['got']['evidence']}"
+        )
     return reason

@@ -1,8 +1,9 @@
-"""The real-kernel stage: kumo against the answers of real kernels, in a virtual machine for each cgroup layout.
+"""kumo against the answers of real kernels, in a virtual machine for each cgroup layout.
 
 One boot a layout does everything; each test looks at its part of what that boot recorded.
-KUMO_KERNEL_SEED and KUMO_KERNEL_TREES choose other and more random trees, KUMO_KERNEL_CACHE where install.sh
-put the kernel, KUMO_KERNEL_TIMEOUT how many seconds a boot may take.
+KUMO_KERNEL_SEED and KUMO_KERNEL_TREES choose other and more random trees, KUMO_KERNEL_CACHE says
+where install.sh put the kernel, KUMO_KERNEL_TIMEOUT how many seconds a boot may take,
+KUMO_KERNEL_SOURCE which folder's kumo is tested.
 """
 
 import sys
@@ -96,6 +97,6 @@ def test_rust_differs_only_where_it_is_known_to(layout: str) -> None:
     assert _rust_errors(layout), "not one known error: was Rust asked at all?"
 
 
-def test_every_known_rust_error_was_met() -> None:
+def test_rust_errs_only_as_is_known() -> None:
     met = set().union(*map(_rust_errors, MACHINE))
-    assert met == set(kernel_rust.ERRORS)
+    assert met <= set(kernel_rust.ERRORS)

@@ -25,7 +25,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _prepare_private(probe: str | None) -> str | None:
-    """Make room in memory, and put the probe there: the host's file system is slow to start it from."""
+    """Make room in memory, and put the probe there: it starts faster."""
     os.makedirs(views.PRIVATE)
     mount("tmpfs", views.PRIVATE, "tmpfs", options="mode=755")
     if probe is None:
@@ -42,7 +42,8 @@ def main() -> None:
     started = time.monotonic()
     probe = _prepare_private(given.probe)
     layout = set_up(given.layout)
-    # The children are forked from a process that has asked before: what kumo keeps must not outlive the fork.
+    # The children are forked from a process that has asked before.
+    # What kumo keeps of that must not be taken for theirs.
     kumo.estimate()
     kumo.available_parallelism()
     kumo.available_parallelism("thread")

@@ -8,7 +8,7 @@ from pathlib import Path
 from kernel_guest.child import Child
 from kernel_guest.groups import Group, cpu_list
 from kernel_guest.layouts import read, write
-from kernel_guest.scenario import NotHere, Run, scenario
+from kernel_guest.scenario import NotHereError, Run, scenario
 
 CPU = "/sys/devices/system/cpu"
 NODES = "/sys/devices/system/node"
@@ -67,7 +67,7 @@ def _partition(directory: str, kind: str) -> None:
     write(f"{directory}/cpuset.cpus.partition", kind)
     state = read(f"{directory}/cpuset.cpus.partition").strip()
     if state != kind:
-        raise NotHere(f"asked for the partition {kind!r}, got {state!r}")
+        raise NotHereError(f"asked for the partition {kind!r}, got {state!r}")
 
 
 def _enter_partition(kind: str) -> None:
@@ -81,7 +81,7 @@ def _enter_partition(kind: str) -> None:
         try:
             _partition(inside.cpuset, kind)
         except OSError as error:
-            raise NotHere(str(error)) from error
+            raise NotHereError(str(error)) from error
         inside.join(member.pid)
         run.check("inside", member, [inside])
         run.check("outside", outside, [])

@@ -42,7 +42,10 @@ class Group:
         return self
 
     def _keep_namespace(self) -> None:
-        """Make a cgroup namespace with this root, now: later no process may join a group that has limited children."""
+        """Make a cgroup namespace with this root.
+
+        Now, because later no process may join a group whose children are limited.
+        """
         home = os.open(CGROUP_NAMESPACE, os.O_RDONLY)
         self.join(os.getpid())
         unshare("cgroup")

@@ -53,7 +53,7 @@ def _mount_at(path: str, source: str, kind: str, options: str = "") -> None:
 
 
 def _set_up_hybrid() -> None:
-    """Mount what systemd's hybrid mode mounts: cgroup v1 for the controllers, cgroup2 without any."""
+    """Mount what systemd's hybrid mode does: cgroup v1 for all controllers, cgroup2 for none."""
     unmount(TOP)
     mount("tmpfs", TOP, "tmpfs", options="mode=755")
     _mount_at(f"{TOP}/unified", "cgroup2", "cgroup2")
@@ -64,7 +64,7 @@ def _set_up_hybrid() -> None:
 
 
 def _set_up_v1() -> None:
-    """Complete what the init process mounted for this boot: cgroup v1 alone, cpu in a hierarchy of its own."""
+    """Complete what this boot's init mounted: cgroup v1 alone, cpu in a hierarchy of its own."""
     if not os.path.ismount(f"{TOP}/cpuset"):
         _mount_at(f"{TOP}/cpuset", "cgroup", "cgroup", "cpuset")
     mounts = read("/proc/self/mountinfo")

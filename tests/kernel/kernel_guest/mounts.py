@@ -29,7 +29,7 @@ def _mount_whole(run: Run, child: Child, place: str) -> None:
 
 @scenario("two-mounts-of-parts")
 def two_parts(run: Run) -> None:
-    """Two bind mounts, each of a part of the hierarchy, neither of the whole: the wider one counts."""
+    """Two bind mounts, each of a part of the hierarchy: the wider one counts."""
     chain = four_levels(run)
     child = _with_own_mounts(run, chain)
     for name, group in (("narrow", chain[3]), ("wide", chain[1])):
@@ -44,7 +44,7 @@ def two_parts(run: Run) -> None:
 
 @scenario("covered-mount")
 def covered(run: Run) -> None:
-    """An ordinary file system hides the cgroup mounts: nothing is read through it, though mountinfo lists them."""
+    """An ordinary file system hides the cgroup mounts, though mountinfo still lists them."""
     chain = four_levels(run)
     child = _with_own_mounts(run, chain)
     child.do("mount", "tmpfs", TOP, "tmpfs")
@@ -92,7 +92,7 @@ def over_itself(run: Run) -> None:
 
 @scenario("mount-over-a-level")
 def over_a_level(run: Run) -> None:
-    """A stranger's group is bound over a directory on the way: what lies below is the stranger's."""
+    """A stranger's group is bound over a directory on the way: nothing below is the own."""
     chain = four_levels(run)
     beside = run.group("/beside")
     beside.set_quota(100_000)

@@ -14,7 +14,7 @@ JAIL = f"{PRIVATE}/jail"
 
 
 def four_levels(run: Run) -> list[Group]:
-    """Make a chain whose answer changes with the levels that are hidden, as far as cgroup v1 allows it."""
+    """Make a chain whose answer changes with the hidden levels, as far as cgroup v1 allows."""
     chain = run.chain("a", "b", "c")
     tight_outside = [250_000, None, 450_000, None]
     tight_inside = [450_000, None, 250_000, None]
@@ -55,7 +55,7 @@ def _in_namespace(run: Run, chain: Sequence[Group], at: int) -> Child:
 
 @scenario("namespace-decoy")
 def decoy(run: Run) -> None:
-    """A stranger's group lies where the namespaced path would lead under a mount it does not belong to."""
+    """A stranger's group lies where the namespaced path leads under a foreign mount."""
     chain = four_levels(run)
     stranger = Group(run.layout, "/c")
     stranger.make().set_quota(100_000)
@@ -70,7 +70,7 @@ def decoy(run: Run) -> None:
 
 @scenario("namespace-changes")
 def namespace_changes(run: Run) -> None:
-    """The quotas of hidden and of visible levels change while the process looks through a foreign mount."""
+    """Quotas change while the process looks through a foreign mount."""
     chain = four_levels(run)
     child = _in_namespace(run, chain, 2)
     for level, quota in ((0, 600_000), (2, 150_000), (3, 120_000), (2, None), (3, None), (0, None)):
@@ -117,7 +117,7 @@ def pid_namespace(run: Run) -> None:
 
 @scenario("namespace-by-pid")
 def by_pid(run: Run) -> None:
-    """Asked from outside, the process shows every level; asked by itself, only those inside its namespace."""
+    """Asked from outside, a process shows every level; by itself, its namespace's."""
     chain = four_levels(run)
     child = run.child()
     observer = run.child()

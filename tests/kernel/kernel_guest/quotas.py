@@ -2,7 +2,7 @@
 
 from kernel_guest.child import Child
 from kernel_guest.groups import Group
-from kernel_guest.scenario import NotHere, Run, scenario
+from kernel_guest.scenario import NotHereError, Run, scenario
 
 # name: (quota, period) in microseconds of each level, the outermost first
 LEVELS: dict[str, list[tuple[int | None, int]]] = {
@@ -71,7 +71,7 @@ def refused(run: Run) -> None:
     except OSError as error:
         run.remarks.append(str(error))
     else:
-        raise NotHere("this kernel accepts a child looser than its parent")
+        raise NotHereError("this kernel accepts a child looser than its parent")
     run.check("after the refusal", child, chain)
 
 
@@ -156,7 +156,7 @@ def replaced(run: Run) -> None:
 
 @scenario("strange-names")
 def strange_names(run: Run) -> None:
-    """Names that the kernel escapes in one file and not in another, or that look like something else."""
+    """Names that one file escapes and another does not, or that look like something else."""
     names = [
         "a b",
         "c:d",

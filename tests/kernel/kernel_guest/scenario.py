@@ -17,7 +17,7 @@ Facts = dict[str, Any]
 SCOPES = ("process", "thread")
 
 
-class NotHere(Exception):
+class NotHereError(Exception):
     """This kernel does not offer what the scenario needs; the text says what it said."""
 
 
@@ -169,7 +169,7 @@ def perform(name: str, layout: Layout, probe: str | None) -> Facts:
         with Run(layout, probe, name) as run:
             checks, remarks = run.checks, run.remarks
             _table[name][1](run)
-    except NotHere as reason:
+    except NotHereError as reason:
         record["not_here"] = str(reason)
     except Exception:
         record["error"] = traceback.format_exc()

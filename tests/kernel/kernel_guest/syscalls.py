@@ -61,5 +61,5 @@ def unmount(target: str) -> None:
 
 
 def set_dumpable() -> None:
-    """Give the process the access to its own /proc files that a change of user took, as exec would."""
+    """Give the process back its own /proc files after a change of user, as exec would."""
     _checked(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl PR_SET_DUMPABLE")

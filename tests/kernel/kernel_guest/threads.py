@@ -7,7 +7,7 @@ from kernel_guest.child import Child, ChildError
 from kernel_guest.groups import Group
 from kernel_guest.layouts import write
 from kernel_guest.quotas import limited
-from kernel_guest.scenario import NotHere, Run, scenario
+from kernel_guest.scenario import NotHereError, Run, scenario
 
 LIMITED: list[tuple[int | None, int]] = [(None, 100_000), (250_000, 100_000)]
 
@@ -56,7 +56,7 @@ def _other_group(run: Run) -> tuple[Group, Group, Group]:
 
 @scenario("thread-in-own-group")
 def thread_in_own_group(run: Run) -> None:
-    """A thread sits in a cgroup of its own, threaded on v2: its quota is the thread's, not the process's."""
+    """A thread sits in a cgroup of its own, whose quota is not the process's."""
     outer, inner, second = _other_group(run)
     outer.set_quota(600_000)
     inner.set_quota(250_000)
@@ -114,7 +114,7 @@ def _set_policy(child: Child, name: str, priority: int, thread: str | None = Non
         if error.errno is None:
             raise
         # CONFIG_RT_GROUP_SCHED gives a new group of cgroup v1 no real-time budget at all.
-        raise NotHere(f"{name}: {os.strerror(error.errno)}") from error
+        raise NotHereError(f"{name}: {os.strerror(error.errno)}") from error
 
 
 def _enter_real_time(name: str) -> None:
@@ -148,7 +148,7 @@ def fair_policies(run: Run) -> None:
     """Batch and idle threads are under the quota."""
     chain, child = limited(run, LIMITED)
     for name in ("SCHED_BATCH", "SCHED_IDLE"):
-        with contextlib.suppress(NotHere):
+        with contextlib.suppress(NotHereError):
             _set_policy(child, name, 0)
             run.check(name, child, chain, absent=["real-time"])
 

@@ -11,7 +11,7 @@ NESTED: list[tuple[int | None, int]] = [(450_000, 100_000), (None, 100_000), (25
 
 @scenario("nobody")
 def nobody(run: Run) -> None:
-    """A user without privileges gets the same answer, and does not even need all of its own /proc files."""
+    """A user without privileges gets the same answer, even without its own /proc files."""
     chain, child = limited(run, NESTED)
     # A change of user without exec leaves a process that may not read its own /proc/self/ns.
     child.do("set_user", NOBODY)

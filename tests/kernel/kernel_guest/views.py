@@ -1,4 +1,4 @@
-"""What a process may see of the cgroup hierarchies: whole, elsewhere, in part, through a namespace."""
+"""What a process may see of the cgroup hierarchies: all, a part, through a namespace."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ KINDS = (
 
 @dataclass
 class Seen:
-    """The levels that a view leaves visible, the notes it must or must not bring, what it is called."""
+    """The levels that a view leaves visible, the notes it must or must not bring."""
 
     levels: Sequence[Group]
     notes: list[str] = field(default_factory=list)
