@@ -88,8 +88,7 @@ def unescape(text: str) -> str:
 
 def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
     """Return the cgroup mounts that are not hidden by others, and the malformed lines."""
-    mounts = []
-    bad = []
+    mounts, bad = [], []
     for line in text.split("\n"):
         try:
             mounts.append(Mount(line))
@@ -109,20 +108,21 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
 
 
 def _hidden(mount: Mount, place: int, mounts: list[Mount], by_number: dict[str, Mount]) -> bool:
-    """Whether another mount stands on the same point later, or over a directory on the way."""
-    chain = {mount.number}
-    above = by_number.get(mount.parent)
-    while above is not None and above.number not in chain:
-        chain.add(above.number)
-        above = by_number.get(above.parent)
+    """Whether the way to the mount's point leads into another mount."""
+    way: dict[str, Mount] = {}  # by the mount it stands on, each mount that is crossed
+    crossed: Mount | None = mount
+    while crossed is not None and crossed.parent not in way:
+        way[crossed.parent] = crossed
+        crossed = by_number.get(crossed.parent)
+    own = {step.number for step in way.values()}
     for position, other in enumerate(mounts):
-        if other.point == mount.point:
-            # The one that stands on the other covers it; where that is not known, the later one.
-            if other.parent == mount.number or (other.number not in chain and position > place):
+        beside = way.get(other.parent)
+        if other.number in own:
+            continue
+        if other.point == mount.point:  # on top of it; where that is not known, the later one
+            if other.parent == mount.number or position > place:
                 return True
-        elif (
-            other.parent in chain and other.number not in chain and under(mount.point, other.point)
-        ):
+        elif beside is not None and under(beside.point, other.point):
             return True
     return False
 
@@ -145,8 +145,8 @@ def cgroup_lines(text: str) -> str:
 def locate(root: str, path: str) -> tuple[int, list[str]] | None:
     """Return where the cgroup *path* is below a mount whose root is *root*; `None` if outside it.
 
-    That is a number of levels whose names are hidden, then names. Both arguments are
-    relative to the cgroup namespace's root, and begin with one ``/..`` for each level above it.
+    That is a number of levels whose names are hidden, then names. Both are relative to the
+    cgroup namespace's root, with one ``/..`` for each level above it.
     https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html
     """
     root_ups, root_names = _ups(root)
@@ -170,8 +170,7 @@ class Levels:
     """The directories that show the process's own cgroup and its ancestors.
 
     *directories* holds, by the distance from the process's own cgroup, the same level as
-    each mount shows it, and *covered* one that another mount covers; *whole* says
-    whether a mount shows the hierarchy from the namespace's root on.
+    each mount shows it, *covered* one that another mount covers; *whole*: from the root on.
     """
 
     __slots__ = ("covered", "directories", "whole")

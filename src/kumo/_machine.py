@@ -84,11 +84,12 @@ class Machine(System):
 
     def _raise_for(self, path: str) -> None:
         """Raise the error that a section gives for *path* or for a directory above it."""
-        while path:
-            answer = self.sections.get(f"{path} (errno)")
+        place = path
+        while place:
+            answer = self.sections.get(f"{place} (errno)")
             if isinstance(answer, OSError):
-                raise answer
-            path = path.rpartition("/")[0]
+                raise OSError(answer.errno, answer.strerror, path)
+            place = place.rpartition("/")[0]
 
     def _text(self, name: str) -> str | None:
         self._raise_for(name)
