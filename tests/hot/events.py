@@ -312,7 +312,7 @@ def scheduled_in_real_time(groups: list[Group]) -> Iterator[int]:
     groups[0].set(100_000)
     for group in groups:  # where the kernel has CONFIG_RT_GROUP_SCHED, a group needs runtime
         if (group.path / "cpu.rt_runtime_us").exists():
-            (group.path / "cpu.rt_runtime_us").write_text("10000")
+            (group.path / "cpu.rt_runtime_us").write_text("200000")
     yield 1
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     yield len(CPUS)

@@ -66,11 +66,16 @@ def threads_ask_at_once(groups: list[Group]) -> Iterator[int]:
 def asked_in_a_signal_handler(groups: list[Group]) -> Iterator[int]:
     """The handler interrupts a call of its own thread, and neither waits for the other."""
     answers: list[int] = []
-    signal.signal(signal.SIGALRM, lambda *_: answers.append(kumo.available_parallelism()))
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+
+    def handle(*_: object) -> None:
+        answers.append(kumo.available_parallelism())
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)  # the next one, once this one is done
+
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005)
     while len(answers) < 200:
         assert kumo.available_parallelism() == len(CPUS)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
     assert set(answers) == {len(CPUS)}
     yield len(CPUS)
 
