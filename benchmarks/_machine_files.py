@@ -140,8 +140,14 @@ def load_all(folder: Path) -> list[MachineFile]:
 
 def cpu_list(text: str) -> set[int]:
     """`0-3,8,10-11`; an empty text is no CPU."""
-    spans = (part.partition("-") for part in text.strip().split(",") if part)
-    return {cpu for first, _, last in spans for cpu in range(int(first), int(last or first) + 1)}
+    cpus: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        span = range(int(first), int(last or first) + 1) if part else range(0)
+        if part and not span:
+            raise ValueError(f"{part} runs backwards")
+        cpus.update(span)
+    return cpus
 
 
 def as_cpu_list(cpus: set[int]) -> str:

@@ -8,14 +8,12 @@ name, a newer `nproc` say, that one is used.
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SRC = ROOT / "src"
+SRC = Path(__file__).resolve().parent.parent / "src"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,6 @@ class Peer:
 
 
 VENV_PYTHON = "venv/bin/python"
-_VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
 _SITE = "venv/lib/python3*/site-packages"
 
 PEERS = (
@@ -211,14 +208,13 @@ def filled(words: tuple[str, ...], workdir: Path, program: str = "") -> list[str
 
 
 def version(peer: Peer, workdir: Path) -> str:
-    if peer.package == "kumo":
-        text = (ROOT / "pyproject.toml").read_text("utf-8")
-        return f"kumo {_VERSION.findall(text)[0]}, this checkout"
     text = (
         f"from importlib.metadata import version as v; print({peer.package!r}, v({peer.package!r}))"
     )
     if peer.package == "os":
         text = "import sys; print('CPython', sys.version.split()[0])"
+    elif peer.package == "kumo":
+        text = f"{peer.setup}; print('kumo', kumo.__version__)"
     program = peer.command[0]
     command = (
         [program, "-B", "-c", text] if peer.package else filled(peer.version_of, workdir, program)

@@ -102,14 +102,14 @@ def ask(
         return Outcome(None, _last_line(err), shown=False)
     word = out.strip().rpartition("\n")[2]
     if code or not word.isdigit():
-        return Outcome(None, _trouble(out, err) or f"exit status {code}")
+        return Outcome(None, _trouble(out + err) or f"exit status {code}")
     return Outcome(int(word))
 
 
-def _trouble(out: str, err: str) -> str:
-    """The line that says most: the JVM's `fatal error:`, which it prints, else the last."""
-    lines = (line.lstrip("# ") for line in out.splitlines() if "fatal error:" in line)
-    return next(lines, _last_line(err))
+def _trouble(text: str) -> str:
+    """The line that says most: the JVM's and Go's `fatal error:`, else the last."""
+    lines = (line.lstrip("# ") for line in text.splitlines() if "fatal error:" in line)
+    return next(lines, _last_line(text))
 
 
 def _last_line(text: str) -> str:

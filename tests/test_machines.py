@@ -53,6 +53,18 @@ def test_snapshot_gives_the_same_estimate(path: Path) -> None:
     assert wrong(again, estimate) == []
 
 
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_thread_scope_has_an_answer(path: Path) -> None:
+    assert survey(read_machine(path, scope="thread")).parallelism >= 1
+
+
+def test_thread_scope_where_its_files_are_closed() -> None:
+    machine = Machine("-- !affinity --\n0-1\n-- /proc (EACCES) --\n", scope="thread")
+
+    assert [note.code for note in survey(machine).notes] == ["unreadable"]
+    assert survey(machine).parallelism == 2
+
+
 def test_every_note_is_reached_by_a_machine() -> None:
     reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
 

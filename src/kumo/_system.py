@@ -52,8 +52,12 @@ class System:
     def proc(self, name: str) -> str:
         """Return the path of the file in ``/proc`` that is about whom the estimate is for."""
         own = f"/proc/thread-self/{name}"
-        if self.scope == "thread" and self.read(own) is not None:
-            return own
+        if self.scope == "thread":
+            try:
+                if self.read(own) is not None:
+                    return own
+            except OSError:
+                return own  # whoever reads it tells
         return f"/proc/self/{name}"
 
     def _ask(self, key: str, ask: Callable[[str], str | None], name: str) -> str | None:
