@@ -171,8 +171,7 @@ def _mounts_from_here(pid: int) -> str:
     return text
 
 
-# The facts: each one call, for a pid or, with None, for the calling thread or its process.
-# They answer text, in the form that a machine file has it.
+# The facts: one call each, for a pid or the caller, as text in the form of a machine file.
 
 
 def _platform(pid: int | None) -> str:
