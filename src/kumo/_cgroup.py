@@ -31,14 +31,19 @@ def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
     paths: dict[str, str] = {}
     bad = []
     for line in text.split("\n"):
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if number.isascii() and number.isdigit() and path.startswith("/"):
-            for controller in controllers.split(","):
-                paths.setdefault(controller, path)
-        elif line:
+        controllers, path = membership(line)
+        for controller in controllers:
+            paths.setdefault(controller, path)
+        if line and not controllers:
             bad.append(line)
     return paths, bad
+
+
+def membership(line: str) -> tuple[list[str], str]:
+    """Return one line's controllers and path; no controllers where it has another form."""
+    number, controllers, path = [*line.split(":", 2), "", ""][:3]
+    well_formed = number.isascii() and number.isdigit() and path.startswith("/")
+    return (controllers.split(","), path) if well_formed else ([], "")
 
 
 class Mount:
@@ -95,7 +100,7 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
         except ValueError:
             if line:
                 bad.append(line)
-    by_number = {mount.number: mount for mount in mounts}
+    by_number = {mount.number: mount for mount in reversed(mounts)}
     for mount in mounts:
         below = by_number.get(mount.parent)
         if below is not None and below.fstype in ("cgroup", "cgroup2"):
@@ -130,16 +135,6 @@ def _hidden(mount: Mount, place: int, mounts: list[Mount], by_number: dict[str, 
 def under(path: str, top: str) -> bool:
     """Whether *path* is *top* or lies below it, by whole components."""
     return path == top or path.startswith(top if top.endswith("/") else top + "/")
-
-
-def cgroup_lines(text: str) -> str:
-    """Return what an estimate uses: the visible cgroup mounts, and what covers parts of them."""
-    mounts, bad = parse_mounts(text)
-    kept: dict[str, None] = {}
-    for mount in mounts:
-        if any(map(mount.shows, (V2, "cpu", "cpuset"))):
-            kept.update(dict.fromkeys([mount.line, *(cover.line for cover in mount.covers)]))
-    return "".join(line + "\n" for line in [*kept, *bad[:1]])
 
 
 def locate(root: str, path: str) -> tuple[int, list[str]] | None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from kumo._system import System
 
+# By hierarchy, the effective set first; a v1 mount with the option noprefix leaves out "cpuset.".
+FILES = {
+    "cpuset": ("cpuset.effective_cpus", "effective_cpus", "cpuset.cpus", "cpus"),
+    V2: ("cpuset.cpus.effective",),
+}
+
 
 def fallbacks(system: System) -> Iterator[Limit]:
     """Yield the set by each source that has one, the best first, cut to the CPUs on line."""
@@ -43,10 +49,15 @@ def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
     except OSError:
         return
     paths = parse_membership(_text(system, system.proc("cgroup")) or "")[0]
-    for controller, name in (("cpuset", "cpuset.effective_cpus"), (V2, "cpuset.cpus.effective")):
-        own = levels(system, controller, paths[controller], mounts) if controller in paths else None
-        for directory in own.directories[0] if own and own.directories else ():
-            yield "cpuset", f"{directory}/{name}", _text(system, f"{directory}/{name}") or ""
+    for controller, names in FILES.items():
+        # A v2 level without the controller has its nearest ancestor's set.
+        found = (
+            levels(system, controller, paths[controller], mounts) if controller in paths else None
+        )
+        for directory in [shown for level in found.directories for shown in level] if found else ():
+            for name in names:
+                path = f"{directory}/{name}"
+                yield "cpuset", path, _text(system, path) or ""
 
 
 def _cpus(system: System, path: str) -> int:

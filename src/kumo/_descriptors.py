@@ -77,12 +77,12 @@ class Level:
         elif self.quota.text[:1] == b"-":
             self.cpus = inf
         elif self.period.changed() or changed or self.cpus == inf:
-            self.cpus = self._rate(self.quota.text.strip() + b" " + self.period.text)
+            self.cpus = self._rate(self.quota.text.strip() + b" " + self.period.text, "-1")
         return self.cpus
 
-    def _rate(self, text: bytes) -> float:
+    def _rate(self, text: bytes, unlimited: str = "max") -> float:
         try:
-            rate = parse_quota(text.decode("ascii").strip())
+            rate = parse_quota(text.decode("ascii").strip(), unlimited)
         except ValueError:
             raise StaleError from None  # malformed: the survey says what to make of it
         return inf if rate is None else rate[0] / rate[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._notes import quoted
+from kumo._notes import quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def show_cpus(limit: Limit) -> str:
     if limit.cpus == inf:
         return "-"
     if limit.kind == "rate":
-        return f"{limit.cpus:.2f}" if limit.cpus >= 0.01 else f"{limit.cpus:.1g}"
+        return show_rate(limit.cpus)
     return str(limit.cpus)
 
 

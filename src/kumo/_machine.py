@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
+from kumo._cgroup import unescape
 from kumo._system import System
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ def _heading(title: str, number: int) -> tuple[str, OSError | None]:
         raise MachineError(
             f"line {number}: section {title[:60]!a} is not a /path, $VARIABLE, !fact or expect"
         )
+    name = unescape(name) if name[0] == "/" else name  # a newline in a path is \\012
     return name, OSError(value, os.strerror(value), name) if isinstance(value, int) else None
 
 
@@ -89,7 +91,8 @@ class Machine(System):
             answer = self.sections.get(f"{place} (errno)")
             if isinstance(answer, OSError):
                 raise OSError(answer.errno, answer.strerror, path)
-            place = place.rpartition("/")[0]
+            above = place.rpartition("/")[0]
+            place = above or ("/" if place[0] == "/" != place else "")
 
     def _text(self, name: str) -> str | None:
         self._raise_for(name)

@@ -84,12 +84,12 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "Use scope='thread' for the calling thread's own parallelism.",
     ),
     "burst-allowed": (
-        "{where} lets {burst:.2f} CPUs more be used for a moment; the steady state counts",
+        "{where} lets {burst} CPUs more be used for a moment; the steady state counts",
         "no",
         "Nothing needs doing.",
     ),
     "quota-below-one": (
-        "the quota is {quota:.2f} of one CPU, so that even a single busy thread is throttled",
+        "the quota is {quota} of one CPU, so that even a single busy thread is throttled",
         "no",
         "Raise the quota to at least 1 CPU where latency matters.",
     ),
@@ -119,7 +119,7 @@ def unreadable(where: str, error: OSError) -> Note:
 
 def malformed(where: str, text: str, form: str) -> Note:
     """Return the note that *where* holds *text* instead of *form*."""
-    return note("malformed", where=quoted(where, 200), text=repr_short(text), form=form)
+    return note("malformed", where=quoted(where, 200), text=repr_short(text.strip()), form=form)
 
 
 def error_name(error: OSError) -> str:
@@ -127,6 +127,11 @@ def error_name(error: OSError) -> str:
     from errno import errorcode
 
     return errorcode.get(error.errno or 0, str(error))
+
+
+def show_rate(cpus: float) -> str:
+    """Return *cpus* with two decimals, or one digit where two decimals would say 0.00."""
+    return f"{cpus:.2f}" if cpus >= 0.01 else f"{cpus:.1g}"
 
 
 def repr_short(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._cgroup import V2
-from kumo._notes import error_name, malformed, note, quoted, unreadable
+from kumo._notes import error_name, malformed, note, quoted, show_rate, unreadable
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -28,14 +28,15 @@ FILES = {
 INITIAL_NAMESPACE = "cgroup:[4026531835]"  # PROC_CGROUP_INIT_INO in include/linux/proc_ns.h
 
 
-def parse_quota(text: str) -> tuple[int, int] | None:
+def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
     """Return quota and period in microseconds, `None` where *text* sets no quota.
 
-    Format: ``150000 100000``, ``max 100000``; v1's two files, joined, ``-1 100000``.
-    Raise `ValueError` where *text* has another form.
+    Format: ``150000 100000``, ``max 100000``; v1's two files, joined, ``-1 100000``,
+    where *unlimited* is ``-1``. Raise `ValueError` where *text* has another form.
     """
     quota, _, period = text.partition(" ")
-    if quota in ("max", "0") or (quota[:1] == "-" and _number(quota[1:])):
+    none = quota in (unlimited, "0") or (quota[:1] == "-" and _number(quota[1:]))
+    if none and (period in ("", "0") or _number(period)):
         return None
     if not _number(quota) or not _number(period):
         raise ValueError(f"not a quota and a period: {text!r}")
@@ -93,7 +94,7 @@ def _quota(
     system: System, where: str, text: str, burst_path: str, form: str
 ) -> Iterator[Limit | Note]:
     try:
-        rate = parse_quota(text)
+        rate = parse_quota(text, "max" if where.endswith("/cpu.max") else "-1")
     except ValueError:
         yield malformed(where, text, form)
         rate = None
@@ -108,7 +109,7 @@ def _quota(
     extra = int(burst) / period if _number(burst) else 0.0
     yield Limit("quota", "rate", quota / period, where, text, extra)
     if extra:
-        yield note("burst-allowed", where=quoted(burst_path, 200), burst=extra)
+        yield note("burst-allowed", where=quoted(burst_path, 200), burst=show_rate(extra))
 
 
 def seams(
@@ -125,7 +126,8 @@ def seams(
         yield note("path-outside-mounts", path=shown)
     else:
         if ancestors_hidden(system, controller, found):
-            yield note("ancestors-hidden", top=quoted(found.directories[-1][0], 200))
+            top = (found.directories[-1] or [*found.covered.values()])[0]
+            yield note("ancestors-hidden", top=quoted(top, 200))
         if controller == V2 and system.scope == "process":
             kind = _first(system, [f"{own}/cgroup.type" for own in found.directories[0]])
             if (kind or "").strip() == "threaded":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kumo._cgroup import cgroup_lines
+from kumo._cgroup import V2, membership, parse_mounts, unescape
 from kumo._survey import survey
 
 TYPE_CHECKING = False
@@ -21,13 +21,20 @@ def snapshot(system: System) -> str:
     parts = ["Written by kumo snapshot.\n"]
     for name, answer in sorted(system.asked.items(), key=lambda item: _place(item[0])):
         if isinstance(answer, OSError):
-            parts.append(f"-- {name} ({errorcode.get(answer.errno or 0, 'EIO')}) --\n")
+            parts.append(f"-- {_heading(name)} ({errorcode.get(answer.errno or 0, 'EIO')}) --\n")
         elif answer is not None:
             text = _public(system, name, answer)
             if text is not None:
                 ending = "" if name.startswith("/") and (not text or text.endswith("\n")) else "\n"
-                parts.append(f"-- {name} --\n{text}{ending}")
+                parts.append(f"-- {_heading(name)} --\n{text}{ending}")
     return "".join(parts) + "-- expect --\n" + "".join(_expect(estimate))
+
+
+def _heading(name: str) -> str:
+    """Escape a path as mountinfo does where a heading could not hold it or would be unescaped."""
+    if "\n" not in name and unescape(name) == name:
+        return name
+    return name.replace("\\", "\\134").replace("\n", "\\012")
 
 
 def _place(name: str) -> tuple[int, str]:
@@ -48,22 +55,33 @@ def _public(system: System, name: str, text: str) -> str | None:
 
 
 def _membership(text: str) -> str:
+    """The lines that an estimate uses; without any, one that tells that there are others."""
     kept = []
-    for line in text.splitlines(keepends=True):
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        foreign = path.startswith("/") and {"", "cpu", "cpuset"}.isdisjoint(controllers.split(","))
-        kept += [] if foreign else [line]
-    return "".join(kept)
+    for line in text.split("\n"):
+        controllers, _ = membership(line)
+        if line and (not controllers or not {"", "cpu", "cpuset"}.isdisjoint(controllers)):
+            kept.append(line + "\n")
+    return "".join(kept) or ("0:other:/\n" if text.strip("\n") else "")
 
 
 def _status(text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if line.startswith("Cpus_allowed_list:"))
+    lines = text.split("\n")
+    return "".join(f"{line}\n" for line in lines if line.startswith("Cpus_allowed_list:"))
+
+
+def _mounts(text: str) -> str:
+    """Return what an estimate uses: the visible cgroup mounts, and what covers parts of them."""
+    mounts, bad = parse_mounts(text)
+    kept: dict[str, None] = {}
+    for mount in mounts:
+        if any(map(mount.shows, (V2, "cpu", "cpuset"))):
+            kept.update(dict.fromkeys([mount.line, *(cover.line for cover in mount.covers)]))
+    return "".join(line + "\n" for line in [*kept, *bad[:1]])
 
 
 REDUCED: dict[str, Callable[[str], str]] = {
     "cgroup": _membership,
-    "mountinfo": cgroup_lines,
+    "mountinfo": _mounts,
     "status": _status,
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._cgroup import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
-from kumo._notes import malformed, note, unreadable
+from kumo._notes import malformed, note, show_rate, unreadable
 from kumo._quota import level_limits, seams
 from kumo._records import Limit
 
@@ -63,4 +63,4 @@ def _limits(system: System, paths: dict[str, str], mounts: list[Mount]) -> Itera
             if isinstance(record, Limit):
                 least = min(least, record.cpus)
     if least < 1:
-        yield note("quota-below-one", quota=least)
+        yield note("quota-below-one", quota=show_rate(least))
