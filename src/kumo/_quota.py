@@ -36,7 +36,8 @@ def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
     """
     quota, _, period = text.partition(" ")
     none = quota in (unlimited, "0") or (quota[:1] == "-" and _number(quota[1:]))
-    if none and (period in ("", "0") or _number(period)):
+    without = ("0", "") if unlimited == "-1" else ("0",)  # v1's period has a file of its own
+    if none and (period in without or _number(period)):
         return None
     if not _number(quota) or not _number(period):
         raise ValueError(f"not a quota and a period: {text!r}")

@@ -1,0 +1,208 @@
+"""What the package shows and costs: its names, its imports, its size, its documentation."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import kumo
+
+PACKAGE = Path(kumo.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+PUBLIC = {
+    "Estimate",
+    "Limit",
+    "MachineError",
+    "Note",
+    "OverrideError",
+    "available_parallelism",
+    "estimate",
+    "round_cpus",
+}
+HEAVY = {"argparse", "dataclasses", "json", "re", "subprocess", "typing"}
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def modules_after(statements: str) -> set[str]:
+    """The modules that *statements* load in a fresh, bare interpreter."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules)\n"
+        f"{statements}\n"
+        "print(*sorted({*sys.modules} - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+# --- names
+
+
+def test_the_public_names() -> None:
+    assert set(kumo.__all__) == PUBLIC
+    assert len(kumo.__all__) == len(PUBLIC)
+
+
+@pytest.mark.parametrize("public", sorted(PUBLIC))
+def test_each_public_name_loads_and_is_listed(public: str) -> None:
+    assert getattr(kumo, public).__name__ == public
+    assert public in dir(kumo)
+
+
+def test_a_star_import_gives_the_public_names() -> None:
+    names: dict[str, object] = {}
+    exec("from kumo import *", names)
+
+    assert set(names) - {"__builtins__"} == PUBLIC
+
+
+def test_the_version_is_a_string() -> None:
+    assert kumo.__version__[0].isdigit()
+    assert "__version__" in dir(kumo)
+
+
+def test_another_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'kumo' has no attribute 'nonsense'"):
+        getattr(kumo, "nonsense")  # noqa: B009
+
+
+def test_no_module_beside_the_package_is_public() -> None:
+    assert [path.name for path in PACKAGE.iterdir() if path.name[0].isalpha()] == ["py.typed"]
+
+
+# --- imports
+
+
+def test_importing_the_package_loads_nothing_else_of_it() -> None:
+    loaded = modules_after("import kumo")
+
+    assert {module for module in loaded if module.partition(".")[0] == "kumo"} == {"kumo"}
+    assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize("statement", ["kumo.available_parallelism()", "kumo.estimate()"])
+def test_counting_loads_no_heavy_module(statement: str) -> None:
+    loaded = modules_after(f"import kumo; {statement}")
+
+    assert loaded & HEAVY == set()
+
+
+def test_the_plain_command_loads_the_standard_library_alone() -> None:
+    loaded = modules_after("from kumo._cli import main; main([])")
+
+    roots = {module.partition(".")[0] for module in loaded}
+    assert roots - {"kumo"} <= sys.stdlib_module_names
+    assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_module_imports_the_standard_library_alone(path: Path) -> None:
+    roots = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            roots.add((node.module or "").partition(".")[0])
+
+    assert roots - {"kumo"} <= sys.stdlib_module_names
+
+
+def test_no_detector_imports_another() -> None:
+    for path in (PACKAGE / "_detectors").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                assert not node.module.startswith("kumo._detectors")
+
+
+# --- size
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_module_is_within_its_budget(path: Path) -> None:
+    lines = len(path.read_text("utf-8").splitlines())
+
+    assert lines <= (80 if path.parent.name == "_detectors" else 250)
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_function_is_within_its_budget(path: Path) -> None:
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
+
+    assert {function: lines for function, lines in lengths.items() if lines > 30} == {}
+
+
+# --- documentation and types
+
+
+@pytest.mark.parametrize("public", sorted(PUBLIC))
+def test_what_is_public_has_a_docstring(public: str) -> None:
+    value = getattr(kumo, public)
+    members = vars(value).items() if isinstance(value, type) else ()
+
+    assert inspect.getdoc(value)
+    assert [
+        member
+        for member, what in members
+        if not member.startswith("_")
+        and (inspect.isfunction(what) or isinstance(what, property))
+        and not what.__doc__
+    ] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_modules_public_functions_and_classes_have_a_docstring(path: Path) -> None:
+    """A detector's `detect` is what the module is about, and is documented there."""
+    tree = ast.parse(path.read_text("utf-8"))
+
+    assert [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+        and not (node.name == "detect" and path.parent.name == "_detectors")
+    ] == []
+    assert ast.get_docstring(tree) or path.name == "__main__.py"
+
+
+def is_annotated(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    given = function.args
+    arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return function.returns is not None and all(
+        argument is None or argument.annotation is not None or argument.arg in ("self", "cls")
+        for argument in arguments
+    )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_every_function_is_annotated(path: Path) -> None:
+    assert [node.name for node in functions(path) if not is_annotated(node)] == []
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_every_detector_has_one_function_detect() -> None:
+    for path in (PACKAGE / "_detectors").glob("[!_]*.py"):
+        module = import_module(f"kumo._detectors.{path.stem}")
+
+        assert list(inspect.signature(module.detect).parameters) == ["system"]
