@@ -8,7 +8,7 @@ import re
 
 import pytest
 from conftest import MACHINES
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from kumo._detectors.override import VARIABLE
@@ -141,6 +141,7 @@ def test_an_unbroken_machine_is_written_as_it_is(text: str) -> None:
 def test_any_texts_in_a_machine(request: pytest.FixtureRequest) -> None:
     examples = request.config.getoption("fuzz_examples")
 
+    @seed(request.config.getoption("fuzz_seed"))
     @settings(
         max_examples=examples,
         deadline=None,

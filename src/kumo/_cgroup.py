@@ -19,6 +19,7 @@ MEMBERSHIP_FORM = "a line of the form ID:CONTROLLERS:/PATH"
 MOUNTINFO_FORM = "a mountinfo line"
 # The key of the cgroup v2 hierarchy, whose line names no controller.
 V2 = ""
+PATH_MAX = 4096  # include/uapi/linux/limits.h: the kernel shows no longer path, end included
 
 
 def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
@@ -42,7 +43,7 @@ def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
 def membership(line: str) -> tuple[list[str], str]:
     """Return one line's controllers and path; no controllers where it has another form."""
     number, controllers, path = [*line.split(":", 2), "", ""][:3]
-    well_formed = number.isascii() and number.isdigit() and path.startswith("/")
+    well_formed = number.isascii() and number.isdigit() and path[:1] == "/" and len(path) < PATH_MAX
     return (controllers.split(","), path) if well_formed else ([], "")
 
 
@@ -67,6 +68,8 @@ class Mount:
         self.covers: list[Mount] = []  # the mounts that stand on directories of this one
         self.number, self.parent = fields[0], fields[1]
         self.root, self.point = unescape(fields[3]), unescape(fields[4])
+        if max(len(self.root), len(self.point)) >= PATH_MAX:
+            raise ValueError(f"a path in a mountinfo line is too long: {line[:60]!r}")
         self.options = source.rpartition(" ")[2].split(",")
 
     def shows(self, controller: str) -> bool:

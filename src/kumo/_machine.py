@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from kumo._cgroup import unescape
+from kumo._cgroup import under, unescape
 from kumo._system import System
 
 TYPE_CHECKING = False
@@ -68,6 +68,11 @@ class Machine(System):
     def __init__(self, text: str, scope: Scope = "process") -> None:
         super().__init__(scope)
         self.sections = parse_sections(text)
+        self.errors = {
+            name.removesuffix(" (errno)"): error
+            for name, error in self.sections.items()
+            if isinstance(error, OSError)
+        }
 
     def expect(self) -> str:
         """Return the text of the section ``expect``, empty without one."""
@@ -86,13 +91,9 @@ class Machine(System):
 
     def _raise_for(self, path: str) -> None:
         """Raise the error that a section gives for *path* or for a directory above it."""
-        place = path
-        while place:
-            answer = self.sections.get(f"{place} (errno)")
-            if isinstance(answer, OSError):
-                raise OSError(answer.errno, answer.strerror, path)
-            above = place.rpartition("/")[0]
-            place = above or ("/" if place[0] == "/" != place else "")
+        for place, error in self.errors.items():
+            if under(path, place):
+                raise OSError(error.errno, error.strerror, path)
 
     def _text(self, name: str) -> str | None:
         self._raise_for(name)
