@@ -103,11 +103,10 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
         except ValueError:
             if line:
                 bad.append(line)
-    by_number = {mount.number: mount for mount in reversed(mounts)}
+    by_number = {mount.number: mount for mount in mounts}
     for mount in mounts:
-        below = by_number.get(mount.parent)
-        if below is not None and below.fstype in ("cgroup", "cgroup2"):
-            below.covers.append(mount)
+        if mount.fstype in ("cgroup", "cgroup2"):
+            mount.covers = [other for other in mounts if other.parent == mount.number]
     return [
         mount
         for place, mount in enumerate(mounts)
