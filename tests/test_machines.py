@@ -65,6 +65,20 @@ def test_thread_scope_where_its_files_are_closed() -> None:
     assert survey(machine).parallelism == 2
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\\012b", "a\\134012b", "a\\040b", "a\\x2db"])
+def test_snapshot_of_a_path_that_a_heading_cannot_hold_as_it_is(name: str) -> None:
+    heading = name.replace("\\", "\\134").replace("\n", "\\012")
+    shown = heading.replace(" ", "\\040")
+    machine = Machine(
+        "-- !affinity --\n0-7\n-- /proc/self/cgroup --\n0::/\n-- /proc/self/mountinfo --\n"
+        f"26 22 0:26 / /{shown} rw - cgroup2 cgroup rw\n-- /{heading}/cpu.max --\n200000 100000\n"
+    )
+    estimate = survey(machine)
+
+    assert estimate.binding.where == f"/{name}/cpu.max"
+    assert survey(Machine(snapshot(machine))) == estimate
+
+
 def test_every_note_is_reached_by_a_machine() -> None:
     reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from kumo._cgroup import under, unescape
+from kumo._cgroup import under
 from kumo._system import System
 
 TYPE_CHECKING = False
@@ -58,7 +58,8 @@ def _heading(title: str, number: int) -> tuple[str, OSError | None]:
         raise MachineError(
             f"line {number}: section {title[:60]!a} is not a /path, $VARIABLE, !fact or expect"
         )
-    name = unescape(name) if name[0] == "/" else name  # a newline in a path is \\012
+    if name[0] == "/":
+        name = name.replace("\\012", "\n").replace("\\134", "\\")
     return name, OSError(value, os.strerror(value), name) if isinstance(value, int) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kumo._cgroup import V2, membership, parse_mounts, unescape
+from kumo._cgroup import V2, membership, parse_mounts
 from kumo._survey import survey
 
 TYPE_CHECKING = False
@@ -31,8 +31,8 @@ def snapshot(system: System) -> str:
 
 
 def _heading(name: str) -> str:
-    """Escape a path as mountinfo does where a heading could not hold it or would be unescaped."""
-    if "\n" not in name and unescape(name) == name:
+    """Escape a newline, which a heading cannot hold, and what would read as one escaped."""
+    if not any(part in name for part in ("\n", "\\012", "\\134")):
         return name
     return name.replace("\\", "\\134").replace("\n", "\\012")
 
