@@ -74,7 +74,7 @@ def test_the_version_is_a_string() -> None:
 
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'kumo' has no attribute 'nonsense'"):
-        getattr(kumo, "nonsense")  # noqa: B009
+        getattr(kumo, "nonsense")  # noqa: B009 - written out, a type checker would refuse it
 
 
 def test_no_module_beside_the_package_is_public() -> None:

@@ -38,20 +38,24 @@ def available_parallelism(scope: Scope = "process") -> int:
     override = _override()
     if override and scope in ("process", "thread"):
         return parse_override(override)
-    if sys.platform == "linux" and scope == "process" and _kept is not None:
-        count = _kept.count()
+    if sys.platform == "linux" and scope == "process":
+        kept = _kept  # another thread may exchange it at any moment
+        count = None if kept is None else kept.count()
         if count is not None:
             return count
     return _survey(scope)
 
 
 def _override() -> str | None:
-    try:
-        # The dictionary behind os.environ: absence costs a look-up, not two exceptions.
-        absent = _ENCODED not in os.environ._data  # type: ignore[attr-defined]
-    except AttributeError:
-        absent = False
-    return None if absent else os.environ.get(VARIABLE)
+    if sys.platform == "linux":
+        try:
+            # The dictionary behind os.environ, keyed by bytes except on Windows: absence costs
+            # a look-up there, not two exceptions. It is no public attribute.
+            if _ENCODED not in os.environ._data:  # type: ignore[attr-defined]
+                return None
+        except AttributeError:
+            return os.environ.get(VARIABLE)  # somebody has put another mapping in its place
+    return os.environ.get(VARIABLE)
 
 
 def _survey(scope: Scope) -> int:
@@ -69,10 +73,11 @@ def _survey(scope: Scope) -> int:
         pid = os.getpid()
         if _gate[0] != pid:  # a forked child may have got it locked
             _gate = (pid, _thread.allocate_lock())
-        gate, old = _gate[1], _kept
+        gate = _gate[1]
         if not gate.acquire(False):
             return survey(system).parallelism
         try:
+            old = _kept
             if old is not None and old.pid == pid and not old.lock.acquire(False):
                 return survey(system).parallelism
             _kept = None

@@ -297,6 +297,18 @@ def forked(groups: list[Group]) -> Iterator[int]:
         yield len(CPUS)
 
 
+def user_changed(groups: list[Group]) -> Iterator[int]:
+    """What was opened by one user is not read on for another: as a survey says, with a note."""
+    groups[2].set(100_000)
+    yield 1
+    (groups[2].path / "cpu.cfs_quota_us").chmod(0)
+    os.seteuid(65534)
+    call(libc.prctl, 4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: the own /proc files stay open to it
+    yield len(CPUS)
+    os.seteuid(0)
+    yield 1
+
+
 def proc_hidden(groups: list[Group]) -> Iterator[int]:
     """Nothing tells the cgroup any more: as a survey says, with a note."""
     groups[2].set(100_000)

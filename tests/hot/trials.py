@@ -45,18 +45,30 @@ def threads_ask_at_once(groups: list[Group]) -> Iterator[int]:
     answers: set[int] = set()
     done = threading.Event()
 
+    failures: list[BaseException] = []
+
     def ask() -> None:
-        while not done.is_set():
-            answers.add(kumo.available_parallelism())
+        try:
+            while not done.is_set():
+                answers.add(kumo.available_parallelism())
+        except BaseException as failure:
+            failures.append(failure)
+            raise
 
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
         thread.start()
-    for turn in range(400):
-        groups[2].set(100_000 if turn % 2 else -1)
-    done.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for turn in range(400):
+            groups[2].set(100_000 if turn % 2 else -1)
+            if turn % 20 == 0:  # whoever finds it stale exchanges what is kept
+                groups[(turn // 20) % 2 + 1].join()
+        groups[2].join()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
     assert answers <= {1, len(CPUS)}
     yield 1
 
