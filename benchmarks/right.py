@@ -41,9 +41,6 @@ Caveats first:
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -51,6 +48,7 @@ from pathlib import Path
 from typing import Any
 
 import _peers
+import _report
 from _machine_files import MachineFile, load_all
 from _peers import Peer
 from _score import Truth, by_own_rounding, not_comparable, truth_of, verdict
@@ -68,15 +66,16 @@ def main() -> int:
     rows = _rows(options, peers)
     results = {
         "question": "Which programs give the right parallelism on a described machine?",
-        "host": _host(),
+        "host": _report.host(),
         "seconds": round(time.monotonic() - started),
         "peers": {peer.name: _described(peer, options.peers) for peer in peers},
         "machines": rows,
     }
     text = as_markdown(results)
-    print(text)
-    if not options.only:
-        _write(options.results, results, text)
+    if options.only:
+        print(text)
+    else:
+        _report.write(options.results, "right", results, text)
     return 0
 
 
@@ -169,29 +168,6 @@ def _described(peer: Peer, workdir: Path) -> dict[str, str]:
     if peer.missing:
         return about | {"missing": peer.missing}
     return about | {"version": _peers.version(peer, workdir)}
-
-
-def _host() -> dict[str, Any]:
-    models = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "cpu": models[0] if models else platform.machine(),
-        "cpus": os.cpu_count(),
-        "kernel": platform.release(),
-        "libc": " ".join(platform.libc_ver()),
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
-def _write(folder: Path, results: dict[str, Any], text: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "right.json").write_text(
-        json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8"
-    )
-    (folder / "right.md").write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":
