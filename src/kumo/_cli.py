@@ -14,6 +14,14 @@ USAGE = 2
 BAD_INPUT = 3
 BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
 
+# Verbs with options of their own: each module's `main(arguments)` returns the exit code.
+GROWN = {
+    "doctor": "kumo._doctor",
+    "env": "kumo._env",
+    "run": "kumo._run",
+    "watch": "kumo._watch_command",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, the process's own by default; return its exit code."""
@@ -48,6 +56,8 @@ def _verb(arguments: Sequence[str]) -> int:
     from kumo._options import Answered, UsageError, parse, render
     from kumo._records import OverrideError
 
+    if arguments[0] in GROWN:
+        return _grown(arguments[0], arguments[1:])
     try:
         options = parse(arguments)
         text = render(options)
@@ -68,6 +78,24 @@ def _verb(arguments: Sequence[str]) -> int:
     elif reconfigure is not None:
         reconfigure(errors="backslashreplace")  # a path may not be printable in this locale
     return _write(f"{text}\n")
+
+
+def _grown(verb: str, arguments: Sequence[str]) -> int:
+    from importlib import import_module
+
+    from kumo._machine import MachineError
+    from kumo._options import Answered, InputError, UsageError
+    from kumo._records import OverrideError
+
+    try:
+        code: int = import_module(GROWN[verb]).main(arguments)
+    except Answered as answered:
+        return _write(str(answered))
+    except UsageError as error:
+        return _fail(f"{error} (see kumo {verb} --help)", USAGE)
+    except (InputError, MachineError, OverrideError) as error:
+        return _fail(str(error))
+    return code
 
 
 def _write(text: str) -> int:

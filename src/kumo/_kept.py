@@ -36,11 +36,11 @@ from os import (
 from kumo._cpulist import parse_cpulist
 from kumo._descriptors import Absent, File, Level, StaleError
 from kumo._detectors.machine import ONLINE
-from kumo._records import Estimate, round_cpus
 from kumo._survey import survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kumo._records import Estimate
     from kumo._system import System
 
 MEMBERSHIP = "/proc/self/cgroup"
@@ -59,6 +59,10 @@ class Kept:
         self.lock = _thread.allocate_lock()
         self.levels: list[Level] = []
         self.nearest = False
+        self.granted = inf  # the least allocation that a variable alone says
+        self.unset: frozenset[bytes] = frozenset()
+        self.set: tuple[tuple[bytes, bytes], ...] = ()
+        self.hostname: str | None = None
         self.files: list[File] = []
         self.membership = os.open(MEMBERSHIP, os.O_RDONLY | os.O_CLOEXEC)
         self.identity = os.fstat(self.membership)
@@ -93,14 +97,14 @@ class Kept:
         except OSError:
             return  # somebody has closed it
 
-    def count(self) -> int | None:
-        """Return the count, `None` where a survey is needed."""
+    def cpus(self) -> float | int | None:
+        """Return the binding limit in CPUs, unrounded; `None` where a survey is needed."""
         if getpid() != self.pid or not self.lock.acquire(False):
             return None
         try:
             if self._moved():
                 return None
-            return self._count(self._rate())
+            return self._least(self._rate())
         except (OSError, StaleError):
             return None
         finally:
@@ -118,7 +122,21 @@ class Kept:
             or readlink("mnt", dir_fd=spaces.descriptor) != self.mount_namespace
             or sched_getscheduler(0) not in FAIR
             or geteuid() != self.user
+            or self._granted_anew()
         )
+
+    def _granted_anew(self) -> bool:
+        """Whether a variable that a batch scheduler sets, or the host's name, is another now."""
+        try:
+            variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+        except AttributeError:
+            return True  # somebody has put another mapping in its place
+        if not variables.keys().isdisjoint(self.unset):
+            return True
+        for name, value in self.set:
+            if variables.get(name) != value:
+                return True
+        return self.hostname is not None and os.uname().nodename != self.hostname
 
     def _rate(self) -> float:
         least = inf
@@ -128,9 +146,9 @@ class Kept:
                 break
         return least
 
-    def _count(self, rate: float) -> int:
-        """Return the count under *rate*; other threads are asked only where they can raise it."""
-        most = inf if rate == inf else round_cpus(rate)
+    def _least(self, rate: float) -> float:
+        """Return the least limit; other threads are asked only where they can raise it."""
+        most = min(rate, self.granted)
         mask = sched_getaffinity(0)
         if len(mask) < most and os.fstat(self.tasks.descriptor).st_nlink != 3:
             most = min(most, self._online())
@@ -142,7 +160,7 @@ class Kept:
                     continue
                 if len(mask) >= most:
                     break
-        return int(min(most, len(mask)))
+        return min(most, len(mask))
 
     def _online(self) -> int:
         self.online.changed()
@@ -152,18 +170,18 @@ class Kept:
             raise StaleError from None
 
 
-def keep(system: System) -> tuple[int, Kept | None]:
-    """Survey *system*; return the count, and what is kept of it where it can be read so again.
+def keep(system: System) -> tuple[Estimate, Kept | None]:
+    """Survey *system*; return the estimate, and what is kept where it can be read so again.
 
     Raise `OverrideError` as the survey does.
     """
     try:
         kept = Kept()
     except OSError:
-        return survey(system).parallelism, None
+        return survey(system), None
     try:
         estimate = survey(system)
-        usable = _keep_levels(kept, estimate, system) and kept.count() == estimate.parallelism
+        usable = _keep_levels(kept, estimate, system) and kept.cpus() == estimate.binding.cpus
     except (OSError, StaleError):
         usable = False
     except BaseException:
@@ -171,20 +189,21 @@ def keep(system: System) -> tuple[int, Kept | None]:
         raise
     if not usable:
         kept.close()
-    return estimate.parallelism, kept if usable else None
+    return estimate, kept if usable else None
 
 
 def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     """Open each level's files; whether everything that decided can be read from descriptors."""
-    sources = [limit.source for limit in estimate.limits]
+    sources = {limit.source for limit in estimate.limits if limit.kind != "allocation"}
     online = estimate.limits[-1]
     affinity = next((limit for limit in estimate.limits if limit.source == "affinity"), None)
     if (
         affinity is None
         or not isinstance(system.asked.get("!affinity"), str)
-        or {*sources} != {"quota", "affinity", "online"}
+        or sources != {"quota", "affinity", "online"}
         or not _genuine(online.where)
         or online.cpus < affinity.cpus
+        or not _keep_grants(kept, estimate, system)
     ):
         return False
     for limit in estimate.limits:
@@ -196,6 +215,27 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
             period = kept.open(f"{directory}/{V1_PERIOD}") if name == V1_QUOTA else None
             kept.levels.append(Level(kept.open(limit.where), period))
     kept.nearest = all(level.period is not None for level in kept.levels)
+    return True
+
+
+def _keep_grants(kept: Kept, estimate: Estimate, system: System) -> bool:
+    """Keep what variables say of grants; whether no file outside the kernel's had a say."""
+    ours = {limit.where.rpartition("/")[0] for limit in estimate.limits if limit.kind == "rate"}
+    for name, answer in system.asked.items():
+        if name[0] == "/" and not name.startswith(("/proc/", "/sys/")):
+            if name.rpartition("/")[0] not in ours:
+                return False
+        elif name[0] == "$" and isinstance(answer, OSError):
+            return False
+    variables = {os.fsencode(n[1:]): a for n, a in system.asked.items() if n[0] == "$"}
+    kept.unset = frozenset(name for name, value in variables.items() if value is None)
+    kept.set = tuple(
+        (name, os.fsencode(value)) for name, value in variables.items() if isinstance(value, str)
+    )
+    hostname = system.asked.get("!hostname")
+    kept.hostname = hostname if isinstance(hostname, str) else None
+    granted = [limit.cpus for limit in estimate.limits if limit.kind == "allocation"]
+    kept.granted = min(granted, default=inf)
     return True
 
 

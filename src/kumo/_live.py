@@ -11,9 +11,11 @@ import os
 import sys
 
 from kumo._detectors.override import VARIABLE, parse_override
+from kumo._records import round_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kumo._records import Estimate
     from kumo._system import Scope
 
 _ENCODED = VARIABLE.encode()
@@ -40,10 +42,23 @@ def available_parallelism(scope: Scope = "process") -> int:
         return parse_override(override)
     if sys.platform == "linux" and scope == "process":
         kept = _kept  # another thread may exchange it at any moment
-        count = None if kept is None else kept.count()
-        if count is not None:
-            return count
-    return _survey(scope)
+        cpus = None if kept is None else kept.cpus()
+        if cpus is not None:
+            return cpus if cpus.__class__ is int else round_cpus(cpus)
+    return _survey(scope).parallelism
+
+
+def available_cpus() -> float:
+    """Return the process's binding limit in CPUs, unrounded, as cheaply. Raise `OverrideError`."""
+    override = _override()
+    if override:
+        return float(parse_override(override))
+    if sys.platform == "linux":
+        kept = _kept
+        cpus = None if kept is None else kept.cpus()
+        if cpus is not None:
+            return float(cpus)
+    return _survey("process").cpus
 
 
 def _override() -> str | None:
@@ -58,13 +73,13 @@ def _override() -> str | None:
     return os.environ.get(VARIABLE)
 
 
-def _survey(scope: Scope) -> int:
+def _survey(scope: Scope) -> Estimate:
     """Survey, and keep descriptors to what decided."""
     from kumo._survey import open_system, survey
 
     system = open_system(scope, None, None)
     if sys.platform != "linux" or scope == "thread":
-        return survey(system).parallelism
+        return survey(system)
     else:  # noqa: RET505 - what type checkers of other platforms leave out
         from kumo._kept import keep
 
@@ -75,15 +90,15 @@ def _survey(scope: Scope) -> int:
             _gate = (pid, _thread.allocate_lock())
         gate = _gate[1]
         if not gate.acquire(False):
-            return survey(system).parallelism
+            return survey(system)
         try:
             old = _kept
             if old is not None and old.pid == pid and not old.lock.acquire(False):
-                return survey(system).parallelism
+                return survey(system)
             _kept = None
             if old is not None:
                 old.close()
-            count, _kept = keep(system)
-            return count
+            made, _kept = keep(system)
+            return made
         finally:
             gate.release()

@@ -28,6 +28,13 @@ class UsageError(Exception):
     """The message says what is wrong with the arguments."""
 
 
+class InputError(Exception):
+    """The message names what cannot be used - a process, file, variable - and what would be right.
+
+    The command ends with exit code 3.
+    """
+
+
 class Answered(Exception):  # noqa: N818 - it is no error: the arguments asked for it
     """The message is the answer: the help or the version."""
 

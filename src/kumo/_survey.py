@@ -27,12 +27,16 @@ LINUX: tuple[Detector, ...] = (
     machine.detect,
 )
 
+# A variable that is set wherever the source has a say, and the source's detector: what no
+# variable announces is neither loaded nor asked.
+ANNOUNCED: dict[str, str] = {}
+
 
 def survey(system: System) -> Estimate:
     """Return the estimate for *system*. Raise `OverrideError` for an override that is no count."""
     limits: list[Limit] = []
     notes: list[Note] = []
-    for detect in LINUX if system.fact("platform") == "linux" else DETECTORS:
+    for detect in _detectors(system):
         for record in detect(system):
             if isinstance(record, Limit):
                 limits.append(record)
@@ -42,6 +46,17 @@ def survey(system: System) -> Estimate:
     if not any(limit.cpus < inf for limit in limits):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
     return Estimate(limits, notes)
+
+
+def _detectors(system: System) -> Iterator[Detector]:
+    """Yield the detectors that have a say on this system, from the narrowest scope."""
+    first, *others = LINUX if system.fact("platform") == "linux" else DETECTORS
+    yield first
+    for name in dict.fromkeys(
+        name for variable, name in ANNOUNCED.items() if system.env(variable) is not None
+    ):
+        yield __import__(f"kumo._detectors.{name}", fromlist=("detect",)).detect
+    yield from others
 
 
 def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:

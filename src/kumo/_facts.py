@@ -1,0 +1,88 @@
+"""What is a call and not a file: one function a fact, its answer as text.
+
+Each takes the id of the process that is asked for, `None` for the caller. The text is what a
+machine file's ``!fact`` holds; `None` where the system has no such call.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+
+from kumo._cpulist import format_cpulist
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _platform(pid: int | None) -> str:
+    return sys.platform.rstrip("0123456789") if sys.platform != "win32" else sys.platform
+
+
+def _cpus(pid: int | None) -> str:
+    return str(os.cpu_count() or "")
+
+
+def _pid(pid: int | None) -> str:
+    return str(os.getpid() if pid is None else pid)
+
+
+def _hostname(pid: int | None) -> str | None:
+    return os.uname().nodename if hasattr(os, "uname") else None
+
+
+def _tid(pid: int | None) -> str:
+    return str(_thread.get_native_id() if pid is None else pid)
+
+
+def _cgroup_namespace(pid: int | None) -> str | None:
+    try:
+        return os.readlink("/proc/self/ns/cgroup")
+    except OSError:
+        return None  # Linux before 4.6, or no /proc
+
+
+FACTS: dict[str, Callable[[int | None], str | None]] = {
+    "platform": _platform,
+    "cpus": _cpus,
+    "pid": _pid,
+    "tid": _tid,
+    "hostname": _hostname,
+    "cgroup_namespace": _cgroup_namespace,
+}
+
+if sys.platform == "linux":
+    RESET_ON_FORK = 0x40000000  # SCHED_RESET_ON_FORK, include/uapi/linux/sched.h
+    POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
+                "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip
+
+    def _mask(thread: int) -> int:
+        return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
+
+    def _affinity(pid: int | None) -> str:
+        return format_cpulist(_mask(pid or 0))
+
+    def _policy(pid: int | None) -> str | None:
+        try:
+            number = os.sched_getscheduler(pid or 0)
+        except OSError:
+            return None
+        name = dict(enumerate(POLICIES)).get(number & ~RESET_ON_FORK, str(number))
+        return name + ("|SCHED_RESET_ON_FORK" if number & RESET_ON_FORK else "")
+
+    def _threads(pid: int | None) -> str | None:
+        """The process's further threads with their masks, less those that have just ended."""
+        lines = []
+        asking = _tid(pid)
+        for thread in os.listdir(f"/proc/{pid or 'self'}/task"):
+            try:
+                mask = _mask(int(thread)) if thread != asking else 0
+            except ProcessLookupError:
+                continue
+            if mask:
+                lines.append(f"{thread} {format_cpulist(mask)}")
+        return "\n".join(lines) or None
+
+    FACTS.update(affinity=_affinity, policy=_policy, threads=_threads)
