@@ -77,8 +77,10 @@ def test_another_name_is_an_attribute_error() -> None:
         getattr(kumo, "nonsense")  # noqa: B009 - written out, a type checker would refuse it
 
 
-def test_no_module_beside_the_package_is_public() -> None:
-    assert [path.name for path in PACKAGE.iterdir() if path.name[0].isalpha()] == ["py.typed"]
+def test_the_public_modules() -> None:
+    public = {path.name for path in PACKAGE.iterdir() if path.name[0].isalpha()}
+
+    assert public == {"lua.py", "py.typed"}
 
 
 # --- imports
