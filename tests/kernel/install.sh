@@ -22,7 +22,7 @@ complete() {
     [ -f "$modules/$version/modules.dep" ] || return 1
     [ -x "$cache/venv/bin/vng" ] || return 1
     # kmod is called for its depmod, which may live outside an ordinary user's PATH.
-    for tool in qemu-system-x86_64 busybox zstd kmod; do
+    for tool in qemu-system-x86_64 busybox zstd kmod lstopo-no-graphics; do
         PATH="$PATH:/usr/sbin:/sbin" command -v "$tool" >/dev/null || return 1
     done
 }
@@ -31,7 +31,7 @@ install_packages() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -q
     apt-get install -q -y --no-install-recommends \
-        qemu-system-x86 busybox-static kmod zstd python3 python3-venv
+        qemu-system-x86 busybox-static kmod zstd python3 python3-venv hwloc
 }
 
 install_virtme() {

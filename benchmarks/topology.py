@@ -1,0 +1,106 @@
+"""What does a topology cost? Times kumo.topology() against the number of CPUs.
+
+    python benchmarks/topology.py
+
+Goal: a machine of 4,096 CPUs in at most 100 ms.
+
+Caveats first:
+
+- The machines are machine files in memory, made by tests/topology/shapes.py: reading sysfs adds
+  some 10 to 20 us a file, and a machine of 4,096 CPUs has about 4,800 that are read.
+- This host's own topology is read from sysfs, beside `lscpu --extended` and `lstopo`, which are
+  whole processes and read more than the topology. Their times are for scale, no comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import _report
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "topology"))
+
+import shapes
+
+import kumo
+from kumo._machine import Machine
+from kumo._topology import read_topology
+
+# Packages, nodes a package, caches a node, cores a cache, threads a core.
+MACHINES = {
+    "16 CPUs": (1, 1, 1, 8, 2),
+    "256 CPUs": (2, 4, 4, 4, 2),
+    "1,024 CPUs": (4, 2, 4, 16, 2),
+    "4,096 CPUs": (8, 4, 4, 16, 2),
+}
+PROGRAMS = {"lscpu": ["lscpu", "--extended"], "lstopo": ["lstopo-no-graphics", "--of", "xml"]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Time kumo.topology().")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--results", type=Path, default=_report.RESULTS)
+    options = parser.parse_args()
+    _report.go_first()
+    started = time.monotonic()
+    about = _report.host()
+    arms = _arms()
+    times: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(options.rounds):
+        for name, prepare in arms.items():
+            run = prepare()
+            before = time.perf_counter()
+            run()
+            times[name].append(round((time.perf_counter() - before) * 1000, 4))
+    results: dict[str, Any] = {
+        "question": "What does a topology cost?",
+        "host": about,
+        "rounds": options.rounds,
+        "unit": "ms, one figure a round",
+        "times": times,
+    }
+    _report.finish(results, started)
+    header = ("what", *(f"ms: {name}" if name == "median" else name for name in _report.SPREAD))
+    rows = [[name, *_report.cells(values)] for name, values in times.items()]
+    missing = [name for name, words in PROGRAMS.items() if shutil.which(words[0]) is None]
+    text = "\n\n".join(
+        [
+            _report.table(header, rows),
+            *([f"Not installed, so not timed: {', '.join(missing)}."] if missing else []),
+            _report.signature(results),
+        ]
+    )
+    _report.write(options.results, "topology", results, text)
+    return 0
+
+
+def _arms() -> dict[str, Callable[[], Callable[[], object]]]:
+    """Each arm prepares a run, which alone is timed."""
+
+    def of_machine(text: str) -> Callable[[], Callable[[], object]]:
+        def prepare() -> Callable[[], object]:
+            machine = Machine(text)
+            return lambda: read_topology(machine)
+
+        return prepare
+
+    def of_program(words: list[str]) -> Callable[[], Callable[[], object]]:
+        return lambda: lambda: subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+
+    arms = {f"kumo, {name}": of_machine(shapes.regular(*of)) for name, of in MACHINES.items()}
+    arms["kumo, this host"] = lambda: kumo.topology
+    for name, words in PROGRAMS.items():
+        if shutil.which(words[0]):
+            arms[f"{name}, this host"] = of_program(words)
+    return arms
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Accelerators and the NUMA node that each is near.
+
+https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci: ``class`` is
+``0x030200``, of which the first byte is 03 for display, where GPUs are, and 12 for processing
+accelerators (PCI Code and ID Assignment Specification); 0x0604 is a bridge, with devices below.
+``numa_node`` is ``-1`` where the firmware does not tell.
+"""
+
+from __future__ import annotations
+
+from kumo._records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._system import System
+
+DEVICES = "/sys/devices"
+COMPUTING = ("0x0302", "0x0380", "0x1200")
+BRIDGE = "0x0604"
+
+
+class Accelerator(Record):
+    """A GPU or another processing accelerator.
+
+    *address* is its PCI address, as CUDA's ``CUDA_DEVICE_ORDER=PCI_BUS_ID`` sorts them, *vendor*
+    and *device* its PCI ids, *node* the NUMA node it is near, `None` where that is not told.
+    """
+
+    __slots__ = ("address", "vendor", "device", "node")
+    address: str
+    vendor: str
+    device: str
+    node: int | None
+
+    def __init__(self, address: str, vendor: str, device: str, node: int | None) -> None:
+        self._set(address=address, vendor=vendor, device=device, node=node)
+
+
+def accelerators(system: System) -> Iterator[Accelerator]:
+    """Yield the accelerators of the machine by their address; a closed sysfs shows none."""
+    found = []
+    roots = [name for name in _names(system, DEVICES) if name.startswith("pci")]
+    places = [f"{DEVICES}/{name}" for name in roots]
+    while places:
+        place = places.pop()
+        for name in _names(system, place):
+            if name.count(":") != 2 or "." not in name:  # an address such as 0000:65:00.0
+                continue
+            kind = _text(system, f"{place}/{name}/class")
+            if kind.startswith(BRIDGE):
+                places.append(f"{place}/{name}")
+            elif kind.startswith(COMPUTING) or _is_gpu(system, f"{place}/{name}", kind):
+                found.append(_device(system, place, name))
+    yield from sorted(found, key=lambda device: device.address)
+
+
+def _is_gpu(system: System, place: str, kind: str) -> bool:
+    """A VGA controller is one where a vendor of GPUs made it; a server's own chip is not."""
+    return kind.startswith("0x0300") and _text(system, f"{place}/vendor") in ("0x10de", "0x1002")
+
+
+def _device(system: System, place: str, name: str) -> Accelerator:
+    node = _text(system, f"{place}/{name}/numa_node")
+    return Accelerator(
+        name,
+        _text(system, f"{place}/{name}/vendor"),
+        _text(system, f"{place}/{name}/device"),
+        int(node) if node.isascii() and node.isdigit() else None,
+    )
+
+
+def _names(system: System, path: str) -> list[str]:
+    try:
+        return list(system.list(path) or ())
+    except OSError:
+        return []
+
+
+def _text(system: System, path: str) -> str:
+    try:
+        return (system.read(path) or "").strip()
+    except OSError:
+        return ""

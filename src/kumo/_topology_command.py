@@ -1,0 +1,142 @@
+"""The verb ``kumo topology``: a map of the machine's cores with the process's own CPUs marked."""
+
+from __future__ import annotations
+
+from kumo._cpulist import format_cpulist
+from kumo._options import InputError, add_subject, asked_system, verb_parser
+from kumo._split import LEVELS
+from kumo._topology import read_cores, read_topology
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from kumo._places import Core, Topology
+
+    Place = tuple[int | str | None, ...]
+
+SCHEMA = 1
+DESCRIPTION = "Show where the CPUs lie that this process may use."
+EPILOG = """\
+In the map each core is [CPU sibling …]; a CPU that the process may not use stands in parentheses.
+The map needs rich: pip install 'kumo-parallelism[ui]'. --json does not.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the topology; return the exit code. Raise as `kumo.topology` does."""
+    parser = verb_parser("topology", "[--json] [--pid N | --machine FILE]", DESCRIPTION, EPILOG)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_subject(parser)
+    options = parser.parse_args(arguments)
+    system = asked_system(options)
+    found = read_topology(system)
+    if options.json:
+        import json
+
+        print(json.dumps(as_dict(found)))
+    else:
+        _draw(found, list(read_cores(system)))
+    return 0
+
+
+def as_dict(found: Topology) -> dict[str, Any]:
+    """Return what ``--json`` prints, by docs/topology.md: schema 1."""
+    return {
+        "schema": SCHEMA,
+        "cpus": list(found.cpus),
+        "online": list(found.online),
+        "offline": list(found.offline),
+        "isolated": list(found.isolated),
+        "physical_cores": found.physical_cores,
+        "capacity": found.capacity,
+        "nodes": _groups(found.nodes),
+        "packages": _groups(found.packages),
+        "dies": [
+            {"package": package, "die": die, "cpus": list(cpus)}
+            for (package, die), cpus in found.dies.items()
+        ],
+        "caches": [list(cpus) for cpus in found.caches.values()],
+        "kinds": _groups(found.kinds),
+        "cores": [{name: getattr(core, name) for name in core.__slots__} for core in found.cores],
+        "accelerators": [
+            {name: getattr(device, name) for name in device.__slots__}
+            for device in found.accelerators
+        ],
+        "notes": [{"code": note.code, "text": note.text} for note in found.notes],
+    }
+
+
+def _groups(groups: dict[Any, tuple[int, ...]]) -> dict[str, list[int]]:
+    return {str(name): list(cpus) for name, cpus in groups.items()}
+
+
+def _draw(found: Topology, cores: list[Core]) -> None:
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        raise InputError(
+            "the map needs rich: pip install 'kumo-parallelism[ui]', or ask for --json"
+        ) from None
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    rows = list(_rows(found, cores))
+    shown = [
+        column
+        for column, name in enumerate(COLUMNS)
+        if name == "cores" or len({row[column] for row in rows}) > 1
+    ]
+    for column in shown:
+        table.add_column(COLUMNS[column], overflow="fold")
+    for row in rows:
+        table.add_row(*(row[column] for column in shown))
+    console = Console(highlight=False, markup=False)
+    with console.capture() as captured:
+        console.print(table)
+    for line in [*_above(found), "", *captured.get().splitlines(), *_below(found)]:
+        print(line.rstrip())
+
+
+COLUMNS = ("package", "node", "die", "cache", "kind", "capacity", "cores")
+
+
+def _above(found: Topology) -> Iterator[str]:
+    capacity = f", worth {found.capacity:.2f} of the strongest" if _uneven(found) else ""
+    yield (
+        f"{len(found.cpus)} of {len(found.online)} CPUs on {found.physical_cores} cores{capacity}"
+    )
+    for name, cpus in (("isolated", found.isolated), ("off line", found.offline)):
+        if cpus:
+            yield f"{name}: {_cpulist(cpus)}"
+
+
+def _below(found: Topology) -> Iterator[str]:
+    for device in found.accelerators:
+        near = "node not told" if device.node is None else f"node {device.node}"
+        yield f"{device.address}  {device.vendor}:{device.device}  {near}"
+    for note in found.notes:
+        yield from ("", f"{note.code}: {note.text}")
+
+
+def _uneven(found: Topology) -> bool:
+    return found.capacity != len(found.cpus)
+
+
+def _rows(found: Topology, cores: Iterable[Core]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each group of cores that lie together."""
+    own = {*found.cpus}
+    groups: dict[Place, list[str]] = {}
+    for core in sorted(cores, key=lambda core: (*(level(core) for level in LEVELS), core.siblings)):
+        place: Place = (core.package, core.node, core.die, core.cache, core.kind, core.capacity)
+        groups.setdefault(place, []).append(_core(core, own))
+    for group, shown in groups.items():
+        yield (*("-" if part is None else str(part) for part in group), " ".join(shown))
+
+
+def _core(core: Core, own: set[int]) -> str:
+    return f"[{' '.join(str(cpu) if cpu in own else f'({cpu})' for cpu in core.siblings)}]"
+
+
+def _cpulist(cpus: Iterable[int]) -> str:
+    return format_cpulist(sum(1 << cpu for cpu in cpus))

@@ -1,0 +1,317 @@
+"""Where the CPUs lie: machine files, lscpu and hwloc on this host, and the sets for workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import shapes
+from conftest import skip_real
+from hypothesis import given
+from hypothesis import strategies as st
+
+import kumo
+from kumo._cpulist import format_cpulist
+from kumo._machine import Machine
+from kumo._places import Core, Topology
+from kumo._split import choose
+from kumo._topology import read_topology
+
+MACHINES = sorted(Path(__file__).with_name("machines").glob("*.txt"))
+
+
+def cpulist(cpus: Iterable[int]) -> str:
+    return format_cpulist(sum(1 << cpu for cpu in cpus))
+
+
+def said(found: Topology, word: str, value: str) -> str:
+    """What *found* says for a line of ``expect``."""
+    first = value.partition(" ")[0]
+    return {
+        "physical_cores": lambda: str(found.physical_cores),
+        "capacity": lambda: f"{found.capacity:g}",
+        "nodes": lambda: str(len(found.nodes)),
+        "packages": lambda: str(len(found.packages)),
+        "caches": lambda: str(len(found.caches)),
+        "kind": lambda: f"{first} {cpulist(found.kinds.get(first, ()))}",
+        "split": lambda: " ".join([first, *map(cpulist, found.split(int(first)))]),
+        "note": lambda: " ".join(note.code for note in found.notes),
+    }[word]()
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_machine(path: Path) -> None:
+    found = kumo.topology(machine=path)
+    text = Machine(path.read_text("utf-8")).expect()
+
+    for line in text.splitlines():
+        word, _, value = line.partition(" ")
+        if word == "parallelism":
+            assert kumo.estimate(machine=path).parallelism == int(value)
+            assert len(found.cpus) == int(value)
+        else:
+            assert (word, said(found, word, value)) == (word, value)
+
+
+def test_the_regular_machines_are_as_their_shapes_make_them() -> None:
+    assert {shape().split("\n")[0] for shape in shapes.SHAPES.values()} == {
+        path.read_text("utf-8").split("\n")[0] for path in MACHINES
+    }
+    for shape in shapes.SHAPES.values():
+        assert shape() in [path.read_text("utf-8") for path in MACHINES]
+
+
+# --- cut to the own CPUs
+
+
+def two_nodes(more: str = "") -> Topology:
+    """16 cores with two threads in two packages of one node and two caches each."""
+    text = shapes.regular(packages=2, nodes=1, caches=2, cores=4, threads=2, every=True)
+    return read_topology(Machine(text + more))
+
+
+def test_restricted_by_a_mask_of_one_thread_a_core() -> None:
+    text = shapes.regular(packages=2, nodes=1, caches=2, cores=4, threads=2, every=True)
+    found = read_topology(Machine(text.replace("-- !affinity --\n0-31", "-- !affinity --\n6-9,24")))
+
+    assert found.cpus == (6, 7, 8, 9, 24)
+    assert found.physical_cores == 4
+    assert found.nodes == {0: (6, 7), 1: (8, 9, 24)}
+    assert found.cores[2] == Core((8, 24), (8, 24), node=1, package=1, die=0, cache=8)
+    assert found.cores[0].siblings == (6, 22)
+    assert found.split(2) == ((6, 7), (8, 9, 24))
+
+
+def test_offline_and_isolated_cpus_are_told() -> None:
+    found = two_nodes(
+        "-- /sys/devices/system/cpu/offline --\n32-63\n"
+        "-- /sys/devices/system/cpu/isolated --\n14,15\n"
+    )
+
+    assert found.offline == tuple(range(32, 64))
+    assert found.isolated == (14, 15)
+    assert len(found.online) == 32
+
+
+def test_a_sibling_that_is_off_line_is_no_sibling() -> None:
+    found = read_topology(
+        Machine(
+            "-- !affinity --\n0,1\n-- /sys/devices/system/cpu/online --\n0-1\n"
+            "-- /sys/devices/system/cpu/cpu0/topology/core_cpus_list --\n0,2\n"
+            "-- /sys/devices/system/cpu/cpu1/topology/core_cpus_list --\n1\n"
+        )
+    )
+
+    assert [core.siblings for core in found.cores] == [(0,), (1,)]
+
+
+def test_without_sys_each_cpu_is_its_own_core_and_a_note_says_so() -> None:
+    found = read_topology(Machine("-- !affinity --\n0-2\n"))
+
+    assert found.physical_cores == 3
+    assert found.nodes == {}
+    assert [note.code for note in found.notes] == ["topology-unknown"]
+    assert "0-2" in found.notes[0].text
+
+
+def test_closed_and_malformed_files_are_notes() -> None:
+    found = read_topology(
+        Machine(
+            "-- !affinity --\n0\n-- /sys/devices/system/cpu/online --\n0\n"
+            "-- /sys/devices/system/node/online --\nall\n"
+            "-- /sys/devices/system/cpu/cpu0/topology/core_cpus_list (EACCES) --\n"
+        )
+    )
+
+    assert {note.code for note in found.notes} == {"malformed", "unreadable", "topology-unknown"}
+
+
+def test_a_machine_of_4096_cpus_takes_few_reads() -> None:
+    """The time is measured in benchmarks/topology.py; what it follows is the number of groups."""
+    text = shapes.regular(packages=8, nodes=4, caches=4, cores=16, threads=2)
+    machine = Machine(text)
+    found = read_topology(machine)
+
+    assert len(found.cpus) == 4096
+    assert (found.physical_cores, len(found.nodes), len(found.caches)) == (2048, 32, 128)
+    assert len(machine.asked) < 3 * 2048
+
+
+# --- accelerators
+
+
+def test_accelerators_and_their_nodes() -> None:
+    bridge = "/sys/devices/pci0000:80/0000:80:01.0"
+
+    def device(path: str, kind: str, vendor: str, node: str) -> str:
+        return (
+            f"-- {path}/class --\n{kind}\n-- {path}/vendor --\n{vendor}\n"
+            f"-- {path}/device --\n0x20b0\n-- {path}/numa_node --\n{node}\n"
+        )
+
+    found = two_nodes(
+        f"-- {bridge}/class --\n0x060400\n"
+        + device(f"{bridge}/0000:81:00.0", "0x030200", "0x10de", "1")
+        + device("/sys/devices/pci0000:00/0000:00:05.0", "0x120000", "0x1002", "-1")
+        + device("/sys/devices/pci0000:00/0000:00:02.0", "0x030000", "0x1a03", "0")
+        + device("/sys/devices/pci0000:00/0000:00:03.0", "0x020000", "0x8086", "0")
+    )
+
+    assert [(device.address, device.vendor, device.node) for device in found.accelerators] == [
+        ("0000:00:05.0", "0x1002", None),
+        ("0000:81:00.0", "0x10de", 1),
+    ]
+
+
+# --- split and choose
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> list[Core]:
+    cores, cpu = [], 0
+    for number in range(draw(st.integers(1, 12))):
+        threads = draw(st.integers(1, 4))
+        cpus = tuple(range(cpu, cpu + threads))
+        cpu += threads
+        kind = draw(st.sampled_from(["performance", "efficiency", None]))
+        cores.append(Core(cpus, cpus, node=draw(st.integers(0, 2)), package=0, cache=number // 3,
+                          kind=kind))  # fmt: skip
+    return cores
+
+
+@given(machines(), st.data())
+def test_split_divides_all_cpus(cores: list[Core], data: st.DataObject) -> None:
+    found = Topology(cores, ())
+    count = data.draw(st.integers(1, len(found.cpus)))
+
+    parts = found.split(count)
+
+    assert len(parts) == count
+    assert sorted(cpu for part in parts for cpu in part) == list(found.cpus)
+    assert all(parts)
+    if count <= len(cores):
+        for core in cores:
+            assert sum(bool({*core.cpus} & {*part}) for part in parts) == 1, "a core was divided"
+
+
+@given(machines(), st.data())
+def test_choose_takes_whole_cores_before_siblings(cores: list[Core], data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, sum(len(core.cpus) for core in cores)))
+
+    chosen = {*choose(cores, count)}
+
+    assert len(chosen) == count
+    used = [len(chosen & {*core.cpus}) for core in cores]
+    assert sum(bool(taken) for taken in used) == min(count, len(cores))
+
+
+def test_split_keeps_to_nodes_and_caches() -> None:
+    found = two_nodes()
+
+    assert [cpulist(part) for part in found.split(2)] == ["0-7,16-23", "8-15,24-31"]
+    assert [cpulist(part) for part in found.split(4)] == [
+        "0-3,16-19", "4-7,20-23", "8-11,24-27", "12-15,28-31"
+    ]  # fmt: skip
+    assert [cpulist(part) for part in found.split(3)] == ["0-3,16-19", "4-7,20-23", "8-15,24-31"]
+
+
+def test_whole_cores_come_before_siblings() -> None:
+    found = two_nodes()
+
+    assert found.split(16)[0] == (0, 16)
+    assert found.split(17)[:3] == ((0,), (16,), (1, 17))
+    assert found.split(32)[:2] == ((0,), (16,))
+
+
+def test_choose_stays_in_the_smallest_group_that_is_enough() -> None:
+    cores = two_nodes().cores
+
+    assert choose(cores, 4) == (0, 1, 2, 3)
+    assert choose(cores, 5) == (0, 1, 2, 3, 4)
+    assert choose(cores, 16) == tuple(range(16))
+    assert choose(cores, 17) == tuple(range(17))
+    assert choose(cores, 99) == tuple(range(32))
+
+
+@pytest.mark.parametrize("count", [0, -1, 33])
+def test_split_of_a_count_that_cannot_be(count: int) -> None:
+    with pytest.raises(ValueError, match=f"between 1 and the 32 CPUs there are, not {count}"):
+        two_nodes().split(count)
+
+
+# --- this host, beside lscpu and hwloc
+
+
+def groups(pairs: Iterable[tuple[int, object]]) -> set[frozenset[int]]:
+    """The sets of CPUs that have the same value."""
+    found: dict[object, set[int]] = {}
+    for cpu, value in pairs:
+        found.setdefault(value, set()).add(cpu)
+    return {frozenset(cpus) for cpus in found.values()}
+
+
+@pytest.mark.real
+def test_this_host_as_lscpu_shows_it() -> None:
+    if shutil.which("lscpu") is None:
+        skip_real("no lscpu: it is part of util-linux")
+    shown = json.loads(
+        subprocess.run(
+            ["lscpu", "--json", "-e=CPU,NODE,SOCKET,CORE,ONLINE"], capture_output=True, check=True
+        ).stdout
+    )["cpus"]
+    found = kumo.topology()
+    own = {*found.cpus}
+    rows = [row for row in shown if int(row["cpu"]) in own]
+
+    assert groups((int(row["cpu"]), row["core"]) for row in rows) == {
+        frozenset(core.cpus) for core in found.cores
+    }
+    assert groups((int(row["cpu"]), row["socket"]) for row in rows) == {
+        frozenset(cpus) for cpus in found.packages.values()
+    }
+    assert groups((int(row["cpu"]), row["node"]) for row in rows) == {
+        frozenset(cpus) for cpus in found.nodes.values()
+    }
+
+
+@pytest.mark.real
+def test_this_host_as_hwloc_shows_it() -> None:
+    if shutil.which("lstopo-no-graphics") is None:
+        skip_real("no lstopo-no-graphics: apt-get install hwloc")
+    found = kumo.topology()
+
+    def hwloc(kind: str) -> int:
+        done = subprocess.run(
+            ["hwloc-calc", "--number-of", kind, "all"], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    assert hwloc("core") == found.physical_cores
+    assert hwloc("pu") == len(found.cpus)
+    assert hwloc("package") == len(found.packages)
+    assert hwloc("numanode") == len(found.nodes)
+
+
+@pytest.mark.real
+def test_a_process_that_is_pinned() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        only = min(os.sched_getaffinity(child.pid))
+        os.sched_setaffinity(child.pid, {only})
+        assert kumo.topology(pid=child.pid).cpus == (only,)
+    finally:
+        child.communicate(b"\n", timeout=30)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            kumo.topology(pid=child.pid)
+        except ProcessLookupError:
+            return
+    pytest.fail("a process that has ended was found")
