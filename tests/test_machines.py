@@ -12,6 +12,7 @@ from kumo._notes import NOTES
 from kumo._records import Estimate
 from kumo._snapshot import snapshot
 from kumo._survey import survey
+from kumo._topology import read_topology
 
 # What an estimate says for each word of `expect`; numbers as machine files write them.
 SAID = {
@@ -81,5 +82,6 @@ def test_snapshot_of_a_path_that_a_heading_cannot_hold_as_it_is(name: str) -> No
 
 def test_every_note_is_reached_by_a_machine() -> None:
     reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
+    reached |= {note.code for note in read_topology(Machine("-- !affinity --\n0\n")).notes}
 
     assert set(NOTES) - reached == set()

@@ -44,12 +44,21 @@ def _cgroup_namespace(pid: int | None) -> str | None:
         return None  # Linux before 4.6, or no /proc
 
 
+def _x_cpu_count(pid: int | None) -> str | None:
+    """The caller's own ``-X cpu_count``; ``default`` too where Python is to ignore variables."""
+    option = sys._xoptions.get("cpu_count") if pid is None else None
+    if option is not None:
+        return str(option)
+    return "default" if pid is None and sys.flags.ignore_environment else None
+
+
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "platform": _platform,
     "cpus": _cpus,
     "pid": _pid,
     "tid": _tid,
     "hostname": _hostname,
+    "x_cpu_count": _x_cpu_count,
     "cgroup_namespace": _cgroup_namespace,
 }
 
@@ -57,6 +66,12 @@ if sys.platform == "linux":
     RESET_ON_FORK = 0x40000000  # SCHED_RESET_ON_FORK, include/uapi/linux/sched.h
     POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
                 "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip
+
+    # What gVisor answers for uname's version: that of Linux 4.4, pkg/sentry/kernel/version
+    GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
+
+    def _sandbox(pid: int | None) -> str | None:
+        return "gVisor" if os.uname().version == GVISOR else None
 
     def _mask(thread: int) -> int:
         return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
@@ -85,4 +100,9 @@ if sys.platform == "linux":
                 lines.append(f"{thread} {format_cpulist(mask)}")
         return "\n".join(lines) or None
 
-    FACTS.update(affinity=_affinity, policy=_policy, threads=_threads)
+    FACTS.update(affinity=_affinity, policy=_policy, sandbox=_sandbox, threads=_threads)
+else:
+    SYSTEMS = ("win32", "darwin", "freebsd", "netbsd", "openbsd", "sunos", "aix")
+    if _platform(None) in SYSTEMS:
+        name = f"kumo._systems.{_platform(None)}"
+        FACTS.update(__import__(name, fromlist=("FACTS",)).FACTS)

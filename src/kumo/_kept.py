@@ -40,7 +40,7 @@ from kumo._survey import survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kumo._records import Estimate
+    from kumo._records import Estimate, Limit
     from kumo._system import System
 
 MEMBERSHIP = "/proc/self/cgroup"
@@ -194,7 +194,7 @@ def keep(system: System) -> tuple[Estimate, Kept | None]:
 
 def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     """Open each level's files; whether everything that decided can be read from descriptors."""
-    sources = {limit.source for limit in estimate.limits if limit.kind != "allocation"}
+    sources = {limit.source for limit in estimate.limits if not _granted(limit)}
     online = estimate.limits[-1]
     affinity = next((limit for limit in estimate.limits if limit.source == "affinity"), None)
     if (
@@ -234,9 +234,14 @@ def _keep_grants(kept: Kept, estimate: Estimate, system: System) -> bool:
     )
     hostname = system.asked.get("!hostname")
     kept.hostname = hostname if isinstance(hostname, str) else None
-    granted = [limit.cpus for limit in estimate.limits if limit.kind == "allocation"]
+    granted = [limit.cpus for limit in estimate.limits if _granted(limit)]
     kept.granted = min(granted, default=inf)
     return True
+
+
+def _granted(limit: Limit) -> bool:
+    """Whether a variable alone says it, as AWS Lambda's says a rate, or a scheduler's file."""
+    return limit.kind == "allocation" or (limit.kind == "rate" and limit.where[:1] == "$")
 
 
 def _genuine(online: str) -> bool:

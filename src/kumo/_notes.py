@@ -98,6 +98,53 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "either",
         "Use scope='thread' in the thread that starts the workers.",
     ),
+    "topology-unknown": (
+        "the system does not tell which core the CPUs {cpus} belong to; each is taken as its own",
+        "no",
+        "Mount /sys, or divide work by CPUs instead of cores.",
+    ),
+    "grant-left-out": (
+        "{where} says {text}, but {reason}; it was left out",
+        "over",
+        "Ask inside the job itself, or set KUMO_AVAILABLE_PARALLELISM to what it was granted.",
+    ),
+    "grant-of-one-task": (
+        "{where} is one task's part of the {all} CPUs that the job has on this host",
+        "under",
+        "Start each task with the scheduler's launcher, or ask for one task with all the CPUs.",
+    ),
+    "grant-shared": (
+        "the {processes} processes that {where} lists for this host may share {text}",
+        "over",
+        "Divide it by them, or ask the scheduler for the threads of one process.",
+    ),
+    "tasks-share-cpus": (
+        "the job's {tasks} tasks on {nodes} of its nodes may be bound to the same CPUs, "
+        "as Flux does by default",
+        "over",
+        "Submit with -o cpu-affinity=per-task, or divide the CPUs by the tasks on the node.",
+    ),
+    "platform-hides": (
+        "on {platform}, {what} cannot be seen from inside: look at {tells}",
+        "over",
+        "Set KUMO_AVAILABLE_PARALLELISM where that is less.",
+    ),
+    "job-parents-hidden": (
+        "the process is in a job, whose rate counts within those of its parent jobs, "
+        "and these cannot be asked",
+        "over",
+        "Ask whoever started the process, or set KUMO_AVAILABLE_PARALLELISM.",
+    ),
+    "cpu-sets": (
+        "CPU Sets keep the process to {count} CPUs as a rule, and let it run on others at times",
+        "over",
+        "Start no more workers than that if they are to stay there.",
+    ),
+    "performance-levels": (
+        "the CPUs are of different speed: {levels}",
+        "no",
+        "Give the workers many small pieces, since equal shares end with the slowest CPU.",
+    ),
     "nothing-known": (
         "no limit could be found, not even the machine's number of CPUs",
         "under",

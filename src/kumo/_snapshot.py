@@ -50,7 +50,7 @@ def _public(system: System, name: str, text: str) -> str | None:
             return f"{own}\n"
         # That a top level has the file tells whether it is the hierarchy's root.
         return "" if f"{directory}/cgroup.events" in system.asked else None
-    reduce = REDUCED.get(kind) if name.startswith("/proc/") else None
+    reduce = REDUCED.get(kind) if name.startswith("/proc/") or kind == ".machine.ad" else None
     return text if reduce is None else reduce(text)
 
 
@@ -79,7 +79,16 @@ def _mounts(text: str) -> str:
     return "".join(line + "\n" for line in [*kept, *bad[:1]])
 
 
+def _slot(text: str) -> str:
+    """The CPUs of HTCondor's slot; its other attributes tell of the host and its owner."""
+    lines = text.split("\n")
+    return "".join(
+        f"{line}\n" for line in lines if line.partition("=")[0].strip().lower() == "cpus"
+    )
+
+
 REDUCED: dict[str, Callable[[str], str]] = {
+    ".machine.ad": _slot,
     "cgroup": _membership,
     "mountinfo": _mounts,
     "status": _status,

@@ -27,9 +27,43 @@ LINUX: tuple[Detector, ...] = (
     machine.detect,
 )
 
-# A variable that is set wherever the source has a say, and the source's detector: what no
-# variable announces is neither loaded nor asked.
-ANNOUNCED: dict[str, str] = {}
+# What further detectors other systems have, loaded there alone.
+ELSEWHERE = (
+    "job_object",
+    "rctl",
+    "cpu_cap",
+    "native_affinity",
+    "cpu_sets",
+    "performance_levels",
+    "lpar",
+)
+
+# A variable or ``!fact`` that is there wherever the source has a say, and the source's
+# detector: what nothing announces is neither loaded nor asked.
+ANNOUNCED: dict[str, str] = {
+    "!x_cpu_count": "interpreter",
+    "PYTHON_CPU_COUNT": "interpreter",
+    "SLURM_JOB_ID": "slurm",
+    "SLURM_JOB_CPUS_PER_NODE": "slurm",
+    "PBS_JOBID": "pbs",
+    "NSLOTS": "grid_engine",
+    "LSB_JOBID": "lsf",
+    "_CONDOR_MACHINE_AD": "condor",
+    "FLUX_JOB_ID": "flux",
+    "FLUX_ENCLOSING_ID": "flux",
+    "OAR_NODEFILE": "oar",
+    "PJM_JOBID": "fujitsu",
+    "PJM_VNODE_CORE": "fujitsu",
+    "COBALT_JOBID": "cobalt",
+    "NOMAD_ALLOC_ID": "nomad",
+    "AWS_LAMBDA_FUNCTION_NAME": "aws_lambda",
+    "ECS_CONTAINER_METADATA_URI_V4": "platforms",
+    "K_SERVICE": "platforms",
+    "CLOUD_RUN_JOB": "platforms",
+    "DYNO": "platforms",
+    "FLY_MACHINE_ID": "platforms",
+    "!sandbox": "platforms",
+}
 
 
 def survey(system: System) -> Estimate:
@@ -50,13 +84,21 @@ def survey(system: System) -> Estimate:
 
 def _detectors(system: System) -> Iterator[Detector]:
     """Yield the detectors that have a say on this system, from the narrowest scope."""
-    first, *others = LINUX if system.fact("platform") == "linux" else DETECTORS
+    linux = system.fact("platform") == "linux"
+    first, *others = LINUX if linux else DETECTORS
     yield first
-    for name in dict.fromkeys(
-        name for variable, name in ANNOUNCED.items() if system.env(variable) is not None
-    ):
+    announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
+    for name in (*announced, *(() if linux else ELSEWHERE)):
         yield __import__(f"kumo._detectors.{name}", fromlist=("detect",)).detect
     yield from others
+
+
+def _announced(system: System, key: str) -> bool:
+    try:
+        answer = system.fact(key[1:]) if key[0] == "!" else system.env(key)
+    except OSError:
+        return False  # another's environment: the override's detector tells
+    return answer is not None
 
 
 def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from kumo._system import System
 
 ONLINE = "/sys/devices/system/cpu/online"
+# What each system has for it; os.cpu_count comes last, since Python's options change it.
+CALLS = {
+    "GetActiveProcessorCount": "GetActiveProcessorCount",
+    "hw.activecpu": "hw.activecpu",
+    "hw.ncpuonline": "hw.ncpuonline",
+    "hw.ncpu": "hw.ncpu",
+    "SC_NPROCESSORS_ONLN": "sysconf(_SC_NPROCESSORS_ONLN)",
+    "cpus": "os.cpu_count",
+}
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
@@ -34,6 +43,8 @@ def detect(system: System) -> Iterator[Limit | Note]:
             yield Limit("online", "set", online, ONLINE, text.strip())
             return
         yield malformed(ONLINE, text, "a list of CPUs such as 0-3")
-    count = system.fact("cpus") or ""
-    if count.isascii() and count.isdigit() and int(count[:8]) > 0:
-        yield Limit("online", "set", int(count[:8]), "os.cpu_count", count)
+    for fact, where in CALLS.items():
+        count = system.fact(fact) or ""
+        if count.isascii() and count.isdigit() and int(count[:8]) > 0:
+            yield Limit("online", "set", int(count[:8]), where, count)
+            return

@@ -1,0 +1,46 @@
+"""The caps on CPU time of an illumos zone and project, in per cent of one CPU.
+
+resource_controls(7), https://illumos.org/man/7/resource_controls
+Shares (``zone.cpu-shares``) are weights, and no limit.
+"""
+
+from __future__ import annotations
+
+from kumo._notes import malformed, unreadable
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system import System
+
+CALL = "getrctl"
+CAPS = ("zone.cpu-cap", "project.cpu-cap")
+
+
+def parse_cap(line: str) -> tuple[str, float]:
+    """Return the name of the resource control and the CPUs that it allows.
+
+    Format: ``zone.cpu-cap 125``. Raise `ValueError` for anything else.
+    """
+    name, _, value = line.partition(" ")
+    if name in CAPS and value.isascii() and value.isdigit() and len(value) < 12:
+        return name, int(value) / 100
+    raise ValueError(line)
+
+
+def detect(system: System) -> Iterator[Limit | Note]:
+    try:
+        text = system.fact(CALL)
+    except OSError as error:
+        yield unreadable(CALL, error)
+        return
+    for line in (text or "").split("\n") if text else ():
+        try:
+            name, cpus = parse_cap(line)
+        except ValueError:
+            yield malformed(CALL, line, "a cap such as zone.cpu-cap 125")
+            continue
+        yield Limit("cpu-cap", "rate", cpus, name, line.partition(" ")[2])

@@ -1,0 +1,54 @@
+"""OAR: the job's resources on this host, where no cpuset of OAR's holds the process.
+
+https://oar.readthedocs.io/en/2.5/user/commands/oarsub.html
+The file that ``OAR_NODEFILE`` names lies on the job's own hosts and lists them, one line a
+resource, usually a core. Where OAR puts jobs in cpusets, the cpuset is the grant, with
+the hardware threads that lines do not count, and the kernel has it in the affinity.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from kumo._grants import left_out, read_named, same_host
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system import System
+
+VARIABLE = "OAR_NODEFILE"
+
+
+def in_cpuset(membership: str) -> bool:
+    """Whether a cgroup of OAR's holds the process.
+
+    Format: ``4:cpuset:/oar/anna_4242`` or ``0::/oar.slice/…``, lines of ``/proc/self/cgroup``.
+    The directory is ``CPUSET_PATH`` of ``oar.conf``, ``/oar`` unless a site changes it.
+    """
+    return any(":/oar" in line for line in membership.split("\n"))
+
+
+def detect(system: System) -> Iterator[Limit | Note]:
+    path, host = system.env(VARIABLE) or "", system.fact("hostname") or ""
+    try:
+        held = in_cpuset(system.read(system.proc("cgroup")) or "")
+    except OSError:
+        held = False  # the detector of quotas tells
+    if held:
+        granted = f"{path} (OAR: the job's cpuset is the affinity)"
+        yield Limit("oar", "allocation", inf, f"${VARIABLE}", granted)
+        return
+    notes: list[Note] = []
+    text = read_named(system, VARIABLE, notes)
+    own = sum(same_host(line, host) for line in (text or "").split("\n"))
+    if own:
+        granted = f"{own} (OAR: the job's resources on {host})"
+        yield Limit("oar", "allocation", own, path, granted)
+    elif text is None:
+        yield from notes or [left_out(system, VARIABLE, "that file does not exist here")]
+    else:
+        yield left_out(system, VARIABLE, f"that file does not list this host, {host}")

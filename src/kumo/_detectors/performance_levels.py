@@ -1,0 +1,46 @@
+"""The levels of performance among a Mac's CPUs.
+
+sysctl(3): ``hw.nperflevels``, ``hw.perflevelN.logicalcpu`` and ``hw.perflevelN.name``
+"""
+
+from __future__ import annotations
+
+from kumo._notes import malformed, note, quoted, unreadable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system import System
+
+FACT = "hw.perflevel"
+
+
+def parse_levels(text: str) -> list[tuple[str, int]]:
+    """Return each level's name and its number of CPUs, the fastest level first.
+
+    Format: a line a level, ``Performance 8``. Raise `ValueError` for anything else.
+    """
+    levels = []
+    for line in text.split("\n"):
+        name, _, cpus = line.rpartition(" ")
+        if not (name and cpus.isascii() and cpus.isdigit() and len(cpus) < 8):
+            raise ValueError(line)
+        levels.append((name, int(cpus)))
+    return levels
+
+
+def detect(system: System) -> Iterator[Note]:
+    text: str | None = None
+    try:
+        text = system.fact(FACT)
+        levels = parse_levels(text) if text else []
+    except OSError as error:
+        yield unreadable(FACT, error)
+    except ValueError:
+        yield malformed(FACT, text or "", "lines such as Performance 8")
+    else:
+        if len(levels) > 1:
+            shown = ", ".join(f"{cpus} {name}" for name, cpus in levels)
+            yield note("performance-levels", levels=quoted(shown, 200))

@@ -1,0 +1,53 @@
+"""CPU time by FreeBSD's resource limits: ``pcpu``, in per cent of one CPU.
+
+rctl(8), https://man.freebsd.org/cgi/man.cgi?query=rctl&sektion=8
+The call gives every rule that applies to the process: its own, its user's, its login class's and
+its jail's. Only the action ``deny`` holds the process back.
+"""
+
+from __future__ import annotations
+
+from kumo._notes import malformed, unreadable
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system import System
+
+CALL = "rctl_get_limits"
+FORM = "rules such as jail:www:pcpu:deny=250"
+
+
+def parse_rule(rule: str) -> float | None:
+    """Return the CPUs that *rule* allows, `None` where it is about something else.
+
+    Format: ``subject:subject-id:resource:action=amount/per``; ``/per`` may be absent.
+    Raise `ValueError` for anything else.
+    """
+    _, _, resource, action = rule.strip().split(":")
+    name, _, amount = action.partition("=")
+    if resource != "pcpu" or name != "deny":
+        return None
+    amount = amount.partition("/")[0]
+    if amount.isascii() and amount.isdigit() and len(amount) < 10:
+        return int(amount) / 100
+    raise ValueError(rule)
+
+
+def detect(system: System) -> Iterator[Limit | Note]:
+    try:
+        text = system.fact(CALL)
+    except OSError as error:
+        yield unreadable(CALL, error)
+        return
+    for rule in (text or "").split(",") if text else ():
+        try:
+            cpus = parse_rule(rule)
+        except ValueError:
+            yield malformed(CALL, rule, FORM)
+            continue
+        if cpus is not None:
+            yield Limit("rctl", "rate", cpus, CALL, rule)

@@ -1,0 +1,77 @@
+"""Slurm: what the job has on this node, and what one of its tasks asked for.
+
+The output environment variables of https://slurm.schedmd.com/sbatch.html,
+https://slurm.schedmd.com/srun.html and https://slurm.schedmd.com/salloc.html
+"""
+
+from __future__ import annotations
+
+from kumo._grants import left_out, read_count, same_host
+from kumo._notes import note
+from kumo._records import Limit
+from kumo._slurm import (
+    COUNTS_FORM,
+    NODELIST_FORM,
+    local_tasks,
+    own_job,
+    parse_counts,
+    parse_nodelist,
+    read_list,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system import System
+
+PER_TASK, ON_NODE, PER_NODE = "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE"
+NODE, NODES = "SLURMD_NODENAME", "SLURM_JOB_NODELIST"
+
+
+def detect(system: System) -> Iterator[Limit | Note]:
+    job, node, host = system.env("SLURM_JOB_ID"), system.env(NODE), system.fact("hostname") or ""
+    own = own_job(system)
+    notes: list[Note] = []
+    nodes = read_list(system, NODES, parse_nodelist, NODELIST_FORM, notes)
+    # A heterogeneous job's variables hold its first component's id, cgroups each one's own.
+    foreign = own and job and own != job and system.env("SLURM_HET_SIZE") is None
+    at = next((i for i, name in enumerate(nodes) if same_host(name, node or host)), None)
+    if foreign or not (own or (same_host(node, host) if node else at is not None)):
+        here = f"this process is job {own}'s" if foreign else f"this host is {host}"
+        place = f"{NODE} {node}" if node else f"{NODES} {system.env(NODES)}"
+        reason = f"job {job} is elsewhere, {place}, and {here}"
+        yield left_out(system, PER_NODE if system.env(PER_NODE) else "SLURM_JOB_ID", reason)
+    else:
+        told = f"job {job or own or '?'}"
+        found = list(_step(system, told, notes)) if own or node else []
+        yield from found or _node(system, told, at, notes)
+    yield from notes
+
+
+def _step(system: System, job: str, notes: list[Note]) -> Iterator[Limit]:
+    """What slurmstepd gave this batch script or task; it alone sets SLURM_CPUS_ON_NODE."""
+    per_task, on_node = read_count(system, PER_TASK, notes), read_count(system, ON_NODE, notes)
+    if per_task is not None:
+        text = f"{per_task} (Slurm: --cpus-per-task of {job})"
+        yield Limit("slurm", "allocation", per_task, f"${PER_TASK}", text)
+    if on_node is not None:
+        tasks = local_tasks(system, notes)
+        if tasks == 0 and per_task is not None and 2 * per_task <= on_node:
+            notes.append(note("grant-of-one-task", where=f"${PER_TASK}", all=on_node))
+        of = f"shared by {tasks} tasks of {job}" if tasks > 1 else job
+        text, share = f"{on_node} (Slurm: {of} on this node)", max(1, on_node // max(1, tasks))
+        yield Limit("slurm", "allocation", share, f"${ON_NODE}", text)
+
+
+def _node(system: System, job: str, at: int | None, notes: list[Note]) -> Iterator[Limit | Note]:
+    """What the job has on this node, as a shell of salloc is told, which no step is around."""
+    counts = read_list(system, PER_NODE, parse_counts, COUNTS_FORM, notes)
+    if at is None and len(set(counts)) == 1:
+        at = 0
+    if at is not None and at < len(counts):
+        text = f"{counts[at]} (Slurm: {job} on this node)"
+        yield Limit("slurm", "allocation", counts[at], f"${PER_NODE}", text)
+    elif counts:
+        yield left_out(system, PER_NODE, f"which count is this host's, {NODES} does not tell")

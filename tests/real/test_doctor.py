@@ -1,0 +1,197 @@
+"""What real runtimes believe under a real quota, and a process that is really throttled."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import skip_real
+
+from real.conftest import MakeGroup
+from real.host import TIMEOUT, Group, environment, in_groups, kumo, needs_two_cpus
+
+pytestmark = pytest.mark.real
+
+COMMANDS = {
+    "nproc": "nproc",
+    "Node": "node",
+    "Java": "java",
+    "Go": "go",
+    "Rust": "rustc",
+    "Ruby": "ruby",
+    "R": "Rscript",
+}
+SPIN = """\
+import ctypes, hashlib, threading
+block = bytes(1 << 22)
+def spin(number):
+    ctypes.CDLL(None).prctl(15, b"worker-%d" % number)  # PR_SET_NAME
+    while True:
+        hashlib.sha256(block).digest()  # holds no lock of the interpreter
+for number in range(4):
+    threading.Thread(target=spin, args=(number,), daemon=True).start()
+print(flush=True)
+input()
+"""
+
+
+def doctor(groups: list[Group], *arguments: str, **variables: str) -> dict[str, Any]:
+    """What ``kumo doctor --json`` says in *groups*; its exit code agrees with it."""
+    path = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
+    ran = subprocess.run(
+        in_groups(groups, kumo("doctor", "--json", *arguments)),
+        capture_output=True,
+        text=True,
+        timeout=4 * TIMEOUT,
+        check=False,
+        env={**environment(), "PATH": path, **variables},
+    )
+    assert ran.stderr == ""
+    data: dict[str, Any] = json.loads(ran.stdout)
+    assert ran.returncode == int(data["oversubscribed"])
+    return data
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[dict[str, Any]]:
+    """What is believed under a quota of one CPU."""
+    from real.conftest import _remove
+    from real.host import needs
+
+    group = Group(needs("cpu")[0] / f"kumo-real-doctor-{os.getpid()}")
+    group.path.mkdir()
+    try:
+        group.limit(1)
+        yield doctor([group])
+    finally:
+        _remove(group.path)
+
+
+def believed(data: dict[str, Any], runtime: str) -> dict[str, Any]:
+    """The first row of *runtime*; skip where it is not on this machine."""
+    rows = [row for row in data["runtimes"] if row["runtime"] == runtime]
+    if not rows:
+        assert [row["why"] for row in data["unanswered"] if row["runtime"] == runtime] == []
+        skip_real(f"{runtime} is not on this machine")
+    first: dict[str, Any] = rows[0]
+    return first
+
+
+def test_the_quota_is_the_count(limited: dict[str, Any]) -> None:
+    assert (limited["parallelism"], limited["binding"]["source"]) == (1, "quota")
+    assert limited["oversubscribed"]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "sees"),
+    [("nproc", False), ("Node", False), ("Ruby", False), ("Java", True), ("Rust", True)],
+)
+def test_who_sees_a_quota_of_cgroup_v1(limited: dict[str, Any], runtime: str, sees: bool) -> None:
+    row = believed(limited, runtime)
+
+    if runtime == "nproc" and os.environ.get("OMP_NUM_THREADS"):
+        skip_real("OMP_NUM_THREADS decides what nproc says")
+    assert row["believes"] == (1 if sees else len(needs_two_cpus()))
+    assert row["verdict"] == ("right" if sees else "over")
+
+
+def test_go_sees_it_and_says_two_all_the_same(limited: dict[str, Any]) -> None:
+    row = believed(limited, "Go")
+
+    assert (row["believes"], row["mend"]) == (2, "kumo run -- CMD (GOMAXPROCS=1)")
+
+
+def test_this_python_says_what_it_says_itself(limited: dict[str, Any]) -> None:
+    row = believed(limited, "Python")
+
+    assert os.path.realpath(row["program"]) == os.path.realpath(sys.executable)
+    assert (row["asked"], row["believes"]) == ("os.cpu_count()", os.cpu_count())
+    assert row["version"] == ".".join(map(str, sys.version_info[:3]))
+
+
+@pytest.mark.parametrize(
+    ("module", "seen"),
+    [("loky", False), ("joblib", False), ("numexpr", False), ("numba", False), ("polars", True)],
+)
+def test_libraries(limited: dict[str, Any], module: str, seen: bool) -> None:
+    pytest.importorskip(module)
+    row = believed(limited, module)
+
+    # The quota is at no cgroup that loky looks at.
+    assert (row["verdict"] == "right") is seen, row
+
+
+@pytest.mark.parametrize("runtime", COMMANDS)
+def test_each_that_is_here_answers(limited: dict[str, Any], runtime: str) -> None:
+    if shutil.which(COMMANDS[runtime]) is None:
+        skip_real(f"{COMMANDS[runtime]} is not on this machine")
+
+    assert believed(limited, runtime)["version"] != "?"
+
+
+def test_what_is_said_to_mend_it_does(limited: dict[str, Any]) -> None:
+    """The variables, set as kumo run would set them, make the runtimes agree."""
+    mends = {
+        (row["program"], row["asked"]): found.groups()
+        for row in limited["runtimes"]
+        if (found := re.search(r"\((\w+)=(\S+)\)$", row["mend"] or ""))
+    }
+
+    again = doctor([], KUMO_AVAILABLE_PARALLELISM="1", **dict(mends.values()))
+
+    believes = {(row["program"], row["asked"]): row["believes"] for row in again["runtimes"]}
+    assert {asked: believes[asked] for asked in mends} == dict.fromkeys(mends, 1)
+
+
+# --- a process
+
+
+def spinning(groups: list[Group]) -> subprocess.Popen[bytes]:
+    command = in_groups(groups, [sys.executable, "-c", SPIN])
+    process = subprocess.Popen(
+        command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+def test_a_throttled_process(make_group: MakeGroup) -> None:
+    outer = make_group(cpus=0.5)
+    inner = make_group(outer)
+    with spinning([inner]) as process:
+        try:
+            data = doctor([], "--pid", str(process.pid))
+        finally:
+            process.kill()
+
+    levels = {level["where"]: level for level in data["levels"]}
+    assert data["oversubscribed"]
+    assert data["parallelism"] == 1
+    (workers,) = [family for family in data["threads"] if family["name"] == "worker-*"]
+    assert workers["number"] == 4
+    assert workers["runnable"] > 2
+    assert levels[str(inner.path)]["quota"] is None
+    throttling = levels[str(outer.path)]["throttling"]
+    assert levels[str(outer.path)]["quota"] == 0.5
+    assert 0 < throttling["throttled"] <= throttling["periods"]
+    assert throttling["seconds"] > 0
+
+
+def test_a_busy_process_that_nothing_throttles(make_group: MakeGroup) -> None:
+    with spinning([make_group()]) as process:
+        try:
+            data = doctor([], "--pid", str(process.pid))
+        finally:
+            process.kill()
+
+    assert not data["oversubscribed"]
+    assert sum(family["runnable"] for family in data["threads"]) > 1
