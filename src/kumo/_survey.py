@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._detectors import affinity, cgroup_quota, machine, override
-from kumo._notes import note
+from kumo._notes import note, show_rate
 from kumo._records import Estimate, Limit
 
 TYPE_CHECKING = False
@@ -105,6 +105,9 @@ def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:
     """Yield the notes that follow from several limits together."""
     if not any(limit.cpus < inf for limit in limits):
         yield note("nothing-known")
+    rate = min((limit.cpus for limit in limits if limit.kind == "rate"), default=inf)
+    if rate < 1:
+        yield note("quota-below-one", quota=show_rate(rate))
     online = min((limit.cpus for limit in limits if limit.source == "online"), default=inf)
     for limit in limits:
         if limit.kind == "override" and limit.cpus > online:

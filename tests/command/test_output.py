@@ -209,7 +209,7 @@ def test_help(kumo: Kumo, arguments: list[str]) -> None:
     for word in ("explain", "snapshot", "--json", "--pid", "--machine", "--version", VARIABLE):
         assert word in ran.stdout
     codes = ran.stdout.partition("\nexit codes:\n")[2].partition("\n\n")[0]
-    assert re.findall(r"^  (\d+)  \S", codes, re.MULTILINE) == ["0", "2", "3"]
+    assert re.findall(r"^  (\d+)  \S", codes, re.MULTILINE) == ["0", "1", "2", "3"]
 
 
 def test_make(kumo: Kumo, tmp_path: Path) -> None:

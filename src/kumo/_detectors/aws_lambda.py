@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._grants import parse_count
-from kumo._notes import malformed, note, show_rate
+from kumo._notes import malformed, note
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -50,5 +50,3 @@ def detect(system: System) -> Iterator[Limit | Note]:
         return
     shown = f"{text} (AWS Lambda: MB, one vCPU for each 1769)"
     yield Limit("lambda", "rate", cpus, f"${MEMORY}", shown)
-    if cpus < 1:
-        yield note("quota-below-one", quota=show_rate(cpus))

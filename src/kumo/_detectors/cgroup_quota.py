@@ -6,19 +6,16 @@ v1: https://docs.kernel.org/scheduler/sched-bwc.html
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._cgroup import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
-from kumo._notes import malformed, note, show_rate, unreadable
+from kumo._notes import malformed, note, unreadable
 from kumo._quota import level_limits, seams
-from kumo._records import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._cgroup import Mount
-    from kumo._records import Note
+    from kumo._records import Limit, Note
     from kumo._system import System
 
 REAL_TIME = ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")
@@ -37,6 +34,9 @@ def detect(system: System) -> Iterator[Limit | Note]:
         if text is None:
             yield note("cgroup-not-mounted", what=f"{membership} does not exist")
             return
+        if not text.strip():  # gVisor's
+            yield note("cgroup-not-mounted", what=f"{membership} is empty")
+            return
         paths, bad = parse_membership(text)
         if bad or not paths:
             yield malformed(membership, bad[0] if bad else text, MEMBERSHIP_FORM)
@@ -51,16 +51,10 @@ def detect(system: System) -> Iterator[Limit | Note]:
 def _limits(system: System, paths: dict[str, str], mounts: list[Mount]) -> Iterator[Limit | Note]:
     # The kernel binds a controller to one hierarchy: v1 where a line lists it, else v2.
     home = "cpu" if "cpu" in paths else V2
-    least = inf
     for controller in ("cpu", V2):
         if controller not in paths:
             continue
         found = levels(system, controller, paths[controller], mounts)
         if controller == home:
             yield from seams(system, controller, paths[controller], found, mounts)
-        for record in level_limits(system, controller, found, at_home=controller == home):
-            yield record
-            if isinstance(record, Limit):
-                least = min(least, record.cpus)
-    if least < 1:
-        yield note("quota-below-one", quota=show_rate(least))
+        yield from level_limits(system, controller, found, at_home=controller == home)
