@@ -1,0 +1,125 @@
+"""Write docs/knobs.md from the knob table in src/kumo/_knobs.py.
+
+With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE / "knobs.md"
+sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's table, whatever is installed
+
+from kumo._knobs import KNOBS, Knob  # noqa: E402
+
+HEAD = """\
+<!-- Written by docs/generate_knobs.py from src/kumo/_knob_table.py. Change those. -->
+
+# Knobs
+
+The variables that tell other programs a count, and what [`kumo run`](run.md) does with each.
+
+| column | content |
+| --- | --- |
+| read by | the program, and the first version known to read it, where that is known |
+| effect | `cap`: it can only lower what the program finds; `set`: it takes its place |
+| sees | which limits the program respects without the variable |
+| without it | `wrong`: the program counts too many under a limit that it does not see; `redundant`: it sees all of them, though maybe not each of their levels, nor rounded alike |
+| known from | `run`: the program was run; `source`: its source was read; `document`: its documentation was; `unverified`: from memory |
+"""  # noqa: E501
+SECTIONS = {
+    "default": """
+## Set by default
+
+Each is set to the count.
+It changes no output, prints nothing, and raises no program above what it would do on a machine of that many CPUs.
+""",  # noqa: E501
+    "inner": """
+## Set for workers
+
+With `--workers W` each is set to the share of one worker, with `--with` to the count.
+By default they are left alone: joblib, dask, Ray, torchrun and Spark divide them among their workers, but keep what is set already.
+""",  # noqa: E501
+    "opt-in": """
+## Set when asked for
+
+With `--with GROUP`, or `--with` and the variable's name.
+""",
+    "never": """
+## Never set
+
+`kumo run` sets none of these, whatever it is asked.
+""",
+}
+UNLESS = """
+## Not set beside another
+
+Where the user has set the one, `kumo run` does not set the other, which would beat it:
+
+| set by the user | not set |
+| --- | --- |
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [HEAD]
+    for use, text in SECTIONS.items():
+        rows = [_cells(knob) for knob in KNOBS.values() if knob.use == use]
+        header = list(rows[0])
+        parts += [text, "\n", _line(header), _line(["---"] * len(header))]
+        parts += [_line(list(row.values())) for row in rows]
+    pairs: dict[str, list[str]] = {}
+    for knob in KNOBS.values():
+        for other in knob.unless:
+            pairs.setdefault(other, []).append(f"`{knob.name}`")
+    parts += [UNLESS, *(_line([f"`{o}`", ", ".join(names)]) for o, names in sorted(pairs.items()))]
+    return "".join(parts)
+
+
+def _cells(knob: Knob) -> dict[str, str]:
+    """Return what the row's section shows of it, by the column's title."""
+    cells = {"variable": f'<a id="{knob.name}"></a>`{knob.name}`'}
+    if knob.use in ("inner", "opt-in"):
+        cells["group"] = f"`{knob.group}`"
+    if knob.use != "never":
+        cells |= {
+            "read by": knob.reader,
+            "value": f"`{knob.form.replace('{}', 'N')}`",
+            "effect": knob.effect,
+        }
+    if knob.use in ("default", "inner"):
+        cells["sees"] = knob.sees
+    if knob.use == "default":
+        cells["without it"] = "redundant" if knob.sees == "affinity, quota" else "wrong"
+    return {**cells, "why": knob.why, "source": _link(knob.source), "known from": knob.known}
+
+
+def _link(source: str) -> str:
+    """Return an address as a link that shows its host."""
+    found = re.fullmatch(r"https://([^/]+)/\S*", source)
+    return f"[{found[1]}]({source})" if found else source
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    text = page()
+    if not arguments:
+        PAGE.write_text(text, "utf-8")
+    elif not PAGE.exists() or PAGE.read_text("utf-8") != text:
+        print("docs/knobs.md differs: run python docs/generate_knobs.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
