@@ -18,7 +18,7 @@ from conftest import skip_real
 from real.conftest import MakeGroup
 from real.host import TIMEOUT, Group, environment, in_groups, kumo, needs_two_cpus
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.programs]
 
 COMMANDS = {
     "nproc": "nproc",

@@ -1,0 +1,96 @@
+"""``kumo doctor``: what each runtime here believes, or how one process fares, against the count.
+
+`beliefs` says how each runtime is asked, `asking` does it, `verdict` judges the answers.
+`checkup` looks at one process, `process` reads what it sees. `report` shows both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kumo._doctor.asking import Question
+    from kumo._doctor.report import Report
+
+AT_ONCE = 8  # programs that are asked at a time, at most
+
+EPILOG = """\
+exit codes:
+  0  nothing is oversubscribed
+  1  a runtime believes in more than the count, or the process is oversubscribed
+  2  a wrong option
+  3  a process, override or output that cannot be used
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the report. Return 1 where something is oversubscribed, else 0."""
+    from kumo._options import _pid, verb_parser
+    from kumo._run import write
+
+    parser = verb_parser(
+        "doctor",
+        "[--pid N] [--json]",
+        "Tell what the runtimes on this machine believe, or how process N fares.",
+        EPILOG,
+    )
+    parser.add_argument("--pid", type=_pid, metavar="N", help="watch process N for a second")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    options = parser.parse_args(arguments)
+    report = _runtimes() if options.pid is None else _process(options.pid)
+    if options.json:
+        import json
+
+        write(json.dumps(report.data()) + "\n")
+    else:
+        write(report.text() + "\n")
+    return 1 if report.oversubscribed else 0
+
+
+def _process(pid: int) -> Report:
+    from kumo._doctor.checkup import check
+    from kumo._doctor.report import ProcessReport
+
+    return ProcessReport(check(pid))
+
+
+def _runtimes() -> Report:
+    from kumo._doctor.asking import ask, find
+    from kumo._doctor.beliefs import RUNTIMES
+    from kumo._doctor.report import RuntimesReport
+    from kumo._survey import estimate
+
+    own = estimate()
+    questions = list(find(os.environ.get("PATH", os.defpath), sys.executable or ""))
+    told, done = _progress(len(questions))
+    try:
+        answers = ask(questions, os.environ, at_once=min(own.parallelism, AT_ONCE), told=told)
+    finally:
+        done()
+    found = {question.runtime.name for question in questions}
+    missing = [runtime.name for runtime in RUNTIMES if runtime.name not in found]
+    return RuntimesReport(own, answers, missing, os.environ)
+
+
+def _progress(total: int) -> tuple[Callable[[Question], None], Callable[[], None]]:
+    """Return what shows that a question is begun, and what ends it: on a terminal alone."""
+    numbers = count(1)
+
+    def told(question: Question) -> None:
+        if terminal:
+            line = f"\r\x1b[Kasking {question.runtime.name} ({next(numbers)} of {total})"
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+    def done() -> None:
+        if terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    return told, done

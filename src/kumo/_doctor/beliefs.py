@@ -1,0 +1,223 @@
+"""What other runtimes believe: the programs that ask them, and how their answers are read.
+
+`RUNTIMES` has a row a runtime: how it is found, and what is run to make it tell its own count.
+No count is computed here: each comes from the runtime itself, started in the environment,
+affinity and cgroup of the caller.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Belief(NamedTuple):
+    """What one call of a runtime answered."""
+
+    call: str
+    version: str
+    cpus: int
+
+
+class Runtime(NamedTuple):
+    """A runtime: *commands* are patterns of its names on PATH, or *module* is what is imported.
+
+    *steps* are run in turn in an empty directory that holds *files*; ``{program}`` is what was
+    found. *read* turns all that they print into beliefs. *flags* are appended, after a comma, to
+    variables of the environment.
+    """
+
+    name: str
+    commands: tuple[str, ...]
+    steps: tuple[tuple[str, ...], ...]
+    read: Callable[[str], list[Belief]]
+    files: tuple[tuple[str, bytes], ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+    module: str = ""
+
+
+def read_lines(text: str) -> list[Belief]:
+    """Read what kumo's own programs print.
+
+    Format: ``os.cpu_count()\\t3.13.0\\t8``, a line a call, among whatever else is printed.
+    """
+    lines = re.findall(r"^([^\t\n]+)\t([^\t\n]+)\t(\d{1,9})\r?$", text, re.MULTILINE)
+    return [Belief(call, version, int(count)) for call, version, count in lines]
+
+
+def read_executable(text: str) -> str:
+    """Return the interpreter's own path, by which two names of one Python are told: else ``""``.
+
+    Format: ``executable\\t/usr/bin/python3.11``.
+    """
+    found = re.search(r"^executable\t(.+?)\r?$", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _read_pair(call: str, count: str, version: str) -> Callable[[str], list[Belief]]:
+    """Make a reader of one belief, from the expressions of its count and its version."""
+
+    def read(text: str) -> list[Belief]:
+        found, told = re.search(count, text, re.MULTILINE), re.search(version, text, re.MULTILINE)
+        return [Belief(call, told[1] if told else "?", int(found[1]))] if found else []
+
+    return read
+
+
+# Of any Python 3: `python3` may be an old one.
+PYTHON = """\
+import os, sys
+def tell(call, count):
+    print("%s\\t%s\\t%s" % (call, "%d.%d.%d" % sys.version_info[:3], count))
+print("executable\\t" + os.path.realpath(sys.executable))
+tell("os.cpu_count()", os.cpu_count())
+if hasattr(os, "process_cpu_count"):
+    tell("os.process_cpu_count()", os.process_cpu_count())
+if sys.version_info >= (3, 5):
+    from concurrent.futures import ThreadPoolExecutor
+    tell("ThreadPoolExecutor()", ThreadPoolExecutor()._max_workers)
+"""
+
+# libuv starts the whole of its pool at the first use.
+NODE = """\
+const os = require("os"), fs = require("fs");
+const version = process.versions.node + " (libuv " + process.versions.uv + ")";
+const tell = (call, count) => console.log(call + "\\t" + version + "\\t" + count);
+const threads = () => fs.readdirSync("/proc/self/task").length;
+if (os.availableParallelism) tell("os.availableParallelism()", os.availableParallelism());
+if (process.platform === "linux") {
+  const before = threads();
+  fs.stat("/", () => tell("libuv pool", threads() - before));
+}
+"""
+
+# A class file, since a Java without a compiler is the usual one in containers. It prints the
+# property java.version, then Runtime.getRuntime().availableProcessors(), a line each:
+# `javac -g:none --release 8`, which every Java since 8 runs.
+JAVA = """
+yv66vgAAADQAKwoAAgADBwAEDAAFAAYBABBqYXZhL2xhbmcvT2JqZWN0AQAGPGluaXQ+AQADKClWCQAIAAkHAAoM
+AAsADAEAEGphdmEvbGFuZy9TeXN0ZW0BAANvdXQBABVMamF2YS9pby9QcmludFN0cmVhbTsIAA4BAAxqYXZhLnZl
+cnNpb24KAAgAEAwAEQASAQALZ2V0UHJvcGVydHkBACYoTGphdmEvbGFuZy9TdHJpbmc7KUxqYXZhL2xhbmcvU3Ry
+aW5nOwoAFAAVBwAWDAAXABgBABNqYXZhL2lvL1ByaW50U3RyZWFtAQAHcHJpbnRsbgEAFShMamF2YS9sYW5nL1N0
+cmluZzspVgoAGgAbBwAcDAAdAB4BABFqYXZhL2xhbmcvUnVudGltZQEACmdldFJ1bnRpbWUBABUoKUxqYXZhL2xh
+bmcvUnVudGltZTsKABoAIAwAIQAiAQATYXZhaWxhYmxlUHJvY2Vzc29ycwEAAygpSQoAFAAkDAAXACUBAAQoSSlW
+BwAnAQAES3VtbwEABENvZGUBAARtYWluAQAWKFtMamF2YS9sYW5nL1N0cmluZzspVgAgACYAAgAAAAAAAgAAAAUA
+BgABACgAAAARAAEAAQAAAAUqtwABsQAAAAAACQApACoAAQAoAAAAJAACAAEAAAAYsgAHEg24AA+2ABOyAAe4ABm2
+AB+2ACOxAAAAAAAA
+"""
+
+RUST = 'fn main() { println!("count {}", std::thread::available_parallelism().unwrap()); }\n'
+
+RUBY = 'puts "Etc.nprocessors\\t#{RUBY_VERSION}\\t#{Etc.nprocessors}"'
+
+R = """\
+tell <- function(call, package, count)
+  cat(call, "\\t", as.character(packageVersion(package)), "\\t", count, "\\n", sep = "")
+tell("parallel::detectCores()", "parallel", parallel::detectCores())
+if (requireNamespace("parallelly", quietly = TRUE))
+  tell("parallelly::availableCores()", "parallelly", as.integer(parallelly::availableCores()))
+"""
+
+# https://learn.microsoft.com/visualstudio/msbuild/property-functions: what a project may ask.
+DOTNET = """\
+<Project><PropertyGroup>
+<Answer>count $([System.Environment]::ProcessorCount)</Answer>
+</PropertyGroup></Project>
+"""
+
+POOLS = """\
+import importlib, os
+from threadpoolctl import threadpool_info
+for name in ("numpy", "scipy.linalg", "sklearn"):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+for pool in threadpool_info():
+    where = os.path.basename(os.path.dirname(pool["filepath"]))
+    call = pool["internal_api"] + " in " + where
+    print(call, pool["version"] or "?", pool["num_threads"], sep="\\t")
+if not threadpool_info():
+    print("no BLAS or OpenMP library comes with what is importable")
+"""
+
+
+def _library(name: str, call: str, program: str) -> Runtime:
+    text = (
+        f"import {program.partition('.')[0]} as top, {program.rpartition('.')[0]} as module\n"
+        f"count = module.{program.rpartition('.')[2]}\n"
+        "count = count() if callable(count) else count\n"
+        f"print({call!r}, top.__version__, int(count), sep='\\t')\n"
+    )
+    return Runtime(name, (), (("{program}", "-c", text),), read_lines, module=name)
+
+
+RUNTIMES = (
+    Runtime(
+        "nproc",
+        ("nproc",),
+        (("{program}",), ("{program}", "--version")),
+        _read_pair("nproc", r"^(\d{1,9})$", r"^nproc \(.+\) (\S+)$"),
+    ),
+    Runtime("Python", (r"python3(\.\d+t?)?",), (("{program}", "-c", PYTHON),), read_lines),
+    Runtime("Node", ("node",), (("{program}", "-e", NODE),), read_lines),
+    Runtime(
+        "Java",
+        ("java",),
+        (("{program}", "-cp", ".", "Kumo"),),
+        _read_pair(
+            "Runtime.availableProcessors()",
+            r"^\d\S*\r?\n(\d{1,9})\r?$",
+            r"^(\d\S*)\r?\n\d{1,9}\r?$",
+        ),
+        (("Kumo.class", b64decode(JAVA)),),
+    ),
+    # The go command is itself a Go program: asked for a trace of its scheduler it tells its own
+    # count, and nothing need be compiled. It may end before its first line of trace, a millisecond
+    # after its start: hence three times. https://pkg.go.dev/runtime#hdr-Environment_Variables
+    Runtime(
+        "Go",
+        ("go",),
+        (("{program}", "version"), *2 * (("{program}", "env"),)),
+        _read_pair("GOMAXPROCS", r"^SCHED \d+ms: gomaxprocs=(\d{1,9}) ", r"^go version go(\S+)"),
+        flags=(("GODEBUG", "schedtrace=1"),),
+    ),
+    Runtime(
+        "Rust",
+        ("rustc",),
+        (("{program}", "--version"), ("{program}", "-o", "kumo", "kumo.rs"), ("./kumo",)),
+        _read_pair("available_parallelism()", r"^count (\d{1,9})$", r"^rustc (\S+)"),
+        (("kumo.rs", RUST.encode()),),
+    ),
+    Runtime("Ruby", ("ruby",), (("{program}", "-retc", "-e", RUBY),), read_lines),
+    Runtime(
+        "R",
+        ("Rscript",),
+        (("{program}", "--no-init-file", "kumo.R"),),
+        read_lines,
+        (("kumo.R", R.encode()),),
+    ),
+    Runtime(
+        ".NET",
+        ("dotnet",),
+        (
+            ("{program}", "--version"),
+            ("{program}", "msbuild", "-nologo", "kumo.proj", "-getProperty:Answer"),
+        ),
+        _read_pair("Environment.ProcessorCount", r"^count (\d{1,9})\r?$", r"^(\d+\.\d\S*)\r?$"),
+        (("kumo.proj", DOTNET.encode()),),
+    ),
+    _library("loky", "loky.cpu_count()", "loky.cpu_count"),
+    _library("joblib", "joblib.cpu_count()", "joblib.cpu_count"),
+    _library("dask", "dask.system.CPU_COUNT", "dask.system.CPU_COUNT"),
+    _library("ray", "ray.init()", "ray._private.utils.get_num_cpus"),
+    _library("numexpr", "numexpr.nthreads", "numexpr.nthreads"),
+    _library("polars", "polars.thread_pool_size()", "polars.thread_pool_size"),
+    _library("numba", "numba.config.NUMBA_NUM_THREADS", "numba.core.config.NUMBA_NUM_THREADS"),
+    Runtime("threadpoolctl", (), (("{program}", "-c", POOLS),), read_lines, module="threadpoolctl"),
+)

@@ -1,0 +1,138 @@
+"""Looking at one process for a moment: what it is, what its threads do, what throttles it."""
+
+from __future__ import annotations
+
+import os
+import time
+from errno import ESRCH
+from typing import NamedTuple
+
+from kumo._doctor.process import (
+    families,
+    is_oversubscribed,
+    parse_environ,
+    parse_stat,
+)
+from kumo._notes import error_name
+from kumo._options import InputError
+from kumo._survey import estimate
+from kumo._system import read_file
+from kumo._throttling import difference, parse_cpu_stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._doctor.process import Family, Setting, Thread
+    from kumo._records import Estimate
+    from kumo._throttling import Throttling
+
+WINDOW = 1.0  # seconds: ten periods of the usual length
+STEP = 0.05
+
+
+class Level(NamedTuple):
+    """A cgroup with a quota file; *quota* in CPUs, `inf` for none. *seen* is what it did."""
+
+    where: str
+    quota: float
+    seen: Throttling | None
+
+
+class Checkup(NamedTuple):
+    """What was seen of a process within *window* seconds. *remarks* say what could not be."""
+
+    pid: int
+    name: str
+    estimate: Estimate
+    window: float
+    threads: list[Family]
+    settings: list[Setting]
+    levels: list[Level]
+    remarks: list[str]
+
+    @property
+    def oversubscribed(self) -> bool:
+        """By `is_oversubscribed`."""
+        seen = [level.seen for level in self.levels if level.seen is not None]
+        count = self.estimate.parallelism
+        return is_oversubscribed(self.threads, self.settings, seen, count)
+
+
+def check(pid: int, window: float = WINDOW) -> Checkup:
+    """Watch process *pid* for *window* seconds. Raise `InputError` where it cannot be seen."""
+    try:
+        return _check(pid, window)
+    except OSError as error:
+        raise InputError(f"--pid {pid}: {error.strerror}") from None
+
+
+def _check(pid: int, window: float) -> Checkup:
+    remarks: list[str] = []
+    own = estimate(pid=pid)
+    name = parse_stat(_read(f"/proc/{pid}/stat")).name
+    settings = _settings(pid, own.parallelism, remarks)
+    quotas = {
+        os.path.dirname(limit.where): limit.cpus
+        for limit in own.limits
+        if limit.source == "quota" and limit.kind == "rate"
+    }
+    before = {where: _throttling(where, remarks) for where in quotas}
+    start = time.monotonic()
+    samples = list(_samples(pid, window))
+    took = time.monotonic() - start
+    if took < window:
+        remarks.append(f"the process ended after {took:.2f} s")
+    levels = [
+        Level(where, quota, difference(before[where], _throttling(where, [])))
+        for where, quota in quotas.items()
+    ]
+    return Checkup(pid, name, own, took, families(samples), settings, levels, remarks)
+
+
+def _settings(pid: int, count: int, remarks: list[str]) -> list[Setting]:
+    try:
+        return parse_environ(read_file(f"/proc/{pid}/environ") or "", count)
+    except OSError as error:
+        remarks.append(f"its environment could not be read ({error_name(error)})")
+        return []
+
+
+def _throttling(where: str, remarks: list[str]) -> Throttling | None:
+    try:
+        return parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
+    except OSError as error:
+        remarks.append(f"{where}/cpu.stat could not be read ({error_name(error)})")
+        return None
+
+
+def _read(path: str) -> str:
+    text = read_file(path)
+    if text is None:
+        raise ProcessLookupError(ESRCH, "no such process", path)
+    return text
+
+
+def _samples(pid: int, window: float) -> Iterator[list[Thread]]:
+    """Yield the process's threads every `STEP` seconds, until it has ended."""
+    end = time.monotonic() + window
+    while True:
+        threads = _threads(pid)
+        if not threads:
+            return
+        yield threads
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(STEP, left))
+
+
+def _threads(pid: int) -> list[Thread]:
+    """The threads of a process, less those that have just ended."""
+    try:
+        names = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return []
+    texts = [read_file(f"/proc/{pid}/task/{name}/stat") for name in names]
+    threads = [parse_stat(text) for text in texts if text]
+    return [thread for thread in threads if thread.state not in "ZX"]

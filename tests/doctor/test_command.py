@@ -1,0 +1,242 @@
+"""The command, as it is run: what it prints where, its exit code, and how it is interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import skip_real
+
+from doctor.programs import TIMEOUT, wait_until_gone, write
+from kumo._doctor.asking import TIMEOUT as ASKED
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux shows them")
+# Without site-packages there is no library to be asked, and kumo is found by its path.
+KUMO = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from kumo._cli import main; sys.exit(main())"
+)
+SOURCE = str(Path(__file__).parents[2] / "src")
+COMMAND = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE, "doctor"]
+
+
+def environment(directory: Path, **variables: str) -> dict[str, str]:
+    return {"PATH": str(directory), "LC_ALL": "C.UTF-8", **variables}
+
+
+def doctor(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment(directory, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+
+
+@pytest.fixture
+def sleeping() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits, with variables that ask for much."""
+    variables = {"GOMAXPROCS": "4096", "UV_THREADPOOL_SIZE": "64", "LC_ALL": "C"}
+    program = [sys.executable, "-I", "-S", "-c", "print(flush=True); input()"]
+    with subprocess.Popen(
+        program, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_more_than_the_count_is_exit_code_1(tmp_path: Path) -> None:
+    write(tmp_path, "nproc", "echo 1000")
+
+    ran = doctor(tmp_path, KUMO_AVAILABLE_PARALLELISM="999")
+
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.startswith("999  (override 999 at $KUMO_AVAILABLE_PARALLELISM)\n\n")
+    assert ran.stdout.endswith("\noversubscribed: 1 of those asked would use more than 999\n")
+
+
+def test_no_more_than_the_count_is_exit_code_0(tmp_path: Path) -> None:
+    write(tmp_path, "nproc", "echo 999")
+
+    ran = doctor(tmp_path, "--json", KUMO_AVAILABLE_PARALLELISM="999")
+
+    assert (ran.returncode, ran.stderr, ran.stdout.count("\n")) == (0, "", 1)
+    data = json.loads(ran.stdout)
+    verdicts = [(row["runtime"], row["verdict"]) for row in data["runtimes"]]
+    assert verdicts[:2] == [("nproc", "right"), ("Python", "under")]
+    assert "ray" in data["missing"]
+
+
+def test_a_failing_runtime_leaves_the_exit_code_to_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "nproc", "exit 3")
+
+    ran = doctor(tmp_path, KUMO_AVAILABLE_PARALLELISM="999")
+
+    assert ran.returncode == 0
+    assert f"no answer from nproc ({tmp_path}/nproc): nothing was printed (exit code 3)" in (
+        ran.stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--bogus"], 2, "unrecognized arguments: --bogus (see kumo doctor --help)"),
+        (["--js"], 2, "unrecognized arguments: --js (see kumo doctor --help)"),
+        (["7"], 2, "unrecognized arguments: 7 (see kumo doctor --help)"),
+        (
+            ["--pid", "x"],
+            2,
+            "argument --pid: 'x' is not a process id, such as 1234 (see kumo doctor --help)",
+        ),
+        (["--pid", "4194305"], 3, "--pid 4194305: no such process"),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    ran = doctor(tmp_path, *arguments)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", f"kumo: {message}\n")
+
+
+def test_a_malformed_override(tmp_path: Path) -> None:
+    ran = doctor(tmp_path, KUMO_AVAILABLE_PARALLELISM="many")
+
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr.startswith("kumo: KUMO_AVAILABLE_PARALLELISM='many' is not a positive")
+
+
+def test_help(tmp_path: Path) -> None:
+    ran = doctor(tmp_path, "--help")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("usage: kumo doctor [--pid N] [--json]\n")
+
+
+def test_an_interrupt_kills_those_who_are_asked(tmp_path: Path) -> None:
+    body = f"/bin/sleep 600 & echo $$ $! > {tmp_path}/now; mv {tmp_path}/now {tmp_path}/pids; wait"
+    write(tmp_path, "nproc", f"PATH=/bin:/usr/bin; {body}")
+    with subprocess.Popen(
+        COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + TIMEOUT
+        while not (tmp_path / "pids").exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=ASKED / 2)
+
+    assert (process.returncode, printed) == (130, (b"", b""))
+    wait_until_gone(tmp_path / "pids")
+
+
+def test_progress_is_told_on_a_terminal_and_wiped(tmp_path: Path) -> None:
+    import pty
+
+    write(tmp_path, "nproc", "echo 1")
+    reading, writing = pty.openpty()
+    ran = subprocess.run(
+        COMMAND,
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=writing,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    os.close(writing)
+    told = os.read(reading, 10_000)
+    os.close(reading)
+
+    assert ran.returncode in (0, 1)
+    assert told.startswith(b"\r\x1b[Kasking nproc (1 of 2)")
+    assert told.endswith(b"\r\x1b[K")
+
+
+def test_a_reader_that_has_gone(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ran = subprocess.run(
+        COMMAND,
+        env=environment(tmp_path),
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=TIMEOUT,
+    )
+    os.close(writing)
+
+    assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+# --- a process
+
+
+def test_a_process(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
+    ran = doctor(tmp_path, "--pid", str(sleeping.pid), "--json")
+
+    data = json.loads(ran.stdout)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert data["pid"] == sleeping.pid
+    assert [(t["number"], t["runnable"]) for t in data["threads"]] == [(1, 0.0)]
+    settings = {setting["name"]: setting["verdict"] for setting in data["settings"]}
+    assert settings == {"GOMAXPROCS": "over", "UV_THREADPOOL_SIZE": "other"}
+    assert data["window"] >= 1.0
+
+
+def test_a_process_that_ends_meanwhile(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--pid", str(sleeping.pid), "--json"],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+    ) as watching:
+        time.sleep(0.4)
+        sleeping.kill()
+        sleeping.wait()
+        printed, _ = watching.communicate(timeout=TIMEOUT)
+
+    if watching.returncode == 3:
+        pytest.skip("it ended before it could be looked at")
+    (remark,) = json.loads(printed)["remarks"]
+    assert remark.startswith("the process ended after 0.")
+
+
+def test_a_process_of_another_user(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
+    if os.geteuid() != 0:
+        skip_real("becoming another user needs root")
+
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", AS_NOBODY, SOURCE, str(sleeping.pid)],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "\nits environment could not be read (EACCES)\n" in ran.stdout
+    assert ran.stdout.endswith("\nnot oversubscribed, as seen for 1.0 s\n")
+
+
+# Root goes before, so that all is loaded where the user can read neither Python nor kumo.
+AS_NOBODY = """\
+import io, os, sys
+sys.path.insert(0, sys.argv[1])
+from kumo._cli import main
+sys.stdout, shown = io.StringIO(), sys.stdout
+main(["doctor", "--pid", sys.argv[2]])
+sys.stdout = shown
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(main(["doctor", "--pid", sys.argv[2]]))
+"""

@@ -1,0 +1,192 @@
+"""Files about one process: what is read from their texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from kumo._doctor.process import (
+    Family,
+    Setting,
+    Thread,
+    families,
+    is_oversubscribed,
+    parse_environ,
+    parse_stat,
+)
+from kumo._throttling import Throttling, difference, parse_cpu_stat
+
+REST = "1 4242 4242 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 5 0 12345 1000000 500\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "thread"),
+    [
+        (f"4242 (python3) S {REST}", Thread("python3", "S")),
+        (f"1 (a b) c) (R) R {REST}", Thread("a b) c) (R", "R")),
+        (f"7 () D {REST}", Thread("", "D")),
+        (f"7 (new\nline) R {REST}", Thread("new\nline", "R")),
+        (f"7 (GC Thread#0) Z {REST}", Thread("GC Thread#0", "Z")),
+    ],
+)
+def test_a_thread(text: str, thread: Thread) -> None:
+    assert parse_stat(text) == thread
+
+
+@pytest.mark.parametrize("text", ["", "\n", "4242 python3 S 1", "x (a) S 1", "4242 (a)"])
+def test_no_thread(text: str) -> None:
+    with pytest.raises(ValueError, match="not '4242"):
+        parse_stat(text)
+
+
+# --- families
+
+
+def test_names_that_differ_in_a_final_number_are_one_family() -> None:
+    sample = [Thread(f"worker-{number}", "R") for number in range(8)] + [Thread("python3", "S")]
+
+    assert families([sample]) == [Family("worker-*", 8, 8.0, ""), Family("python3", 1, 0.0, "")]
+
+
+def test_a_number_that_all_share_is_part_of_the_name() -> None:
+    assert families([[Thread("python3", "S")] * 3]) == [Family("python3", 3, 0.0, "")]
+
+
+def test_numbers_alone_and_no_name() -> None:
+    sample = [Thread("1", "S"), Thread("22", "S"), Thread("", "R")]
+
+    assert families([sample]) == [Family("*", 3, 1.0, "")]
+
+
+def test_runnable_is_the_mean_and_the_number_the_most() -> None:
+    few = [Thread("a", "R")]
+    many = [Thread("a", "R"), Thread("a", "S"), Thread("a", "D")]
+
+    assert families([few, many, few, []]) == [Family("a", 3, 0.75, "")]
+
+
+def test_no_samples() -> None:
+    assert families([]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("GC Thread#0", "Java"),
+        ("C2 CompilerThre", "Java"),
+        ("tokio-rt-worker", "Tokio"),
+        ("polars-1", "Polars"),
+        ("node", "Node"),
+        ("python3", ""),
+        ("G1", ""),
+    ],
+)
+def test_whose_threads_they_are(name: str, owner: str) -> None:
+    assert families([[Thread(name, "S")]])[0].owner == owner
+
+
+# --- settings
+
+
+def test_settings_against_the_count() -> None:
+    text = "PATH=/bin\0GOMAXPROCS=4\0PYTHON_CPU_COUNT=2\0LOKY_MAX_CPU_COUNT=1\0EMPTY=\0junk\0"
+
+    settings = {setting.name: setting for setting in parse_environ(text, 2)}
+
+    assert set(settings) == {"GOMAXPROCS", "PYTHON_CPU_COUNT", "LOKY_MAX_CPU_COUNT"}
+    mend = "kumo run -- CMD (GOMAXPROCS=2)"
+    assert settings["GOMAXPROCS"] == Setting("GOMAXPROCS", "4", "over", 2, mend)
+    assert settings["PYTHON_CPU_COUNT"].verdict == "within"
+    assert settings["LOKY_MAX_CPU_COUNT"].verdict == "within"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "verdict"),
+    [
+        ("OMP_NUM_THREADS", "4,2", "over"),
+        ("OMP_NUM_THREADS", "2,4", "within"),
+        ("OMP_NUM_THREADS", "auto", "other"),
+        ("OMP_NUM_THREADS", "", "other"),
+        ("OMP_NUM_THREADS", "-4", "other"),
+        ("OMP_NUM_THREADS", "9" * 5000, "other"),
+        ("JAVA_TOOL_OPTIONS", "-Xmx4g -XX:ActiveProcessorCount=4 -ea", "over"),
+        ("JAVA_TOOL_OPTIONS", "-XX:ActiveProcessorCount=2", "within"),
+        ("JAVA_TOOL_OPTIONS", "-Xmx4g", "other"),
+        ("MAKEFLAGS", " -j8 --jobserver-auth=3,4", "over"),
+        ("MAKEFLAGS", "--max-j8", "other"),
+        ("UV_THREADPOOL_SIZE", "64", "other"),
+        ("GOMAXPROCS", "a=b", "other"),
+    ],
+)
+def test_a_setting(name: str, value: str, verdict: str) -> None:
+    (setting,) = parse_environ(f"{name}={value}\0", 2)
+
+    assert (setting.value, setting.verdict) == (value, verdict)
+
+
+def test_the_first_of_a_name_counts() -> None:
+    (setting,) = parse_environ("GOMAXPROCS=1\0GOMAXPROCS=9\0", 2)
+
+    assert setting.value == "1"
+
+
+# --- throttling
+
+V2 = """\
+usage_usec 5000000
+user_usec 4000000
+system_usec 1000000
+nr_periods 120
+nr_throttled 30
+throttled_usec 4567000
+nr_bursts 0
+burst_usec 0
+"""
+V1 = "nr_periods 120\nnr_throttled 30\nthrottled_time 4567000000\n"
+
+
+@pytest.mark.parametrize("text", [V1, V2])
+def test_throttling_is_in_seconds_whatever_the_unit(text: str) -> None:
+    assert parse_cpu_stat(text) == Throttling(120, 30, 4.567)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "usage_usec 5000000\nuser_usec 4000000\nsystem_usec 1000000\n",
+        "nr_periods 120\nnr_throttled 30\n",
+        "nr_periods x\nnr_throttled 30\nthrottled_usec 1\n",
+    ],
+)
+def test_no_throttling_is_told(text: str) -> None:
+    assert parse_cpu_stat(text) is None
+
+
+def test_what_happened_between_two_readings() -> None:
+    early, late = Throttling(10, 2, 0.5), Throttling(20, 9, 1.25)
+
+    assert difference(early, late) == Throttling(10, 7, 0.75)
+    assert difference(None, late) is None
+    assert difference(early, None) is None
+
+
+# --- the verdict
+
+
+@pytest.mark.parametrize(
+    ("runnable", "throttled", "over", "expected"),
+    [
+        (4.0, 7, False, True),
+        (4.0, 0, False, False),  # others are busy, or it has CPUs enough
+        (1.0, 7, False, False),  # no fewer threads are possible
+        (1.3, 7, False, False),  # a thread that woke up now and then
+        (1.6, 7, False, True),
+        (0.0, 0, True, True),
+    ],
+)
+def test_oversubscribed(runnable: float, throttled: int, over: bool, expected: bool) -> None:
+    threads = [Family("a", 4, runnable - 0.5, ""), Family("b", 4, 0.5, "")]
+    settings = [Setting("GOMAXPROCS", "4", "over" if over else "within", 0, "")]
+    levels = [Throttling(10, throttled, 1.0), Throttling(0, 0, 0.0)]
+
+    assert is_oversubscribed(threads, settings, levels, 1) is expected

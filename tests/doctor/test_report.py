@@ -1,0 +1,160 @@
+"""What is printed: the text's tables and the fields of the JSON."""
+
+from __future__ import annotations
+
+import json
+from math import inf
+
+from kumo._doctor.asking import Answer, Question
+from kumo._doctor.beliefs import RUNTIMES, Belief
+from kumo._doctor.checkup import Checkup, Level
+from kumo._doctor.process import Family, Setting
+from kumo._doctor.report import ProcessReport, RuntimesReport, table
+from kumo._notes import note
+from kumo._records import Estimate, Limit
+
+ROWS = {runtime.name: runtime for runtime in RUNTIMES}
+QUOTA = Limit("quota", "rate", 1.0, "/sys/fs/cgroup/a/cpu.max", "100000 100000")
+AFFINITY = Limit("affinity", "set", 2, "sched_getaffinity", "0-1")
+ESTIMATE = Estimate([QUOTA, AFFINITY], [note("burst-allowed", where="/a", burst="0.50")])
+
+
+def runtimes(*cpus: int) -> RuntimesReport:
+    """A report on nproc's belief in each of *cpus*, and on a Ruby that failed."""
+    answers = [
+        Answer(Question(ROWS["nproc"], "/bin/nproc"), [Belief("nproc", "9.1", count)], "")
+        for count in cpus
+    ]
+    silent = Answer(Question(ROWS["Ruby"], "/bin/ruby"), [], "no answer within 20 s")
+    return RuntimesReport(ESTIMATE, [*answers, silent], ["R", ".NET"], {})
+
+
+def process(**changes: object) -> ProcessReport:
+    checkup = Checkup(
+        42,
+        "a\tb",
+        ESTIMATE,
+        1.0004,
+        [Family("worker-*", 4, 3.456, ""), Family("GC Thread#*", 2, 0.0, "Java")],
+        [Setting("GOMAXPROCS", "4", "over", 3, "kumo run -- CMD (GOMAXPROCS=1)")],
+        [
+            Level("/sys/fs/cgroup/a", 1.0, Throttling(10, 9, 0.75)),
+            Level("/sys/fs/cgroup", inf, None),
+        ],
+        ["its environment could not be read (EACCES)"],
+    )
+    return ProcessReport(checkup._replace(**changes))  # type: ignore[arg-type]
+
+
+def test_the_columns_are_aligned_and_numbers_to_the_right() -> None:
+    assert table(("name", "n"), [("a", "1"), ("long name", "12.5"), ("b", "-")]) == [
+        "name          n",
+        "a             1",
+        "long name  12.5",
+        "b             -",
+    ]
+
+
+def test_the_runtimes_as_text() -> None:
+    lines = runtimes(2, 1).text().splitlines()
+
+    assert lines[0] == "1  (quota 1.00 at /sys/fs/cgroup/a/cpu.max)"
+    assert lines[2].split() == [
+        "runtime", "version", "asked", "believes", "count", "verdict", "why", "mend", "by",
+    ]  # fmt: skip
+    assert lines[3].split()[:8] == ["nproc", "9.1", "nproc", "2", "1", "over", "by", "1"]
+    assert lines[4].split() == ["nproc", "9.1", "nproc", "1", "1", "right"]
+    assert "no answer from Ruby (/bin/ruby): no answer within 20 s" in lines
+    assert "not found: R, .NET" in lines
+    assert any(line.startswith("burst-allowed: ") for line in lines)
+    assert lines[-1] == "oversubscribed: 1 of those asked would use more than 1"
+
+
+def test_the_runtimes_as_data() -> None:
+    report = runtimes(2)
+
+    assert json.loads(json.dumps(report.data())) == {
+        "schema": 1,
+        "parallelism": 1,
+        "cpus": 1.0,
+        "binding": {
+            "source": "quota",
+            "kind": "rate",
+            "cpus": 1.0,
+            "where": "/sys/fs/cgroup/a/cpu.max",
+            "text": "100000 100000",
+        },
+        "notes": [{"code": "burst-allowed", "text": ESTIMATE.notes[0].text}],
+        "oversubscribed": True,
+        "runtimes": [
+            {
+                "runtime": "nproc",
+                "program": "/bin/nproc",
+                "version": "9.1",
+                "asked": "nproc",
+                "believes": 2,
+                "verdict": "over",
+                "by": 1,
+                "why": "quota 1.00 binds; goes by the affinity, from 9.8 quotas of cgroup v2 too",
+                "mend": "$(kumo) in its place",
+            }
+        ],
+        "unanswered": [{"runtime": "Ruby", "program": "/bin/ruby", "why": "no answer within 20 s"}],
+        "missing": ["R", ".NET"],
+    }
+
+
+def test_what_is_right_or_under_is_not_oversubscribed() -> None:
+    report = runtimes(1)
+
+    assert not report.oversubscribed
+    assert report.text().endswith("not oversubscribed: none of those asked would use more than 1")
+    assert report.data()["runtimes"][0]["why"] is None
+
+
+def test_nothing_was_found() -> None:
+    report = RuntimesReport(ESTIMATE, [], ["R"], {})
+
+    assert not report.oversubscribed
+    assert "believes" in report.text()
+    assert report.data()["runtimes"] == []
+
+
+def test_a_process_as_text() -> None:
+    lines = process().text().splitlines()
+
+    assert lines[0] == r"process 42 (a\tb): 1  (quota 1.00 at /sys/fs/cgroup/a/cpu.max)"
+    assert lines[3].split() == ["worker-*", "4", "3.5"]
+    assert lines[5].split() == ["all", "6", "3.5"]
+    cells = [line.split() for line in lines]
+    assert ["GOMAXPROCS", "4", "1", "over", "by", "3"] in [row[:6] for row in cells]
+    assert ["/sys/fs/cgroup/a", "1.00", "10", "9", "0.750", "s"] in cells
+    assert ["/sys/fs/cgroup", "-", "-", "-", "not", "told"] in cells
+    assert "its environment could not be read (EACCES)" in lines
+    assert lines[-1] == "oversubscribed, as seen for 1.0 s"
+
+
+def test_a_process_as_data() -> None:
+    data = process().data()
+
+    assert data["threads"][0] == {
+        "name": "worker-*", "number": 4, "runnable": 3.46, "owner": None,
+    }  # fmt: skip
+    assert data["levels"] == [
+        {
+            "where": "/sys/fs/cgroup/a",
+            "quota": 1.0,
+            "throttling": {"periods": 10, "throttled": 9, "seconds": 0.75, "burst": 0.0},
+        },
+        {"where": "/sys/fs/cgroup", "quota": None, "throttling": None},
+    ]
+    assert data["settings"][0]["mend"] == "kumo run -- CMD (GOMAXPROCS=1)"
+    assert (data["pid"], data["name"], data["window"]) == (42, "a\tb", 1.0)
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_a_process_that_has_no_more_to_tell() -> None:
+    report = process(threads=[], settings=[], levels=[], remarks=["the process ended after 0.10 s"])
+
+    assert not report.oversubscribed
+    assert report.text().endswith("not oversubscribed, as seen for 1.0 s")
