@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz-examples", type=int, default=2000, help="examples of the fuzzing of machine files"
     )
+    parser.addoption(
+        "--pool-seconds", type=float, default=10, help="how long a pool follows a random quota"
+    )
     parser.addoption("--fuzz-seed", type=int, default=20260101, help="where the fuzzing begins")
     parser.addoption(
         "--history-steps", type=int, default=2000, help="steps of the hot path's random history"

@@ -1,0 +1,45 @@
+"""A task of a thread pool: how it is run, and why it is refused."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures.thread import BrokenThreadPool
+from functools import partial
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+    from typing import Any
+
+    Task = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+    Refusal = Callable[[], RuntimeError]
+
+# In the words of the standard executor.
+SHUT_DOWN = partial(RuntimeError, "cannot schedule new futures after shutdown")
+EXITING = partial(RuntimeError, "cannot schedule new futures after interpreter shutdown")
+BROKEN = partial(
+    BrokenThreadPool, "A thread initializer failed, the thread pool is not usable anymore"
+)
+STANDARD_LOGGER = logging.getLogger("concurrent.futures")
+
+
+def run(
+    future: Future[Any],
+    call: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: Mapping[str, Any],
+) -> None:
+    """Run a task. What its future's callbacks raise is logged, as it would be nobody's."""
+    try:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = call(*arguments, **keywords)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
+            future.set_exception(error)
+            del future, call, arguments, keywords  # its traceback refers to this frame
+        else:
+            future.set_result(result)
+    except BaseException:
+        STANDARD_LOGGER.critical("Exception in worker", exc_info=True)

@@ -1,0 +1,270 @@
+"""`kumo.follow`: real libraries under a real quota that changes."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import subprocess
+import sys
+import threading
+import time
+import types
+from typing import Any
+
+import anyio
+import pytest
+import trio
+from conftest import skip_real
+from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
+from real.host import TIMEOUT, environment, in_groups
+
+import kumo
+
+VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
+
+# Each prints what it has at the quota of 2 CPUs, at 1, at 2 again, and after the end.
+ANYIO = """
+import anyio, anyio.to_thread
+
+def size():
+    return anyio.to_thread.current_default_thread_limiter().total_tokens
+
+async def main():
+    print(size())
+    with kumo.follow("anyio"):
+        for cpus in (2, 1, 2):
+            limit(cpus)
+            while size() != cpus:
+                await anyio.sleep(0.01)
+            print(size(), await anyio.to_thread.run_sync(lambda: "ran"))
+    print(size())
+"""
+PROGRAMS = {
+    "anyio on asyncio": ANYIO + 'anyio.run(main, backend="asyncio")',
+    "anyio on trio": ANYIO + 'anyio.run(main, backend="trio")',
+    "trio": ANYIO.replace("import anyio, anyio.to_thread", "import trio").replace("anyio", "trio")
+    + "trio.run(main)",
+    "a limiter": ANYIO.replace('kumo.follow("anyio")', "kumo.follow(limiter)")
+    .replace("anyio.to_thread.current_default_thread_limiter()", "limiter")
+    .replace(
+        "async def main():",
+        "async def main():\n    global limiter\n    limiter = anyio.CapacityLimiter(40)",
+    )
+    + "anyio.run(main)",
+    "asyncio": """
+import asyncio, threading, time
+
+active = most = 0
+lock = threading.Lock()
+
+def work():
+    global active, most
+    with lock:
+        active += 1
+        most = max(most, active)
+    time.sleep(0.05)
+    with lock:
+        active -= 1
+
+async def size():
+    global most
+    most = 0
+    await asyncio.gather(*[asyncio.to_thread(work) for _ in range(40)])
+    return most
+
+async def main():
+    following = kumo.follow("asyncio")
+    for cpus in (2, 1, 2):
+        limit(cpus)
+        while await size() != cpus:
+            pass
+        print(cpus, "ran")
+    following.close()
+    print(await asyncio.to_thread(lambda: threading.current_thread().name))
+
+asyncio.run(main())
+""",
+    "threadpoolctl": """
+import threading, time, numpy, threadpoolctl
+
+def size():
+    (blas,) = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+    return blas["num_threads"]
+
+threadpoolctl.threadpool_limits(5)
+print(size())
+with kumo.follow("threadpoolctl") as following:
+    for cpus in (2, 1, 2):
+        limit(cpus)
+        while size() != cpus:
+            time.sleep(0.01)
+            following.update()
+        print(size(), "ran" if numpy.linalg.svd(numpy.eye(50)) else "")
+print(size())
+""",
+    "loky": """
+import time, loky
+
+def size():
+    return loky.get_reusable_executor()._max_workers
+
+print(size())
+with kumo.follow("loky"):
+    for cpus in (2, 1, 2):
+        limit(cpus)
+        while size() != cpus:
+            time.sleep(0.01)
+        print(size(), loky.get_reusable_executor().submit(str, "ran").result())
+print(size())
+loky.get_reusable_executor().shutdown()
+""",
+    "numba": """
+import time, numba
+
+print(numba.get_num_threads())
+with kumo.follow("numba") as following:
+    for cpus in (2, 1, 2):
+        limit(cpus)
+        while numba.get_num_threads() != cpus:
+            time.sleep(0.01)
+            following.update()
+        print(numba.get_num_threads(), "ran")
+print(numba.get_num_threads())
+""",
+}
+FIRST_AND_LAST = {
+    "asyncio": ("", "asyncio_0\n"), "threadpoolctl": ("5\n", "5\n"),
+    "loky": ("2\n", "2\n"), "numba": ("2\n", "2\n"),
+}  # fmt: skip
+PRELUDE = """
+import sys, kumo
+
+def limit(cpus):
+    with open(sys.argv[1] + "/cpu.cfs_quota_us", "w") as file:
+        file.write(str(cpus * 100_000))
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_follows_a_live_change(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    name: str,
+) -> None:
+    needs_library(name.partition(" ")[0])
+    group = make_group(cpus=2)
+    command = [sys.executable, "-W", "error", "-c", PRELUDE + PROGRAMS[name], str(group.path)]
+    ran = subprocess.run(
+        in_groups([group], command),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        env=environment(),
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    first, last = FIRST_AND_LAST.get(name, ("40\n", "40\n"))
+    assert ran.stdout == f"{first}2 ran\n1 ran\n2 ran\n{last}"
+    deadline = time.monotonic() + TIMEOUT
+    while group.read("cgroup.procs") and time.monotonic() < deadline:  # loky's tracker ends last
+        time.sleep(0.01)
+
+
+def needs_library(name: str) -> None:
+    if name in ("threadpoolctl", "loky", "numba", "numpy") and not importlib.util.find_spec(name):
+        skip_real(f"{name} is not installed")
+    if name == "threadpoolctl":
+        needs_library("numpy")
+
+
+# --- by the override, without a quota
+
+
+def test_torch_is_set_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in of its two functions; the real one is too large for a test."""
+    torch = types.ModuleType("torch")
+    numbers = [7]
+    torch.get_num_threads = lambda: numbers[-1]  # type: ignore[attr-defined]
+    torch.set_num_threads = numbers.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setenv(VARIABLE, "3")
+
+    with kumo.follow("torch") as following:
+        assert following.parallelism == 3
+        following.close()
+    assert numbers == [7, 3, 7]
+
+
+def test_several_are_restored_the_last_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "3")
+
+    async def main() -> None:
+        limiter = anyio.CapacityLimiter(10)
+        default = anyio.to_thread.current_default_thread_limiter()
+        with kumo.follow(limiter, "anyio", default):
+            assert (limiter.total_tokens, default.total_tokens) == (3, 3)
+        assert (limiter.total_tokens, default.total_tokens) == (10, 40)
+
+    anyio.run(main)
+
+
+def test_an_error_at_the_start_leaves_everything_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "3")
+
+    class Stubborn:
+        total_tokens = property(lambda self: 10)
+
+    async def main() -> None:
+        limiter = trio.CapacityLimiter(10)
+        with pytest.raises(ValueError, match="'nonsense' is not one of anyio, asyncio, loky, "):
+            kumo.follow(limiter, "nonsense")
+        with pytest.raises(AttributeError):
+            kumo.follow(limiter, Stubborn())
+        assert limiter.total_tokens == 10
+
+    trio.run(main)
+    for thread in threading.enumerate():
+        if thread.name == "kumo-watch":
+            thread.join(TIMEOUT)
+            assert not thread.is_alive()
+
+
+def test_nothing_to_follow_is_an_error() -> None:
+    with pytest.raises(ValueError, match="follow needs one of anyio, asyncio"):
+        kumo.follow()
+
+
+@pytest.mark.parametrize("name", ["anyio", "asyncio", "trio"])
+def test_what_belongs_to_a_loop_needs_one(name: str) -> None:
+    with pytest.raises(RuntimeError, match=r"can be followed only where its event loop runs"):
+        kumo.follow(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("threadpoolctl", "kumo-parallelism[pools]"), ("numba", "numba")],
+)
+def test_a_library_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(ImportError) as caught:
+        kumo.follow(name)
+    assert str(caught.value).startswith(f"{name} is needed: pip install '{package}' (")
+
+
+def test_a_loop_that_has_ended_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "3")
+
+    async def main() -> Any:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        return kumo.follow(limiter), limiter
+
+    following, limiter = asyncio.run(main())
+    with kumo.watch() as watch:
+        monkeypatch.setenv(VARIABLE, "2")
+        next(watch)
+    assert limiter.total_tokens == 3
+    following.close()
+    assert limiter.total_tokens == 40

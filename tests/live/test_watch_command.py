@@ -1,0 +1,154 @@
+"""The command ``kumo watch``: its lines, its program to run, its ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
+from real.host import TIMEOUT, Group, environment, in_groups, kumo, needs_two_cpus, run
+
+Start = Callable[..., "subprocess.Popen[str]"]
+TOLD = (
+    "import os; print(*(os.environ['KUMO_' + n] for n in ('OLD_PARALLELISM', 'NEW_PARALLELISM',"
+    " 'OLD_CPUS', 'NEW_CPUS', 'CHANGE')), os.environ.get('KUMO_AVAILABLE_PARALLELISM'), sep='|')"
+)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start ``kumo watch`` in cgroups; it is ended in any case."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str, groups: tuple[Group, ...] = ()) -> subprocess.Popen[str]:
+        command = in_groups(groups, kumo("watch", *arguments))
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
+    process.send_signal(signal.SIGINT)
+    return process.wait(TIMEOUT), process.stderr.read() if process.stderr else ""
+
+
+@pytest.mark.real
+def test_it_prints_a_line_for_each_change_of_a_quota(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    start: Start,
+) -> None:
+    group = make_group(cpus=1.75)
+    process = start("--settle", "0.2", groups=(group,))
+    where = f"at {group.path}/cpu.cfs_quota_us\n"
+
+    assert line(process) == f"1  quota 1.75 {where}"
+    group.limit(0.5)
+    assert line(process) == f"1  quota 1.75 -> 0.50 {where}"
+    group.limit(1.5)
+    assert line(process) == f"1  quota 0.50 -> 1.50 {where}"
+    assert interrupt(process) == (130, "")
+
+
+@pytest.mark.real
+def test_json_is_the_object_of_the_estimate_and_the_change(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    start: Start,
+) -> None:
+    group = make_group(cpus=1.5)
+    process = start("--json", groups=(group,))
+    first = json.loads(line(process))
+    group.limit(0.5)
+    second = json.loads(line(process))
+
+    where = f"{group.path}/cpu.cfs_quota_us"
+    assert first.pop("change") is None
+    group.limit(1.5)
+    assert first == json.loads(run([group], *kumo("--json")))
+    assert (second["schema"], second["cpus"]) == (1, 0.5)
+    assert second["change"] == f"quota 1.50 -> 0.50 at {where}"
+
+
+@pytest.mark.real
+def test_a_command_is_run_at_each_change(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    start: Start,
+) -> None:
+    group = make_group(cpus=1.5)
+    process = start("--exec", sys.executable, "-c", f"{TOLD}; raise SystemExit(7)", groups=(group,))
+    line(process)
+    group.limit(0.5)
+    change = line(process).partition("  ")[2].strip()
+
+    assert line(process) == f"1|1|1.5|0.5|{change}|None\n"
+    code, stderr = interrupt(process)
+    assert code == 130
+    assert stderr in (f"kumo: --exec {sys.executable} ended with exit code 7\n", "")
+
+
+def test_it_watches_another_process_to_its_end(start: Start) -> None:
+    cpus = needs_two_cpus()
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        os.sched_setaffinity(other.pid, cpus[:2])
+        process = start("--pid", str(other.pid), "--interval", "0.02")
+        assert line(process).startswith("2  ")
+        os.sched_setaffinity(other.pid, cpus[:1])
+        assert line(process).endswith(" -> affinity 1 at sched_getaffinity\n")
+    finally:
+        other.communicate(b"\n", TIMEOUT)
+
+    assert process.communicate(timeout=TIMEOUT) == ("", "")
+    assert process.returncode == 0
+
+
+def test_a_reader_that_has_gone_ends_it(start: Start) -> None:
+    cpus = needs_two_cpus()
+    process = start("--interval", "0.02")
+    line(process)
+    assert process.stdout is not None
+    process.stdout.close()
+    os.sched_setaffinity(process.pid, cpus[:1])
+
+    assert process.wait(TIMEOUT) == 141
+    process.stdout = None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--interval", "0"], 2, "--interval must be a positive number of seconds, not 0.0"),
+        (["--interval", "x"], 2, "argument --interval: 'x' is not a number of seconds"),
+        (["--settle", "-1"], 2, "--settle must be a number of seconds, at least 0, not -1.0"),
+        (["--exec"], 2, "--exec needs a command after it"),
+        (["--pid", "x"], 2, "argument --pid: 'x' is not a process id, such as 1234"),
+        (["--exec", "/no/such"], 3, "--exec /no/such: no such program that can be run"),
+        (["--pid", "4194304"], 3, "--pid 4194304: no such process"),
+    ],
+)
+def test_wrong_options(start: Start, arguments: list[str], code: int, message: str) -> None:
+    process = start(*arguments)
+    stdout, stderr = process.communicate(timeout=TIMEOUT)
+
+    hint = " (see kumo watch --help)" if code == 2 else ""
+    assert (process.returncode, stdout, stderr) == (code, "", f"kumo: {message}{hint}\n")
