@@ -54,6 +54,12 @@ def test_no_answer(tmp_path: Path, body: str, failure: str) -> None:
     assert only(tmp_path) == ([], failure)
 
 
+def test_a_shim_of_a_version_that_is_not_in_use_is_not_there(tmp_path: Path) -> None:
+    write(tmp_path, "python3.8", "echo 'pyenv: python3.8: command not found' >&2; exit 127")
+
+    assert answers(tmp_path) == []
+
+
 def test_a_flood_is_cut(tmp_path: Path) -> None:
     write(tmp_path, "ruby", "head -c 3000000 /dev/zero | tr '\\0' x")
 

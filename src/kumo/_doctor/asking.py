@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 20.0
 OUTPUT = "output"
+NOT_FOUND = 127  # of a shell, and of the shims of pyenv and its like for a version not in use
+NOT_THERE = "not there"
 MOST = 100_000  # characters of an answer that are looked at
 
 
@@ -149,10 +151,10 @@ def ask(
 
 
 def _each_once(answers: Iterable[Answer]) -> Iterator[Answer]:
-    """Leave out the Pythons that turn out to be one that has answered before."""
+    """Leave out what turns out not to be there, or to be a Python that has answered before."""
     seen: set[str] = set()
     for answer in answers:
-        if answer.executable not in seen:
+        if answer.executable not in seen and answer.failure != NOT_THERE:
             yield answer
         seen |= {answer.executable} - {""}
 
@@ -176,6 +178,8 @@ def _ask(
         return Answer(question, [], f"cannot be run: {error.strerror}")
     executable = read_executable(text) if runtime.name == "Python" else ""
     beliefs = runtime.read(text)
+    if code == NOT_FOUND and not beliefs:
+        return Answer(question, [], NOT_THERE)
     return Answer(question, beliefs, "" if beliefs else _failure(code, text), executable)
 
 
