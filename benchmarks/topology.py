@@ -31,7 +31,7 @@ import shapes
 
 import kumo
 from kumo._machine import Machine
-from kumo._topology import read_topology
+from kumo._topology.read import read_topology
 
 # Packages, nodes a package, caches a node, cores a cache, threads a core.
 MACHINES = {

@@ -12,7 +12,7 @@ from kumo._notes import NOTES
 from kumo._records import Estimate
 from kumo._snapshot import snapshot
 from kumo._survey import survey
-from kumo._topology import read_topology
+from kumo._topology.read import read_topology
 
 # What an estimate says for each word of `expect`; numbers as machine files write them.
 SAID = {

@@ -89,8 +89,8 @@ def _headline(options: Namespace, estimate: Estimate, outer: Outer | None, count
 def _cpus_to_pin(count: int) -> tuple[int, ...]:
     if sys.platform != "linux":
         raise InputError("--pin needs Linux, which alone lets a process choose its CPUs")
-    from kumo._split import choose
-    from kumo._topology import topology
+    from kumo._topology.read import topology
+    from kumo._topology.split import choose
 
     return choose(topology().cores, count)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kumo._cpulist import format_cpulist
-from kumo._places import Core
-from kumo._split import choose
+from kumo._topology.places import Core
+from kumo._topology.split import choose
 
 
 def machine(nodes: list[list[list[int]]], per_package: int = 1) -> list[Core]:

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 import kumo
 from kumo._cpulist import format_cpulist
 from kumo._machine import Machine
-from kumo._places import Core, Topology
-from kumo._split import choose
-from kumo._topology import read_topology
+from kumo._topology.places import Core, Topology
+from kumo._topology.read import read_topology
+from kumo._topology.split import choose
 
 MACHINES = sorted(Path(__file__).with_name("machines").glob("*.txt"))
 

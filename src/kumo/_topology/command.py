@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from kumo._cpulist import format_cpulist
 from kumo._options import InputError, add_subject, asked_system, verb_parser
-from kumo._split import LEVELS
-from kumo._topology import read_cores, read_topology
+from kumo._topology.read import read_cores, read_topology
+from kumo._topology.split import LEVELS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from kumo._places import Core, Topology
+    from kumo._topology.places import Core, Topology
 
     Place = tuple[int | str | None, ...]
 

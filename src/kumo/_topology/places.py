@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from kumo._accelerators import Accelerator
+    from kumo._topology.accelerators import Accelerator
 
 FULL = 1024  # cpu_capacity of the strongest CPU of the machine
 
@@ -147,7 +147,7 @@ class Topology(Record):
         enough, one node, package and cache before two. The slowest kind comes last.
         Raise `ValueError` where *count* is not between 1 and the number of CPUs.
         """
-        from kumo._split import split
+        from kumo._topology.split import split
 
         return split(self.cores, count)
 

@@ -7,12 +7,12 @@ A group of CPUs is read once, from its first CPU, so that the cost follows the n
 
 from __future__ import annotations
 
-from kumo._accelerators import accelerators
 from kumo._cpulist import format_cpulist, parse_cpulist
 from kumo._detectors import affinity, machine, native_affinity, performance_levels
 from kumo._notes import malformed, note, unreadable
-from kumo._places import FULL, Core, Topology, lowest, members
 from kumo._records import Limit, Note
+from kumo._topology.accelerators import accelerators
+from kumo._topology.places import FULL, Core, Topology, lowest, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kumo._places import Core
+    from kumo._topology.places import Core
 
 SLOWNESS = {"performance": 0, "efficiency": 1, "low-power": 2}
 

@@ -1,0 +1,1 @@
+"""Where the CPUs lie that a process may use: read, as records, and divided among workers."""
