@@ -18,7 +18,10 @@ BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
 GROWN = {
     "doctor": "kumo._doctor",
     "env": "kumo._env",
+    "pressure": "kumo._pressure.command",
+    "measure": "kumo._measure.command",
     "run": "kumo._run",
+    "topology": "kumo._topology.command",
     "watch": "kumo._watch_command",
 }
 

@@ -9,14 +9,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from kumo._system import System
+
 EPILOG = """\
 verbs:
   (none)       print the count and nothing else, as in make -j$(kumo)
   explain      print the count, the limit that binds, every other limit and the notes
   snapshot     print a machine file, which gives the same answer anywhere
+  watch        print the count, and a line at each change; see kumo watch --help
+  run          become a command whose environment tells it the count: kumo run --help
+  env          print that environment for a shell: kumo env --help
+  doctor       tell what each runtime here believes: kumo doctor --help
 
 exit codes:
   0  the answer was printed
+  1  doctor alone: something is oversubscribed
   2  a wrong verb or option
   3  a process, machine file, override or output that cannot be used
 
@@ -75,14 +82,49 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "verb", nargs="?", choices=("explain", "snapshot"), metavar="VERB", help=argparse.SUPPRESS
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    subject = parser.add_mutually_exclusive_group()
-    subject.add_argument("--pid", type=_pid, metavar="N", help="ask for process N")
-    subject.add_argument("--machine", metavar="FILE", help="ask for the machine in a machine file")
+    add_subject(parser)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     options = parser.parse_args(arguments)
     if options.json and options.verb == "snapshot":
         parser.error("--json does not go with snapshot, which prints a machine file")
     return options
+
+
+def verb_parser(verb: str, usage: str, description: str, epilog: str = "") -> Parser:
+    """Return the parser of a verb with options of its own."""
+    return Parser(
+        prog=f"kumo {verb}",
+        usage=f"kumo {verb} {usage}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_subject(parser: Parser) -> None:
+    """Add ``--pid`` and ``--machine``, of which one may be given."""
+    subject = parser.add_mutually_exclusive_group()
+    subject.add_argument("--pid", type=_pid, metavar="N", help="ask for process N")
+    subject.add_argument("--machine", metavar="FILE", help="ask for the machine in a machine file")
+
+
+def asked_system(options: argparse.Namespace) -> System:
+    """Return the system that ``--pid`` or ``--machine`` asks for, else this one.
+
+    Raise `InputError` where it cannot be asked.
+    """
+    from kumo._machine import MachineError
+    from kumo._survey import open_system
+
+    try:
+        return open_system("process", options.pid, options.machine)
+    except ProcessLookupError:
+        raise InputError(f"--pid {options.pid}: no such process") from None
+    except MachineError as error:
+        raise InputError(f"--machine {options.machine}: {error}") from None
+    except OSError as error:
+        raise InputError(f"--machine {options.machine}: {error.strerror}") from None
 
 
 def _pid(text: str) -> int:

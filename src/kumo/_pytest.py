@@ -1,0 +1,38 @@
+"""A plugin for pytest: ``pytest -n auto`` of pytest-xdist starts as many workers as kumo counts.
+
+https://pytest-xdist.readthedocs.io/en/stable/distribution.html
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def pytest_load_initial_conftests(early_config: Any) -> None:
+    """Come after pytest-xdist and before every conftest.py: the last to come is asked first."""
+    if hasattr(early_config.hook, "pytest_xdist_auto_num_workers"):
+        early_config.pluginmanager.register(AutoWorkers(), "kumo-auto-workers")
+
+
+class AutoWorkers:
+    """What counts for ``-n auto`` and ``-n logical``, where no conftest.py says it."""
+
+    def pytest_xdist_auto_num_workers(self) -> int | None:
+        """The count; `None` leaves it to pytest-xdist, whose own variable the user has set.
+
+        Raise pytest's `UsageError` where the override is malformed.
+        """
+        if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+            return None
+        from kumo._live import available_parallelism
+        from kumo._records import OverrideError
+
+        try:
+            return available_parallelism()
+        except OverrideError as error:
+            raise import_module("pytest").UsageError(str(error)) from None

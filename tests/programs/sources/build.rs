@@ -1,0 +1,3 @@
+fn main() {
+    println!("cargo:warning=jobs {}", std::env::var("NUM_JOBS").unwrap());
+}

@@ -1,0 +1,58 @@
+"""Each program of the knob table, started under a real quota, with and without ``kumo run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import skip_real
+from real.conftest import MakeGroup
+from real.host import JOIN, Group
+
+from kumo._knobs import KNOBS
+from programs.programs import (
+    NOT_RUN,
+    PROGRAMS,
+    Program,
+    ask,
+    make_ready,
+    told,
+    under_kumo,
+    version_of,
+)
+
+LIGHT = [program for program in PROGRAMS if not program.heavy]
+
+
+def test_each_default_row_is_run_or_says_why_not() -> None:
+    default = {name for name, knob in KNOBS.items() if knob.use == "default"}
+    run = {program.variable for program in PROGRAMS}
+
+    assert run & set(NOT_RUN) == set()
+    assert run | set(NOT_RUN) >= default >= set(NOT_RUN)
+    assert run <= set(KNOBS)
+
+
+def inside(group: Group, *prefix: str) -> list[str]:
+    """What to put before a command so that it runs in *group*, through *prefix*."""
+    return ["sh", "-c", JOIN, "sh", str(group.path), "--", *prefix]
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("program", LIGHT, ids=lambda p: f"{p.variable}-{p.name}")
+def test_a_program_agrees_under_kumo_run(
+    program: Program, make_group: MakeGroup, tmp_path: Path
+) -> None:
+    group = make_group(cpus=1.0)
+    if version_of(program) is None:
+        skip_real(f"{program.name} is not installed: tests/programs/install.sh brings it")
+    make_ready(program, tmp_path)
+    value, count = told(program)
+
+    before = ask(program, tmp_path, {}, inside(group))
+    alone = ask(program, tmp_path, {program.variable: value}, [])
+    after = ask(program, tmp_path, {}, inside(group, *under_kumo(program)))
+
+    assert before >= after
+    assert alone == count, f"{program.name} does not read {program.variable}"
+    assert after == 1, f"{program.name} is not told by kumo run"
