@@ -29,6 +29,7 @@ UNLESS = {
 }
 
 _BOTH = "affinity, quota"
+_ONE_LEVEL = "affinity, quota of one level"
 
 # fmt: off
 # name, reader, effect, sees, known, why, source
@@ -39,7 +40,7 @@ DEFAULT = (
     ("PYTHON_CPU_COUNT", "CPython 3.13", "set", "nothing", "run",
      "os.cpu_count sees nothing, os.process_cpu_count the affinity; pools begin with them",
      "https://docs.python.org/3/using/cmdline.html#envvar-PYTHON_CPU_COUNT"),
-    ("LOKY_MAX_CPU_COUNT", "loky, joblib, scikit-learn", "cap", _BOTH, "run",
+    ("LOKY_MAX_CPU_COUNT", "loky, joblib, scikit-learn", "cap", _ONE_LEVEL, "run",
      "loky reads the quota of the mount's root alone, and rounds up",
      "https://loky.readthedocs.io/en/stable/API.html"),
     ("NUMEXPR_MAX_THREADS", "numexpr 2.7", "cap", "nothing", "run",
@@ -67,7 +68,7 @@ DEFAULT = (
     ("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "ITK", "set", "nothing", "run",
      "counts the machine's CPUs",
      "InsightSoftwareConsortium/ITK: Modules/Core/Common/src/itkMultiThreaderBase.cxx"),
-    ("GOMAXPROCS", "Go", "set", _BOTH, "run",
+    ("GOMAXPROCS", "Go", "set", _ONE_LEVEL, "run",
      "sees no quota before Go 1.25; since then the own cgroup's alone, rounded up, at least 2",
      "https://pkg.go.dev/runtime#GOMAXPROCS"),
     ("RAYON_NUM_THREADS", "Rust's rayon: ruff, tokenizers and others", "set", _BOTH, "run",
