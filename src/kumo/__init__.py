@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kumo._follow import follow as follow
     from kumo._live import available_parallelism as available_parallelism
     from kumo._machine import MachineError as MachineError
-    from kumo._measure import Measurement as Measurement
     from kumo._measure import measure as measure
+    from kumo._measure.verdict import Measurement as Measurement
     from kumo._topology.places import Topology as Topology
     from kumo._pool import pools as pools
     from kumo._pressure import headroom as headroom
@@ -48,7 +48,7 @@ _HOMES = {
     "Note": "kumo._records",
     "OverrideError": "kumo._records",
     "MachineError": "kumo._machine",
-    "Measurement": "kumo._measure",
+    "Measurement": "kumo._measure.verdict",
     "measure": "kumo._measure",
     "round_cpus": "kumo._records",
     "Topology": "kumo._topology.places",

@@ -20,6 +20,7 @@ verbs:
   run          become a command whose environment tells it the count: kumo run --help
   env          print that environment for a shell: kumo env --help
   doctor       tell what each runtime here believes: kumo doctor --help
+  pressure     tell what holds a process back: kumo pressure --help
 
 exit codes:
   0  the answer was printed

@@ -51,6 +51,15 @@ def test_the_estimate_told_is_the_latest_of_as_many_cpus() -> None:
     assert settling.told is latest
 
 
+def test_what_is_told_is_settled_unless_a_growth_has_begun() -> None:
+    first = of(2)
+    settling = Settling(first, 1)
+
+    assert settling.settled(first)
+    settling.tell(of(4), 0)
+    assert not settling.settled(first)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [

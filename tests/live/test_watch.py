@@ -439,3 +439,18 @@ def test_the_interpreter_ends_without_a_word(program: str) -> None:
 
     assert run(program) == ""
     assert time.monotonic() - started < TIMEOUT / 2
+
+
+def test_the_thread_ends_before_what_the_program_began_with() -> None:
+    """Handlers run the last first; one that was there before kumo finds no thread of it."""
+    program = """
+import atexit, threading
+def show():
+    assert watch.estimate.parallelism >= 1
+    print(*sorted(thread.name for thread in threading.enumerate()))
+atexit.register(show)
+import kumo
+watch = kumo.watch(print)
+threading.Thread(target=next, args=(watch,), name="a", daemon=True).start()
+"""
+    assert run(program) == "MainThread a\n"

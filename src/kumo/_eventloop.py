@@ -1,0 +1,53 @@
+"""The event loop that runs in the calling thread, asyncio's or trio's, as kumo needs it.
+
+anyio runs on one of the two, and so needs nothing of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    Post = Callable[[Callable[[], object]], object]
+
+    class Event(Protocol):
+        """What `asyncio.Event` and `trio.Event` have in common."""
+
+        def set(self) -> None:
+            """Let those that wait go on."""
+
+        async def wait(self) -> object:
+            """Wait until it is set."""
+
+
+def running() -> tuple[Any, Post] | None:
+    """Return the library whose loop runs here, and how another thread has it call a function.
+
+    `None` where no loop runs. What is posted to a loop that has ended is a `RuntimeError`.
+    """
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return trio, trio.lowlevel.current_trio_token().run_sync_soon
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return asyncio, asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        return None
+
+
+def make_event() -> tuple[Event, Post]:
+    """Return an event of the running loop, and how another thread posts to it.
+
+    Raise `RuntimeError` where neither asyncio nor trio runs.
+    """
+    found = running()
+    if found is None:
+        raise RuntimeError("no event loop of asyncio or trio is running in this thread")
+    library, post = found
+    return library.Event(), post
