@@ -27,7 +27,7 @@ The variables that tell other programs a count, and what [`kumo run`](run.md) do
 | read by | the program, and the first version known to read it, where that is known |
 | effect | `cap`: it can only lower what the program finds; `set`: it takes its place |
 | sees | which limits the program respects without the variable |
-| without it | `wrong`: the program counts too many under a limit that it does not see; `redundant`: it sees all of them, though maybe not each of their levels, nor rounded alike |
+| without it | `wrong`: the program counts too many under a limit that it does not see; `redundant`: it sees all of them, though maybe not rounded alike |
 | known from | `run`: the program was run; `source`: its source was read; `document`: its documentation was; `unverified`: from memory |
 """  # noqa: E501
 SECTIONS = {

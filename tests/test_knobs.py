@@ -47,7 +47,13 @@ def test_a_row_is_complete(knob: Knob) -> None:
 @pytest.mark.parametrize("knob", rows("default", "inner"), ids=name)
 def test_what_is_emitted_without_being_named_is_known(knob: Knob) -> None:
     assert knob.known != "unverified"
-    assert knob.sees in ("nothing", "affinity", "quota", "affinity, quota")
+    assert knob.sees in (
+        "nothing",
+        "affinity",
+        "quota",
+        "affinity, quota",
+        "affinity, quota of one level",
+    )
 
 
 def test_groups_are_no_variables() -> None:

@@ -52,6 +52,12 @@ def _x_cpu_count(pid: int | None) -> str | None:
     return "default" if pid is None and sys.flags.ignore_environment else None
 
 
+def _gil(pid: int | None) -> str | None:
+    """``1`` where the caller's own interpreter has a global lock, ``0`` where it has none."""
+    enabled = getattr(sys, "_is_gil_enabled", None)  # Python 3.13
+    return None if pid is not None else str(int(enabled is None or enabled()))
+
+
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "platform": _platform,
     "cpus": _cpus,
@@ -60,6 +66,7 @@ FACTS: dict[str, Callable[[int | None], str | None]] = {
     "hostname": _hostname,
     "x_cpu_count": _x_cpu_count,
     "cgroup_namespace": _cgroup_namespace,
+    "gil": _gil,
 }
 
 if sys.platform == "linux":

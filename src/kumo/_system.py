@@ -88,18 +88,22 @@ class LiveSystem(System):
         self.own = None if pid is None else f"/proc/{pid}"
 
     def list(self, path: str) -> Iterable[str]:
-        with os.scandir(path) as entries:
+        with os.scandir(self._place(path)) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
     def _read(self, path: str) -> str | None:
         if self.pid is not None and path == "/proc/self/mountinfo":
             return _mounts_from_here(self.pid)
+        return read_file(self._place(path))
+
+    def _place(self, path: str) -> str:
+        """Return where what *path* names is found: in the directory of the process asked for."""
         if self.own is None and path.startswith("/proc/self/"):
             self.own = _own_directory()
         for own in ("/proc/self", "/proc/thread-self") if self.pid is not None else ("/proc/self",):
             if path.startswith(f"{own}/"):
                 path = f"{self.own}{path[len(own) :]}"
-        return read_file(path)
+        return path
 
     def _env(self, name: str) -> str | None:
         if self.pid is None:

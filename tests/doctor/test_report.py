@@ -12,6 +12,7 @@ from kumo._doctor.process import Family, Setting
 from kumo._doctor.report import ProcessReport, RuntimesReport, table
 from kumo._notes import note
 from kumo._records import Estimate, Limit
+from kumo._throttling import Throttling
 
 ROWS = {runtime.name: runtime for runtime in RUNTIMES}
 QUOTA = Limit("quota", "rate", 1.0, "/sys/fs/cgroup/a/cpu.max", "100000 100000")
