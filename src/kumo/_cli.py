@@ -67,6 +67,8 @@ def _verb(arguments: Sequence[str]) -> int:
     except Answered as answered:
         return _write(str(answered))
     except UsageError as error:
+        for grown in {*GROWN} & {*arguments}:
+            return _fail(f"{grown} comes before its options: kumo {grown} --help", USAGE)
         return _fail(f"{error} (see kumo --help)", USAGE)
     except ProcessLookupError:
         return _fail(f"--pid {options.pid}: no such process")

@@ -16,11 +16,15 @@ verbs:
   (none)       print the count and nothing else, as in make -j$(kumo)
   explain      print the count, the limit that binds, every other limit and the notes
   snapshot     print a machine file, which gives the same answer anywhere
-  watch        print the count, and a line at each change; see kumo watch --help
-  run          become a command whose environment tells it the count: kumo run --help
-  env          print that environment for a shell: kumo env --help
-  doctor       tell what each runtime here believes: kumo doctor --help
-  pressure     tell what holds a process back: kumo pressure --help
+  run          become a command whose environment tells it the count
+  env          print that environment for a shell
+  doctor       tell what each runtime here believes, and what mends it
+  watch        print the count, and a line at each change
+  topology     show where the CPUs lie
+  pressure     tell what holds a process back
+  measure      find out what is really delivered
+
+Options of the verbs from run on: kumo VERB --help
 
 exit codes:
   0  the answer was printed

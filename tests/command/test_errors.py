@@ -50,6 +50,12 @@ OVERRIDES = [
 ]
 
 
+def test_a_verb_of_its_own_behind_an_option(kumo: Kumo) -> None:
+    expected = "kumo: topology comes before its options: kumo topology --help\n"
+
+    assert kumo("--json", "topology") == (2, "", expected)
+
+
 @pytest.mark.parametrize(("arguments", "message"), WRONG_USAGE)
 def test_usage(kumo: Kumo, arguments: list[str], message: str) -> None:
     assert kumo(*arguments) == (USAGE, "", f"kumo: {message} (see kumo --help)\n")
