@@ -421,6 +421,14 @@ def test_shutdown_drops_what_is_queued_where_it_is_told_to(tmp_path: Path) -> No
         pool.submit(int)
 
 
+def test_shutdown_waits_for_the_processes_to_end(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with kumo.ProcessPool("web", processes=2) as pool:
+        futures = held(pool, gate, 2)
+        gate.touch()
+    assert not any(is_running(future.result()) for future in futures)
+
+
 def test_a_pool_that_nobody_has_any_more_ends_after_its_tasks() -> None:
     pool = kumo.ProcessPool("web", processes=2)
     futures = [pool.submit(os.getpid) for _ in range(5)]
@@ -487,6 +495,24 @@ def test_a_forked_child_has_processes_of_its_own() -> None:
         "    pool.shutdown()\n"
         "    os._exit(other == before)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert pool.submit(os.getpid).result() == before\n"
+        "print('the same')\n"
+    )
+    assert printed == "the same\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_a_worker_forks_leaves_its_process_alone() -> None:
+    printed = python(
+        "import kumo, os, time, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "children = []\n"
+        "pool = kumo.ProcessPool('web', processes=1)\n"
+        "future = pool.submit(lambda: time.sleep(1) or os.getpid())\n"
+        "future.add_done_callback(lambda _: children.append(os.fork()))\n"
+        "before = future.result()\n"
+        "while not children: pass\n"
+        "os.waitpid(children[0], 0)\n"
         "assert pool.submit(os.getpid).result() == before\n"
         "print('the same')\n"
     )

@@ -1,0 +1,195 @@
+"""What is following the count worth? Workers sized by kumo beside other ways to size them.
+
+    python benchmarks/follow.py
+
+needs root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller, and about fifteen
+minutes on a quiet machine; benchmarks/requirements.txt has the libraries.
+
+Caveats first:
+
+- Two CPUs under a quota of 1.0 and 0.5: twice and four times too many. Where there are many more
+  CPUs than the quota the harm is greater: docs/live.md names two reports.
+- Each arm is a program of its own, in its cgroup before it starts. It sees that cgroup as a
+  container does its own, at the mount's root, where loky looks for a quota. In a systemd slice or
+  a nested cgroup loky and joblib see none, and their arm would be that of os.cpu_count.
+- No arm is tuned. "default" is what the library does when it is not told: min(32, CPUs + 4)
+  threads (Python up to 3.12), and as many threads of OpenBLAS as the CPU set has CPUs. On this
+  machine OpenBLAS's default and os.cpu_count are the same number.
+- "best fixed" is the best of the sizes 1, 2, 4 and the default's by the medians over all rounds
+  (with BLAS 1 and 2, with waits 32 too): of those within 5 % of the most work per second the one
+  with the least lateness at p99. It is known afterwards only.
+- "batch" and "change" work in a thread pool on calls that let the interpreter's lock go, with a
+  beat beside them: a process in the same cgroup that wants to wake every 5 ms. Lateness counts
+  from the scheduled moment, also for wake-ups that another delayed.
+- "change" begins with 2 CPUs, has 1.0 for a while and then 2 again, since on two CPUs a change
+  between 1.0 and 0.5 changes no whole number of workers. A growth is followed after a second.
+- "waits" is the counter-case: tasks that sleep 10 ms, for which the number of CPUs is no measure.
+- Throttled time is the sum over the CPUs: more than one second a second is possible.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import _follow_table
+import _groups
+import _report
+
+PERIOD = 100_000
+WARM = 0.2  # seconds
+CHANGE = 2.0
+ARM = str(Path(__file__).with_name("_follow_arm.py"))
+ARMS = ("default", "os.cpu_count", "loky.cpu_count", "kumo", "1")
+# What is done, the quotas that follow each other, the seconds of each, the arms.
+CELLS = {
+    "batch at 1.0": ("batch", (1.0,), 1.5, (*ARMS, "4")),
+    "batch at 0.5": ("batch", (0.5,), 1.5, (*ARMS, "4")),
+    "svd at 1.0": ("svd", (1.0,), 0.8, ARMS),
+    "svd at 0.5": ("svd", (0.5,), 0.8, ARMS),
+    "matmul at 1.0": ("matmul", (1.0,), 0.8, ARMS),
+    "matmul at 0.5": ("matmul", (0.5,), 0.8, ARMS),
+    "change": ("batch", (2.0, 1.0, 2.0), CHANGE, ARMS),
+    "waits at 1.0": ("waits", (1.0,), 0.7, (*ARMS, "32")),
+}
+# In a cgroup, then in a view of the hierarchy that begins there.
+JOIN = 'echo $$ > "$1/cgroup.procs"; shift; exec unshare -C -m sh -c "$VIEW" sh "$@"'
+VIEW = 'umount -l "$POINT"; mount -t cgroup -o cpu cgroup "$POINT"; exec "$@"'
+
+
+def main() -> int:
+    options = _options()
+    if reason := _groups.why_not():
+        sys.exit(f"follow.py: {reason}")
+    _report.end_cleanly()
+    _report.go_first()
+    started = time.monotonic()
+    results: dict[str, Any] = {
+        "question": "What is following the count worth?",
+        "host": _report.host() | {"python": sys.version.split()[0]} | _versions(),
+        "rounds": options.rounds,
+        "cells": _measure(options.rounds),
+    }
+    _report.finish(results, started)
+    _report.write(options.results, "follow", results, _follow_table.as_markdown(results))
+    _follow_table.plot(results, CHANGE, options.results / "follow.svg")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure programs sized in several ways.")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--results", type=Path, default=_report.RESULTS)
+    return parser.parse_args()
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("loky", "numpy", "threadpoolctl")}
+
+
+def _measure(rounds: int) -> dict[str, dict[str, list[Any]]]:
+    """Every cell with every arm, all of them in another order each round."""
+    order = random.Random(1)
+    all_of_them = [(cell, arm) for cell, (*_, arms) in CELLS.items() for arm in arms]
+    found: dict[str, dict[str, list[Any]]] = {
+        cell: {arm: [] for arm in arms} for cell, (*_, arms) in CELLS.items()
+    }
+    with _groups.nested("follow", 1, 2, "each") as group:
+        for number in range(rounds):
+            begun = time.monotonic()
+            for cell, arm in order.sample(all_of_them, len(all_of_them)):
+                found[cell][arm].append(_run(group, cell, arm))
+            _report.progress(f"[{number + 1}/{rounds}] {time.monotonic() - begun:.0f} s")
+    return found
+
+
+def _run(group: Path, cell: str, arm: str) -> dict[str, Any]:
+    """One arm once: what it did in each phase."""
+    what, quotas, seconds, _ = CELLS[cell]
+    _set_quota(group, quotas[0])
+    with _program(group, "beat") as beat, _program(group, what, arm) as program:
+        _line(beat)
+        size = int(_line(program))
+        time.sleep(WARM)
+        marks = [_mark(program, group)]
+        for number, quota in enumerate(quotas):
+            if number:
+                _set_quota(group, quota)
+            time.sleep(seconds)
+            marks.append(_mark(program, group))
+        ends = json.loads(program.communicate()[0])
+        beats = json.loads(beat.communicate()[0])
+    phases = [_between(*pair, beats) for pair in itertools.pairwise(marks)]
+    found = {"workers": size, "phases": phases}
+    if len(quotas) > 1:
+        first = int(marks[0]["now"] * 10)
+        found["tenths"] = [(tenth - first, count) for tenth, count in ends if tenth >= first]
+    return found
+
+
+def _between(before: dict[str, Any], after: dict[str, Any], beats: list[Any]) -> dict[str, Any]:
+    begun, ended = before["now"], after["now"]
+    return {
+        "seconds": round(ended - begun, 4),
+        "done": after["done"] - before["done"],
+        "cpu": round(after["cpu"] - before["cpu"], 4),
+        "throttled": round(after["throttled"] - before["throttled"], 4),
+        "late": [late for scheduled, late in beats if begun <= scheduled < ended],
+    }
+
+
+@contextlib.contextmanager
+def _program(group: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A program in the cgroup; it is ended in any case."""
+    kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {"VIEW": VIEW, "POINT": str(_groups.mount_point())}
+    process = subprocess.Popen(
+        ["sh", "-ec", JOIN, "sh", str(group), sys.executable, ARM, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _mark(program: subprocess.Popen[str], group: Path) -> dict[str, Any]:
+    """What the program has done until now, and how long its cgroup was throttled."""
+    assert program.stdin is not None
+    print(file=program.stdin, flush=True)
+    mark: dict[str, Any] = json.loads(_line(program))
+    stat = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+    return mark | {"throttled": int(stat["throttled_time"]) / 1e9}
+
+
+def _line(program: subprocess.Popen[str]) -> str:
+    assert program.stdout is not None
+    line = program.stdout.readline()
+    if not line:
+        raise RuntimeError(f"the arm {program.args} has ended")
+    return line
+
+
+def _set_quota(group: Path, cpus: float) -> None:
+    (group / "cpu.cfs_quota_us").write_text(str(round(cpus * PERIOD)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
