@@ -1,4 +1,4 @@
-"""Write docs/knobs.md from the knob table in src/kumo/_knobs.py.
+"""Write docs/knobs.md from the knob table in src/kumo/_launch/knobs.py.
 
 With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
 """
@@ -13,10 +13,10 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "knobs.md"
 sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's table, whatever is installed
 
-from kumo._knobs import KNOBS, Knob  # noqa: E402
+from kumo._launch.knobs import KNOBS, Knob  # noqa: E402
 
 HEAD = """\
-<!-- Written by docs/generate_knobs.py from src/kumo/_knob_table.py. Change those. -->
+<!-- Written by docs/generate_knobs.py from src/kumo/_launch/table.py. Change those. -->
 
 # Knobs
 

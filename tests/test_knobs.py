@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kumo._knob_table import DEFAULT, FORMS, INNER, NEVER, OPT_IN, UNLESS
-from kumo._knobs import GROUPS, KNOBS, Knob
-from kumo._plan import plan, variables
+from kumo._launch.knobs import GROUPS, KNOBS, Knob
+from kumo._launch.plan import plan, variables
+from kumo._launch.table import DEFAULT, FORMS, INNER, NEVER, OPT_IN, UNLESS
 
 ROOT = Path(__file__).parents[1]
 ROWS = list(KNOBS.values())

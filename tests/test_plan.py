@@ -9,9 +9,9 @@ import pytest
 from conftest import MACHINES
 
 import kumo
-from kumo._knobs import KNOBS
+from kumo._launch.knobs import KNOBS
+from kumo._launch.plan import MARKER, Decision, Outer, as_text, bounded, plan, read_outer, variables
 from kumo._options import InputError
-from kumo._plan import MARKER, Decision, Outer, as_text, bounded, plan, read_outer, variables
 from kumo._records import OverrideError
 
 OWN = "KUMO_AVAILABLE_PARALLELISM"

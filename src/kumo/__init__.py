@@ -13,30 +13,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from kumo._budget import Budget as Budget
-    from kumo._changes import Change as Change
-    from kumo._follow import Follow as Follow
-    from kumo._follow import follow as follow
     from kumo._live import available_parallelism as available_parallelism
     from kumo._machine import MachineError as MachineError
     from kumo._measure import measure as measure
     from kumo._measure.verdict import Measurement as Measurement
-    from kumo._topology.places import Topology as Topology
-    from kumo._pool import pools as pools
+    from kumo._pools.budget import Budget as Budget
+    from kumo._pools.pool import pools as pools
+    from kumo._pools.processes import ProcessPool as ProcessPool
+    from kumo._pools.threads import ThreadPool as ThreadPool
     from kumo._pressure import headroom as headroom
     from kumo._pressure import pressure as pressure
     from kumo._pressure.records import Pressure as Pressure
-    from kumo._processpool import ProcessPool as ProcessPool
     from kumo._records import Estimate as Estimate
     from kumo._records import Limit as Limit
     from kumo._records import Note as Note
     from kumo._records import OverrideError as OverrideError
     from kumo._records import round_cpus as round_cpus
     from kumo._survey import estimate as estimate
-    from kumo._threadpool import ThreadPool as ThreadPool
+    from kumo._topology.places import Topology as Topology
     from kumo._topology.read import topology as topology
-    from kumo._watch import Watch as Watch
-    from kumo._watch import watch as watch
+    from kumo._watch.changes import Change as Change
+    from kumo._watch.follow import Follow as Follow
+    from kumo._watch.follow import follow as follow
+    from kumo._watch.watch import Watch as Watch
+    from kumo._watch.watch import watch as watch
 
 __version__ = "0.1.0"
 
@@ -56,15 +56,15 @@ _HOMES = {
     "headroom": "kumo._pressure",
     "pressure": "kumo._pressure",
     "Pressure": "kumo._pressure.records",
-    "watch": "kumo._watch",
-    "Change": "kumo._changes",
-    "Watch": "kumo._watch",
-    "follow": "kumo._follow",
-    "Follow": "kumo._follow",
-    "ThreadPool": "kumo._threadpool",
-    "ProcessPool": "kumo._processpool",
-    "pools": "kumo._pool",
-    "Budget": "kumo._budget",
+    "watch": "kumo._watch.watch",
+    "Change": "kumo._watch.changes",
+    "Watch": "kumo._watch.watch",
+    "follow": "kumo._watch.follow",
+    "Follow": "kumo._watch.follow",
+    "ThreadPool": "kumo._pools.threads",
+    "ProcessPool": "kumo._pools.processes",
+    "pools": "kumo._pools.pool",
+    "Budget": "kumo._pools.budget",
 }
 
 __all__ = [

@@ -17,12 +17,12 @@ BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
 # Verbs with options of their own: each module's `main(arguments)` returns the exit code.
 GROWN = {
     "doctor": "kumo._doctor",
-    "env": "kumo._env",
+    "env": "kumo._launch.env",
     "pressure": "kumo._pressure.command",
     "measure": "kumo._measure.command",
-    "run": "kumo._run",
+    "run": "kumo._launch.run",
     "topology": "kumo._topology.command",
-    "watch": "kumo._watch_command",
+    "watch": "kumo._watch.command",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from kumo._doctor.beliefs import RUNTIMES, Belief, read_executable
 from kumo._doctor.verdict import CALLS
-from kumo._knobs import KNOBS
+from kumo._launch.knobs import KNOBS
 
 READ = {runtime.name: runtime.read for runtime in RUNTIMES}
 

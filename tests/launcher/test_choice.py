@@ -15,7 +15,7 @@ from conftest import skip_real
 from real.conftest import MakeGroup
 from real.host import in_groups, needs_two_cpus
 
-from kumo._knobs import KNOBS
+from kumo._launch.knobs import KNOBS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="exec is POSIX's")
 

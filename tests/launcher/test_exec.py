@@ -281,7 +281,7 @@ def test_too_long_arguments(kumo: Kumo) -> None:
     ran = run([kumo.script, "run", "sh", "-c", 'echo "$#"', "sh", *["x" * 1000] * 1000])
     assert ran.stdout == b"1000\n"
 
-    script = 'from kumo._run import _become; import os; exit(_become(["true", "x" * 200000], {}))'
+    script = 'from kumo._launch.run import _become; exit(_become(["true", "x" * 200000], {}))'
     ran = run([kumo.python, "-c", script])
     assert (ran.returncode, ran.stderr) == (126, b"kumo: true: Argument list too long\n")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kumo
-from kumo._budget import Share, divide
+from kumo._pools.budget import Share, divide
 
 WEIGHTS = st.dictionaries(
     st.text(max_size=3), st.floats(1e-3, 1e3) | st.integers(1, 1000), min_size=1, max_size=12

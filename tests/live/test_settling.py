@@ -6,7 +6,7 @@ import pytest
 
 import kumo
 from kumo import Change, Estimate, Limit
-from kumo._changes import Settling
+from kumo._watch.changes import Settling
 
 
 def of(cpus: float, where: str = "/sys/fs/cgroup/a/cpu.max") -> Estimate:

@@ -9,7 +9,7 @@ from conftest import skip_real
 from real.conftest import MakeGroup
 from real.host import JOIN, Group
 
-from kumo._knobs import KNOBS
+from kumo._launch.knobs import KNOBS
 from programs.programs import (
     NOT_RUN,
     PROGRAMS,

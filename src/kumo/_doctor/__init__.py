@@ -30,8 +30,8 @@ exit codes:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the report. Return 1 where something is oversubscribed, else 0."""
+    from kumo._launch.run import write
     from kumo._options import _pid, verb_parser
-    from kumo._run import write
 
     parser = verb_parser(
         "doctor",

@@ -6,14 +6,14 @@ import re
 from typing import NamedTuple
 
 from kumo._doctor.verdict import mend_by
-from kumo._knobs import KNOBS
+from kumo._launch.knobs import KNOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal
 
-    from kumo._knobs import Knob
+    from kumo._launch.knobs import Knob
     from kumo._throttling import Throttling
 
 # Whose threads bear which names, which the kernel cuts to 15 bytes.

@@ -7,7 +7,7 @@ from math import ceil
 from typing import NamedTuple
 
 from kumo._explain import show_cpus
-from kumo._knobs import KNOBS
+from kumo._launch.knobs import KNOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Starting commands whose environment tells them the count: the knob table, `run` and `env`."""

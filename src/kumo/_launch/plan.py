@@ -1,0 +1,195 @@
+"""What ``kumo run`` is going to set, and why: from a count and an environment, without effects."""
+
+from __future__ import annotations
+
+from kumo._detectors.override import VARIABLE
+from kumo._launch.knobs import KNOBS
+from kumo._notes import quoted, repr_short
+from kumo._records import Record, round_cpus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Literal
+
+    from kumo._launch.knobs import Knob
+    from kumo._records import Rounding
+
+    Action = Literal["set", "lower", "keep", "skip"]
+
+# The count that a kumo run gave, then what it set, each with the number in its value:
+# 4:PYTHON_CPU_COUNT=4:MAKEFLAGS=4:OMP_NUM_THREADS=2
+MARKER = "KUMO_RUN_SET"
+
+
+class Outer(Record):
+    """What the kumo run gave that this one runs under: the count, and the number of each variable.
+
+    A variable whose value is another by now has been set by the user since, and is not in *given*.
+    """
+
+    __slots__ = ("count", "given")
+    count: int
+    given: Mapping[str, int]
+
+    def __init__(self, count: int, given: Mapping[str, int]) -> None:
+        self._set(count=count, given=given)
+
+
+class Decision(Record):
+    """What becomes of one variable.
+
+    *action* is ``"set"``, ``"lower"`` (what the outer kumo run set), ``"keep"`` (the user's, or the
+    outer's) or ``"skip"``. *number* is what kumo stands for in *value*, `None` where it is not
+    kumo's; *value* is `None` where the variable is not set.
+    """
+
+    __slots__ = ("name", "action", "number", "value", "why")
+    name: str
+    action: Action
+    number: int | None
+    value: str | None
+    why: str
+
+    def __init__(
+        self, name: str, action: Action, number: int | None, value: str | None, why: str
+    ) -> None:
+        self._set(name=name, action=action, number=number, value=value, why=why)
+
+
+def read_outer(environ: Mapping[str, str]) -> Outer | None:
+    """Return what the outer kumo run gave, `None` where there is none. Raise `InputError`."""
+    text = environ.get(MARKER)
+    if not text:
+        return None
+    count, *pairs = text.split(":")
+    numbers = dict([("", count), *(_pair(pair) for pair in pairs)])
+    if not all(n.isascii() and n.isdigit() and len(n) <= 20 and int(n) for n in numbers.values()):
+        from kumo._options import InputError
+
+        form = f"4:{VARIABLE}=4"
+        raise InputError(
+            f"{MARKER}={repr_short(text)} is not what kumo run writes, such as {form}; unset it"
+        )
+    given = {
+        name: int(number)
+        for name, number in numbers.items()
+        if name in KNOBS and environ.get(name) == KNOBS[name].value(int(number))
+    }
+    return Outer(int(numbers[""]), given)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, number = text.partition("=")
+    return name, number
+
+
+def bounded(
+    cpus: float,
+    outer: Outer | None,
+    share: tuple[int, int] | None = None,
+    most: int | None = None,
+    rounding: Rounding = "floor",
+) -> int:
+    """Return the count of *cpus*: no more than the outer gave, of that a share, at most *most*."""
+    if outer is not None:
+        cpus = min(cpus, outer.count)
+    if share is not None:
+        cpus = cpus * share[0] / share[1]
+    if most is not None:
+        cpus = min(cpus, most)
+    return round_cpus(cpus, rounding)
+
+
+def plan(
+    count: int,
+    environ: Mapping[str, str],
+    outer: Outer | None = None,
+    *,
+    workers: int | None = None,
+    chosen: Collection[str] = (),
+    left_out: Collection[str] = (),
+) -> list[Decision]:
+    """Return what becomes of each variable of the knob table, in its order.
+
+    *outer* is what `read_outer` makes of *environ*. *workers* is how many processes are going to
+    share the count; *chosen* and *left_out* are names of variables or groups.
+    """
+    given = outer.given if outer is not None else {}
+    # Empty is the same as unset for kumo's own variable alone: who knows what others make of it.
+    users = {n: v for n, v in environ.items() if n not in given and (v or n != VARIABLE)}
+    decisions = []
+    for knob in KNOBS.values():
+        wanted, why = _wanted(knob, count, workers, chosen, left_out)
+        if knob.name in given:
+            out = _named(knob, left_out)
+            decisions.append(_nested(knob, given[knob.name], None if out else wanted or count))
+        else:
+            decisions.append(_beside(knob, users, wanted, why))
+    return decisions
+
+
+def _wanted(
+    knob: Knob,
+    count: int,
+    workers: int | None,
+    chosen: Collection[str],
+    left_out: Collection[str],
+) -> tuple[int | None, str]:
+    """Return the number that the variable is to say, if any, and the reason."""
+    if knob.use == "never":
+        return None, f"never: {knob.why}"
+    if _named(knob, left_out):
+        return None, "--without"
+    if knob.use == "inner" and workers is not None:
+        return max(1, count // workers), f"{knob.reader}: for each of {workers} workers"
+    if knob.use == "default" or _named(knob, chosen):
+        return count, knob.reader
+    return None, f"--with {knob.group}: {knob.why}"
+
+
+def _named(knob: Knob, names: Collection[str]) -> bool:
+    return knob.name in names or knob.group in names
+
+
+def _beside(knob: Knob, users: Mapping[str, str], wanted: int | None, why: str) -> Decision:
+    """Return what becomes of a variable beside those of the user, which are never changed."""
+    if knob.name in users:
+        return Decision(knob.name, "keep", None, users[knob.name], "set in the environment")
+    if wanted is None:
+        return Decision(knob.name, "skip", None, None, why)
+    for other in knob.unless:
+        if other in users:
+            return Decision(knob.name, "skip", None, None, f"{other} is set in the environment")
+    return Decision(knob.name, "set", wanted, knob.value(wanted), why)
+
+
+def _nested(knob: Knob, given: int, wanted: int | None) -> Decision:
+    """Return what becomes of a variable that the outer kumo run set: it is never raised."""
+    if wanted is not None and wanted < given:
+        why = f"the outer kumo run set {given}"
+        return Decision(knob.name, "lower", wanted, knob.value(wanted), why)
+    return Decision(knob.name, "keep", given, knob.value(given), "set by the outer kumo run")
+
+
+def variables(count: int, decisions: list[Decision]) -> dict[str, str]:
+    """Return what is to be put into the environment: the variables to change, and the marker."""
+    changed = {d.name: d.value for d in decisions if d.action in ("set", "lower") and d.value}
+    numbers = [f"{d.name}={d.number}" for d in decisions if d.number is not None]
+    return {**changed, MARKER: ":".join([str(count), *numbers])}
+
+
+def as_text(decisions: list[Decision]) -> str:
+    """Return a line for each decision, what is set first; no final newline."""
+    order = ("set", "lower", "keep", "skip")
+    rows = [
+        (d.action, d.name, "-" if d.value is None else quoted(d.value, 60), d.why)
+        for action in order
+        for d in decisions
+        if d.action == action
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{action:{widths[0]}}  {name:{widths[1]}}  {value:>{widths[2]}}  {why}".rstrip()
+        for action, name, value, why in rows
+    )

@@ -1,0 +1,195 @@
+"""From the workers' gaps to the period of a quota and to what is delivered. Pure; in seconds.
+
+A quota stops every worker until its next period begins, and then all go on at the same moment.
+Other programs stop one worker here and one there. So what is looked for are *stops*, the times in
+which no worker ran, whose ends keep a period.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from cmath import exp, phase, pi
+from itertools import pairwise
+from math import inf
+from statistics import median
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    Span = tuple[float, float]
+
+SHORTEST, LONGEST = 0.005, 1.0  # s: the periods that are looked for; Linux allows no longer ones
+LOOKED_AT = 4.0  # s of stops that a period is looked for in
+STOPS = 64  # of which the longest count
+IN_STEP = 0.95  # of 1: how well the ends of the stops have to keep a period, if they are few
+CHANCE = 3.3  # over the square root of their number: what is no chance for any of the periods tried
+NEAR = 0.15  # of a period by which a stop may end early or late: others may have the CPU then
+SHARE = 0.4  # of the time lost that has to lie in these stops: a neighbour's periods are not ours
+
+
+class Gap(NamedTuple):
+    """A time in which a worker did not run, and how long it has waited for a CPU since the last."""
+
+    begin: float
+    end: float
+    waited: float
+
+    @property
+    def length(self) -> float:
+        """How long it is."""
+        return self.end - self.begin
+
+
+class Worker(NamedTuple):
+    """What a worker saw: its gaps in order, and how long it has waited for a CPU in all."""
+
+    gaps: tuple[Gap, ...]
+    waited: float
+
+
+class Periods(NamedTuple):
+    """A period that the stops keep, what ran in each on average, and the stops."""
+
+    length: float
+    cpus: float
+    stops: tuple[Span, ...]
+
+
+def parse_worker(text: str, seconds: float) -> Worker:
+    """Read what a worker prints. Raise `ValueError` where its last line is missing.
+
+    Format: a line ``BEGIN END WAITED`` for each gap, and ``end WAITED``; nanoseconds since the
+    window's start, WAITED being the time spent waiting for a CPU so far.
+    """
+    *lines, last = text.splitlines() or [""]
+    word, _, total = last.partition(" ")
+    if word != "end":
+        raise ValueError("a worker ended early")
+    gaps, before = [], 0.0
+    for line in lines:
+        begin, end, waited = (int(number) / 1e9 for number in line.split())
+        if begin < seconds:
+            gaps.append(Gap(begin, min(end, seconds), max(0.0, waited - before)))
+        before = waited
+    return Worker(tuple(gaps), max(0.0, int(total) / 1e9))
+
+
+def stops(workers: Sequence[Worker]) -> list[Span]:
+    """Return the times in which no worker ran."""
+    common: list[Span] = [(gap.begin, gap.end) for gap in workers[0].gaps]
+    for worker in workers[1:]:
+        common = list(_both(common, [(gap.begin, gap.end) for gap in worker.gaps]))
+    return common
+
+
+def _both(ones: Sequence[Span], others: Sequence[Span]) -> Iterable[Span]:
+    one = other = 0
+    while one < len(ones) and other < len(others):
+        begin = max(ones[one][0], others[other][0])
+        end = min(ones[one][1], others[other][1])
+        if begin < end:
+            yield begin, end
+        if ones[one][1] < others[other][1]:
+            one += 1
+        else:
+            other += 1
+
+
+def periods(workers: Sequence[Worker], seconds: float) -> Periods | None:
+    """Return the period that stops the workers; `None` where none does."""
+    found = stops(workers)
+    length = find_period(found, seconds)
+    if length is None:
+        return None
+    kept = _in_step(found, length)
+    ran = [_Ran(worker) for worker in workers]
+    wall = cpus = 0.0
+    for (_, begin), (_, end) in pairwise(kept):
+        if abs(end - begin - length) <= 2 * NEAR * length:
+            wall += end - begin
+            cpus += sum(each.until(end) - each.until(begin) for each in ran)
+    stopped = sum(end - begin for begin, end in kept) * len(workers)
+    lost = sum(seconds - each.until(seconds) for each in ran)
+    if wall < 2.5 * length or stopped < SHARE * lost:
+        return None
+    return Periods(length, cpus / wall, tuple(kept))
+
+
+def find_period(found: Sequence[Span], seconds: float) -> float | None:
+    """Return the longest period that the ends of the stops keep; `None` where they keep none."""
+    window = min(seconds, LOOKED_AT)
+    within = _weighed(found, window)[:STOPS]
+    longest = min(LONGEST, window / 3)
+    if len(within) < 3:
+        return None
+    shortest = max(SHORTEST, median(end - begin for begin, end in found))
+    tried = _candidates(shortest, longest, window)
+    scores = [(_score(within, period), period) for period in tried]
+    best = max(scores, default=(0.0, 0.0))[0]
+    number = sum(weight for weight, _ in within) ** 2 / sum(weight**2 for weight, _ in within)
+    if best < min(IN_STEP, CHANCE / number**0.5):
+        return None
+    longest = max(period for score, period in scores if score > 0.9 * best)
+    return max(pair for pair in scores if 0.9 * longest < pair[1] <= longest)[1]
+
+
+def _candidates(shortest: float, longest: float, window: float) -> Iterable[float]:
+    """Yield periods so dense that over the window one drifts little from the next."""
+    period = longest
+    while period >= shortest:
+        yield period
+        period -= period * period / (6 * window)
+
+
+def _weighed(found: Iterable[Span], window: float) -> list[Span]:
+    """Return the weight and the end of each stop, the heaviest first.
+
+    The weight is the length's square: where others run, small stops accompany the quota's.
+    """
+    return sorted((((e - b) ** 2, e) for b, e in found if e < window), reverse=True)
+
+
+def _score(weighed: Sequence[Span], period: float) -> float:
+    """Return 1 where the ends of the stops fall on one point of the period, 0 for everywhere."""
+    return abs(_mean(weighed, period)) / sum(weight for weight, _ in weighed)
+
+
+def _mean(weighed: Iterable[Span], period: float) -> complex:
+    turn = 2j * pi / period
+    return sum((weight * exp(turn * end) for weight, end in weighed), 0j)
+
+
+def _in_step(found: Sequence[Span], period: float) -> list[Span]:
+    """Return the longest stop near each beginning of a period."""
+    at = phase(_mean(_weighed(found, inf), period)) / (2 * pi)
+    by_period: dict[int, Span] = {}
+    for begin, end in found:
+        number = round(end / period - at)
+        if abs(end / period - at - number) <= NEAR:
+            by_period[number] = max(
+                by_period.get(number, (0.0, 0.0)), (begin, end), key=lambda stop: stop[1] - stop[0]
+            )
+    return list(by_period.values())
+
+
+class _Ran:
+    """How long a worker had run at a time: outside its gaps, less the waits too short for one."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.times, self.ran = [0.0], [0.0]
+        for gap in worker.gaps:
+            between = gap.begin - self.times[-1]
+            short = max(0.0, gap.waited - gap.length)
+            ran = self.ran[-1] + max(0.0, between - short)
+            self.times += gap.begin, gap.end
+            self.ran += ran, ran
+
+    def until(self, time: float) -> float:
+        at = bisect_right(self.times, time)
+        begin, before = self.times[at - 1], self.ran[at - 1]
+        if at == len(self.times):
+            return before + time - begin
+        part = (time - begin) / (self.times[at] - begin)
+        return before + part * (self.ran[at] - before)

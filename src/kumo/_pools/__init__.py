@@ -1,0 +1,1 @@
+"""Pools that follow the parallelism, and budgets that divide it among them."""

@@ -1,0 +1,204 @@
+"""What pools of threads and of processes share: a name, and a size that follows the parallelism."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from concurrent.futures import Executor, Future
+
+from kumo._detectors.override import parse_override
+from kumo._pools.budget import Share
+from kumo._pools.task import SHUT_DOWN
+from kumo._records import OverrideError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, ParamSpec, TypeVar
+
+    from kumo._pools.crew import Crew
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+_LOGGER = logging.getLogger("kumo")
+_pools: weakref.WeakValueDictionary[str, Pool] = weakref.WeakValueDictionary()
+_naming = threading.RLock()  # a pool that is collected meanwhile may be shut down
+
+
+def pools() -> dict[str, Pool]:
+    """Return this process's pools by name: those in use, and not shut down."""
+    with _naming:
+        return dict(_pools)
+
+
+class Bounds:
+    """The least and the most workers that there may be."""
+
+    def __init__(self, minimum: int, maximum: int | None) -> None:
+        """Raise `ValueError` for what is no such number."""
+        check_count("minimum", minimum)
+        if maximum is not None:
+            check_count("maximum", maximum)
+            if maximum < minimum:
+                raise ValueError(f"maximum must be at least minimum, {minimum}, not {maximum}")
+        self.minimum, self.maximum = minimum, maximum
+
+    def __call__(self, size: int) -> int:
+        """Return *size* within the bounds."""
+        size = max(self.minimum, size)
+        return size if self.maximum is None else min(self.maximum, size)
+
+
+class Pool(Executor):
+    """A `concurrent.futures.Executor` whose size follows the parallelism.
+
+    `ThreadPool` and `ProcessPool` are its two kinds.
+    """
+
+    _kind: ClassVar[str]  # what it is a pool of
+    _plural: ClassVar[str]
+    name: str
+
+    def _begin(
+        self,
+        name: str,
+        share: float | Share,
+        count: int | None,
+        bounds: Bounds,
+        make_crew: Callable[[int, Share], Crew],
+    ) -> None:
+        """Take the name and begin to follow, with workers by *make_crew*, of a size and a share."""
+        if not name:
+            raise ValueError(f"a {self._kind} pool needs a name, such as 'web'")
+        if count is not None:
+            check_count(self._plural, count)
+        self.name = name
+        self._bounded = bounds
+        self._source = share if isinstance(share, Share) else Share(share)
+        fixed, why = self._fixed(count)
+        size = bounds(fixed or self._source.size)
+        self._register()
+        self._crew = crew = make_crew(size, self._source)
+        crew.owner = gone = weakref.ref(self, lambda _: crew.abandon())
+        if not fixed:
+            try:
+                crew.watch = self._source.follow(_teller(gone, crew))
+            except BaseException:
+                self.shutdown()
+                raise
+            why = self._fit() or f"{self._source} of the parallelism"
+        _LOGGER.info("%s pool %s: %s %s, %s", self._kind, name, self.size, self._plural, why)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a call, and return the future of its result.
+
+        Raise `RuntimeError` after `shutdown` and at the interpreter's exit, a `BrokenExecutor`
+        where an initializer has failed.
+        """
+        future: Future[T] = Future()
+        self._crew.add((future, fn, args, kwargs))
+        return future
+
+    def resize(self, size: int) -> None:
+        """Fix the number of workers at *size*, within the minimum and the maximum; never wait.
+
+        The pool does not follow the limits any more. Surplus workers leave after their present
+        task, and no task is lost. Raise `ValueError` for a *size* below 1.
+        """
+        check_count("size", size)
+        old, bounded = self.size, self._bounded(size)
+        self._crew.resize(bounded)
+        self._log_change(old, bounded, f"resize({size})")
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks, as the standard executor does, and let go of the name."""
+        for future, *_ in self._crew.close(SHUT_DOWN, drop=cancel_futures):
+            future.cancel()
+        with _naming:
+            if _pools.get(self.name) is self:
+                del _pools[self.name]
+        if wait:
+            self._crew.join()
+
+    @property
+    def size(self) -> int:
+        """How many workers there may be."""
+        return self._crew.size
+
+    @property
+    def parked(self) -> int:
+        """How many workers wait for a task."""
+        return len(self._crew.parked)
+
+    @property
+    def busy(self) -> int:
+        """How many workers have a task, or are about to take one or to leave."""
+        with self._crew.lock:
+            return self._crew.workers - len(self._crew.parked)
+
+    @property
+    def queued(self) -> int:
+        """How many tasks wait for a worker."""
+        return len(self._crew.tasks)
+
+    def _register(self) -> None:
+        with _naming:
+            if _pools.setdefault(self.name, self) is not self:
+                raise ValueError(f"a {self._kind} pool with the name {self.name!r} is in use")
+
+    def _fit(self, what: str = "") -> str:
+        """Take the size that follows from the watch's estimate; return why it is that."""
+        crew, why = self._crew, ""
+        while (watch := crew.watch) is not None:
+            parallelism = watch.estimate.parallelism
+            size, old = self._bounded(self._source.of(parallelism)), crew.size
+            why = f"{self._source} of {parallelism} CPUs{what and '; '}{what}"
+            if size == old or not crew.resize(size, watch):  # else look again: it may be another
+                break
+            self._log_change(old, size, why)
+        return why
+
+    def _log_change(self, old: int, size: int, why: str) -> None:
+        if size != old:
+            text = "%s pool %s: %s -> %s %s, %s"
+            _LOGGER.info(text, self._kind, self.name, old, size, self._plural, why)
+
+    def _fixed(self, count: int | None) -> tuple[int | None, str]:
+        """Return the size that does not follow, and where it is from; `None` where it follows."""
+        ascii_only = (c if c.isascii() and c.isalnum() else "_" for c in self.name)
+        variable = f"KUMO_{''.join(ascii_only).upper()}_{self._plural.upper()}"
+        text = os.environ.get(variable)
+        if not text:
+            return count, f"{self._plural}={count}"
+        try:
+            return parse_override(text), f"{variable}={text}"
+        except OverrideError:
+            raise OverrideError(variable, text) from None
+
+
+def check_initializer(initializer: Any) -> None:
+    """Raise `TypeError` for what cannot be called."""
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+
+
+def check_count(what: str, count: int) -> None:
+    """Raise `ValueError` for what is not a whole number, 1 or more."""
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"{what} must be a whole number, 1 or more, not {count!r}")
+
+
+def _teller(gone: weakref.ref[Pool], crew: Crew) -> Callable[[str], None]:
+    """What the watch calls, and which keeps no pool alive."""
+
+    def tell(what: str) -> None:
+        pool = gone()
+        if pool is None:
+            crew.end()
+        else:
+            pool._fit(what)
+
+    return tell

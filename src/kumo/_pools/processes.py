@@ -1,0 +1,194 @@
+"""`ProcessPool`: processes by loky, as many as the parallelism and with threads by their part."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+from importlib import import_module
+from itertools import chain, islice
+
+from kumo._live import available_parallelism
+from kumo._pools.crew import Crew
+from kumo._pools.pool import Bounds, Pool, check_initializer
+from kumo._pools.task import STANDARD_LOGGER
+from kumo._pools.worker import VARIABLES, Worker, broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from typing import Any, ParamSpec, TypeVar
+
+    from kumo._pools.budget import Share
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+
+class ProcessPool(Pool):
+    """A `concurrent.futures.Executor` of processes, whose number follows the parallelism.
+
+    The size is ``KUMO_<NAME>_PROCESSES`` in the environment, else *processes*, else *share*, as
+    with `ThreadPool`, and follows as there. What of the share is more than one CPU for each
+    process is its tasks' to use in threads: those of OpenMP and BLAS are limited to that in each
+    process. *initializer* is called in each process when that starts.
+
+    Calls and results are pickled as loky does it. A process is started on demand; one that dies
+    has its task fail with `loky.BrokenProcessPool`, and another takes its place.
+
+    Raise `ImportError` where the extra ``pools`` is not installed, `ValueError` where *name* is
+    in use or a number out of range, `OverrideError` where a variable is no positive decimal
+    integer.
+    """
+
+    _kind, _plural = "process", "processes"
+    _crew: _Crew
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        share: float | Share = 1,
+        processes: int | None = None,
+        minimum: int = 1,
+        maximum: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+    ) -> None:
+        _need_extra()
+        check_initializer(initializer)
+        bounds = Bounds(minimum, maximum)
+
+        def make_crew(size: int, source: Share) -> Crew:
+            return _Crew(name, size, (initializer, initargs), source, bounds)
+
+        self._begin(name, share, processes, bounds, make_crew)
+
+    @property
+    def threads(self) -> int:
+        """How many threads of OpenMP or BLAS the next task may use."""
+        return self._crew.threads_of_each()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a call, and return the future of its result.
+
+        Raise `RuntimeError` after `shutdown` and at the interpreter's exit,
+        `loky.BrokenProcessPool` where an initializer has failed.
+        """
+        return super().submit(self._crew.call, fn, args, kwargs)
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[T]:
+        """Call *fn* for the elements of *iterables*, *chunksize* calls a task.
+
+        Return an iterator of the results in order. It raises what a call has raised, and
+        `TimeoutError` where the results take longer than *timeout* seconds. Raise `ValueError`
+        for a *chunksize* below 1.
+        """
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be a whole number, 1 or more, not {chunksize!r}")
+        chunks = _chunks(zip(*iterables, strict=False), chunksize)
+        return chain.from_iterable(super().map(partial(_call_all, fn), chunks, timeout=timeout))
+
+
+class _Crew(Crew):
+    """Threads that each have a process, in which they have their tasks run."""
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        prepare: tuple[Callable[..., object] | None, tuple[Any, ...]],
+        source: Share,
+        bounds: Bounds,
+    ) -> None:
+        super().__init__(name, size, None, ())
+        self.prepare = prepare
+        self.source = source
+        self.bounds = bounds
+        self.own = threading.local()
+
+    def work(self, number: int) -> None:
+        """What a worker's thread does; its process ends with it."""
+        try:
+            super().work(number)
+        finally:
+            self.end_process()
+
+    def call(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        """Return the result of a call in this thread's process."""
+        threads = self.threads_of_each()
+        worker: Worker | None = getattr(self.own, "worker", None)
+        if worker is None or not worker.is_alive():
+            self.end_process()
+            worker = self.start_process(threads)
+        result: T = worker.call(threads, fn, args, kwargs)
+        return result
+
+    def threads_of_each(self) -> int:
+        """The threads for each process, by its part; fewer where a variable says so already."""
+        watch = self.watch
+        parallelism = watch.estimate.parallelism if watch else available_parallelism()
+        part = self.source.of(parallelism)
+        # Not `size` where that follows: it may be that of another estimate still.
+        each = max(1, part // (self.bounds(part) if watch else self.size))
+        said = (os.environ.get(variable, "") for variable in VARIABLES)
+        return min([each, *(int(text) for text in said if text.isdecimal() and int(text))])
+
+    def start_process(self, threads: int) -> Worker:
+        """Start this thread's process; where the initializer fails, end as broken."""
+        self.own.worker = worker = Worker(threading.current_thread().name, threads)
+        initializer, initargs = self.prepare
+        if initializer is not None:
+            try:
+                worker.call(threads, _prepare, (initializer, initargs), {})
+            except BaseException as error:
+                STANDARD_LOGGER.critical("Exception in initializer:", exc_info=True)
+                self.fail()
+                raise _BROKEN() from error
+        return worker
+
+    def fail(self) -> None:
+        """Take no more tasks, and have those in the queue fail."""
+        for future, *_ in self.close(_BROKEN, drop=True):
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_BROKEN())
+
+    def end_process(self) -> None:
+        """End this thread's process, if it has one, and wait for that."""
+        worker: Worker | None = vars(self.own).pop("worker", None)
+        if worker is not None:
+            worker.end()
+
+
+_BROKEN = partial(broken, "an initializer of the process pool has failed")
+
+
+def _need_extra() -> None:
+    try:
+        import_module("loky")
+        import_module("threadpoolctl")
+    except ImportError as error:
+        raise ImportError(
+            "a process pool needs loky and threadpoolctl: "
+            f"pip install 'kumo-parallelism[pools]' ({error})"
+        ) from error
+
+
+def _prepare(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> None:
+    initializer(*initargs)
+
+
+def _chunks(calls: Iterator[T], size: int) -> Iterator[list[T]]:
+    while chunk := list(islice(calls, size)):
+        yield chunk
+
+
+def _call_all(fn: Callable[..., T], calls: list[tuple[Any, ...]]) -> list[T]:
+    return [fn(*args) for args in calls]

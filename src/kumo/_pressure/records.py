@@ -1,0 +1,169 @@
+"""What was seen of a process and its cgroups over a window, as records."""
+
+from __future__ import annotations
+
+from math import inf
+
+from kumo._records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kumo._records import Estimate
+    from kumo._throttling import Throttling
+
+
+class Level(Record):
+    """One cgroup that the process is in, or an ancestor of it.
+
+    *where* is its directory. *quota* is in CPUs, `math.inf` for none, and *period* in seconds,
+    `None` without a quota. *throttling* is what the quota did within the window, *used* the
+    CPUs' worth that the cgroup used, *some* and *full* the shares of the time in which some of
+    its threads, and all of them, waited for a CPU (PSI, cgroup v2 alone); `None` where not told.
+    """
+
+    __slots__ = ("where", "quota", "period", "throttling", "used", "some", "full")
+    where: str
+    quota: float
+    period: float | None
+    throttling: Throttling | None
+    used: float | None
+    some: float | None
+    full: float | None
+
+    def __init__(
+        self,
+        where: str,
+        quota: float = inf,
+        period: float | None = None,
+        throttling: Throttling | None = None,
+        used: float | None = None,
+        some: float | None = None,
+        full: float | None = None,
+    ) -> None:
+        self._set(where=where, quota=quota, period=period, throttling=throttling, used=used,
+                  some=some, full=full)  # fmt: skip
+
+
+class Lateness(Record):
+    """By how much a thread of this process that sleeps woke up late, in seconds.
+
+    *p50* and *p99* are percentiles of *count* wake-ups.
+    """
+
+    __slots__ = ("p50", "p99", "max", "count")
+    p50: float
+    p99: float
+    max: float
+    count: int
+
+    def __init__(self, p50: float, p99: float, max: float, count: int) -> None:  # noqa: A002
+        self._set(p50=p50, p99=p99, max=max, count=count)
+
+
+class Gil(Record):
+    """The threads of a Python process that has a global interpreter lock.
+
+    *threads* is how many did nine tenths of what all did. *used* and *waiting* are as those of
+    `Pressure`, of the process without its descendants.
+    """
+
+    __slots__ = ("threads", "used", "waiting")
+    threads: int
+    used: float
+    waiting: float
+
+    def __init__(self, threads: int, used: float, waiting: float) -> None:
+        self._set(threads=threads, used=used, waiting=waiting)
+
+
+class Verdict(Record):
+    """What held the process back: a stable *code*, the *evidence*, one line of *advice*."""
+
+    __slots__ = ("code", "evidence", "advice")
+    code: str
+    evidence: str
+    advice: str
+
+    def __init__(self, code: str, evidence: str, advice: str) -> None:
+        self._set(code=code, evidence=evidence, advice=advice)
+
+
+class Pressure(Record):
+    """What held a process back over a window of *seconds*; `None` where the system does not tell.
+
+    *estimate* is the process's limits at the beginning. *levels* run from its own cgroup up.
+    *used* and *waiting* are how many threads of the process and its descendants ran, and waited
+    for a CPU, at a time: the latter is the run-queue delay in seconds per second. *threads* is
+    their number, without a thread that only watches. *cpus* is how many CPUs the process may run
+    on, *idle* how many of them were idle, *elsewhere* how many of the others, *steal* the share
+    of their time that the hypervisor gave to others. *host* is the share of the time in which
+    some thread of the machine waited for a CPU (PSI). *lateness* is of the calling process
+    alone. *missing* says what could not be read.
+    """
+
+    __slots__ = (
+        "estimate", "seconds", "levels", "used", "waiting", "threads", "gil", "cpus", "idle",
+        "elsewhere", "steal", "host", "lateness", "missing",
+    )  # fmt: skip
+    estimate: Estimate
+    seconds: float
+    levels: tuple[Level, ...]
+    used: float | None
+    waiting: float | None
+    threads: int
+    gil: Gil | None
+    cpus: int
+    idle: float | None
+    elsewhere: float | None
+    steal: float | None
+    host: float | None
+    lateness: Lateness | None
+    missing: tuple[str, ...]
+
+    def __init__(
+        self,
+        estimate: Estimate,
+        seconds: float,
+        levels: Iterable[Level] = (),
+        used: float | None = None,
+        waiting: float | None = None,
+        threads: int = 0,
+        gil: Gil | None = None,
+        cpus: int = 1,
+        idle: float | None = None,
+        elsewhere: float | None = None,
+        steal: float | None = None,
+        host: float | None = None,
+        lateness: Lateness | None = None,
+        missing: Iterable[str] = (),
+    ) -> None:
+        self._set(estimate=estimate, seconds=seconds, levels=tuple(levels), used=used,
+                  waiting=waiting, threads=threads, gil=gil, cpus=cpus, idle=idle,
+                  elsewhere=elsewhere, steal=steal, host=host, lateness=lateness,
+                  missing=tuple(missing))  # fmt: skip
+
+    @property
+    def runnable(self) -> float | None:
+        """How many threads ran or waited for a CPU at a time."""
+        return None if self.used is None or self.waiting is None else self.used + self.waiting
+
+    @property
+    def verdict(self) -> Verdict:
+        """What held the process back, with its evidence and one line of advice."""
+        from kumo._pressure.verdict import verdict
+
+        return verdict(self)
+
+    @property
+    def headroom(self) -> float:
+        """How many CPUs' worth of the allowed parallelism was idle: `kumo.headroom`."""
+        used = self.used or 0.0
+        free = [self.estimate.cpus - used if self.idle is None else self.idle]
+        for level in self.levels:
+            free.append(level.quota - (used if level.used is None else level.used))
+        for limit in self.estimate.limits:
+            if limit.kind in ("allocation", "override"):
+                free.append(limit.cpus - used)
+        return max(0.0, min(free))

@@ -1,0 +1,1 @@
+"""Changes of the estimate as they happen, and what follows them."""

@@ -1,0 +1,156 @@
+"""`watch()`: changes of the estimate as they happen."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import suppress
+from functools import partial
+
+from kumo._survey import estimate
+from kumo._watch import watcher as _watcher
+from kumo._watch.changes import Change, Settling
+from kumo._watch.eventloop import make_event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from kumo._records import Estimate
+
+
+def watch(
+    callback: Callable[[Change], object] | None = None,
+    *,
+    interval: float = 0.1,
+    settle: float = 1.0,
+) -> Watch:
+    """Watch this process's estimate, and return what tells of its changes.
+
+    The limits are read every *interval* seconds. A shrink is told at once; a growth when it has
+    held for *settle* seconds. *callback* is called with each `Change`, in the thread that
+    watches, which is one for the process; what it raises is given to `threading.excepthook`.
+
+    Raise `ValueError` for an *interval* that is not positive or a negative *settle*,
+    `OverrideError` as `estimate` does, `RuntimeError` where no thread can be started.
+    """
+    check_times(interval, settle)
+    made = Watch(callback, interval, Settling(estimate(), settle))
+    _watcher.add(made)
+    return made
+
+
+def check_times(interval: float, settle: float) -> None:
+    """Raise `ValueError` for what cannot be the seconds between readings or until a growth."""
+    if not 0 < interval <= threading.TIMEOUT_MAX:
+        raise ValueError(f"interval must be a positive number of seconds, not {interval!r}")
+    if not settle >= 0:
+        raise ValueError(f"settle must be a number of seconds, at least 0, not {settle!r}")
+
+
+class Watch:
+    """Changes of the estimate: iterate over them, or ``async for`` under asyncio or trio.
+
+    An iteration waits for the next change. Who comes late is told one change, from the
+    estimate that the iteration has got to to the present one. It ends when the watch is closed:
+    by `close()`, at the end of a ``with``, or when nothing refers to a watch without callback.
+    """
+
+    def __init__(
+        self, callback: Callable[[Change], object] | None, interval: float, settling: Settling
+    ) -> None:
+        self._callback = callback
+        self.interval = interval
+        self._settling = settling
+        self._wakes: set[Callable[[], object]] = set()
+        self._seen = settling.told
+        self._closed = False
+
+    @property
+    def estimate(self) -> Estimate:
+        """The present estimate as far as this watch tells: a growth counts once it has held."""
+        if not self._closed:
+            _watcher.resume(self)
+        return self._settling.told
+
+    def close(self) -> None:
+        """Tell nothing more, and end iterations. A call of the callback under way is not awaited.
+
+        The thread ends with the last watch. A second call does nothing.
+        """
+        with _watcher.changed:
+            self._closed = True
+            _watcher.remove(self)
+            self._wake()
+
+    def _tell(self, reading: Estimate, now: float) -> None:
+        """Take a reading of the watcher's thread, at *now* in seconds, and tell what follows."""
+        with _watcher.changed:
+            change = None if self._closed else self._settling.tell(reading, now)
+            if change is None:
+                return
+            self._wake()
+        if self._callback is not None:
+            try:
+                self._callback(change)
+            except BaseException:  # noqa: BLE001 - the other watches are still to be told
+                report = (*sys.exc_info(), threading.current_thread())
+                threading.excepthook(threading.ExceptHookArgs(report))
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Watch:
+        return self
+
+    def __next__(self) -> Change:
+        while True:
+            with _watcher.changed:
+                change = self._next()
+                if change is not None:
+                    return change
+                if self._closed:
+                    raise StopIteration
+                _watcher.resume(self)
+                _watcher.changed.wait()
+
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> Change:
+        while True:
+            event, post = make_event()
+            wake = partial(post, event.set)
+            with _watcher.changed:
+                change = self._next()
+                if change is not None:
+                    return change
+                if self._closed:
+                    raise StopAsyncIteration
+                _watcher.resume(self)
+                self._wakes.add(wake)
+            try:
+                await event.wait()
+            finally:
+                self._wakes.discard(wake)
+
+    def _next(self) -> Change | None:
+        """Return the change that the iteration has still to tell. The lock is held."""
+        old, self._seen = self._seen, self._settling.told
+        return Change(old, self._seen) if old.cpus != self._seen.cpus and not self._closed else None
+
+    def _wake(self) -> None:
+        """Let iterations look again. The lock is held."""
+        _watcher.changed.notify_all()
+        for wake in tuple(self._wakes):
+            with suppress(RuntimeError):  # its loop has ended
+                wake()

@@ -1,0 +1,274 @@
+"""The command and the functions, as they are used: what is said where, and when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kumo
+
+KUMO = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from kumo._cli import main; sys.exit(main())"
+)
+SOURCE = str(Path(__file__).parents[2] / "src")
+COMMAND = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE, "pressure"]
+TIMEOUT = 60
+linux = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux shows them")
+
+
+def pressure(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={"LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+
+
+@pytest.fixture
+def sleeping() -> Iterator[subprocess.Popen[bytes]]:
+    program = [sys.executable, "-I", "-S", "-c", "print(flush=True); input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@linux
+def test_a_process_that_waits(sleeping: subprocess.Popen[bytes]) -> None:
+    ran = pressure("--pid", str(sleeping.pid), "--seconds", "0.2")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert lines[:2] == [
+        "idle  its threads used 0.00 CPUs, and hardly waited for more",
+        "Nothing needs doing: it waits for something else than a CPU.",
+    ]
+    assert "process   0.00 CPUs used and 0.00 waited for; threads: 1" in lines
+    assert not [line for line in lines if line.startswith("wake-ups")]
+
+
+@linux
+def test_json(sleeping: subprocess.Popen[bytes]) -> None:
+    ran = pressure("--json", "--pid", str(sleeping.pid), "--seconds", "0.2")
+
+    assert (ran.returncode, ran.stderr, ran.stdout.count("\n")) == (0, "", 1)
+    data = json.loads(ran.stdout)
+    assert list(data) == [
+        "schema", "verdict", "evidence", "advice", "parallelism", "headroom", "seconds", "cpus",
+        "threads", "used", "waiting", "idle", "elsewhere", "steal", "host", "lateness", "gil",
+        "levels", "missing",
+    ]  # fmt: skip
+    assert (data["schema"], data["verdict"], data["threads"]) == (1, "idle", 1)
+    assert data["lateness"] is None
+    assert data["seconds"] >= 0.2
+    assert 0 <= data["headroom"] <= data["cpus"]
+    for level in data["levels"]:
+        assert list(level) == ["where", "quota", "period", "throttling", "used", "some", "full"]
+
+
+@linux
+def test_the_command_itself_tells_how_late_it_wakes_up() -> None:
+    ran = pressure("--seconds", "0.1")
+
+    assert ran.returncode == 0
+    (line,) = [line for line in ran.stdout.splitlines() if line.startswith("wake-ups")]
+    assert line.startswith("wake-ups  late by ")
+
+
+def test_what_takes_longer_than_a_second_says_so() -> None:
+    ran = pressure("--seconds", "1.1")
+
+    assert (ran.returncode, ran.stderr) == (0, "kumo: watching for 1.1 s\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--seconds", "0"], 2, "argument --seconds: '0' is not a positive number, such as 1.5"),
+        (
+            ["--seconds", "nan"],
+            2,
+            "argument --seconds: 'nan' is not a positive number, such as 1.5",
+        ),
+        (["--seconds", "x"], 2, "argument --seconds: 'x' is not a positive number, such as 1.5"),
+        (["--sec", "1"], 2, "unrecognized arguments: --sec 1"),
+        (["--machine", "x"], 2, "unrecognized arguments: --machine x"),
+        (["--pid", "0"], 2, "argument --pid: '0' is not a process id, such as 1234"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], code: int, message: str) -> None:
+    ran = pressure(*arguments)
+
+    assert (ran.returncode, ran.stdout) == (code, "")
+    assert ran.stderr == f"kumo: {message} (see kumo pressure --help)\n"
+
+
+@linux
+def test_no_such_process() -> None:
+    ran = pressure("--pid", "4194305")
+
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == "kumo: --pid 4194305: no such process\n"
+
+
+@linux
+def test_a_process_that_ends_before_the_window_does(sleeping: subprocess.Popen[bytes]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--pid", str(sleeping.pid), "--seconds", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == "kumo: watching for 2 s\n"
+        time.sleep(0.5)
+        sleeping.kill()
+        sleeping.wait()
+        stdout, stderr = watching.communicate(timeout=TIMEOUT)
+
+    assert (watching.returncode, stdout) == (3, "")
+    assert stderr == f"kumo: --pid {sleeping.pid}: the process has ended\n"
+
+
+@linux
+def test_watching_ends_with_the_process(sleeping: subprocess.Popen[bytes]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--pid", str(sleeping.pid), "--watch", "--seconds", "0.5"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == (
+            "idle  its threads used 0.00 CPUs, and hardly waited for more\n"
+        )
+        sleeping.kill()
+        sleeping.wait()
+        _, stderr = watching.communicate(timeout=TIMEOUT)
+
+    assert (watching.returncode, stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal that Windows does not send")
+def test_an_interrupt_ends_it_with_130() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--seconds", "600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "kumo: watching for 600 s\n"
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=TIMEOUT)
+
+    assert (process.returncode, stdout, stderr) == (130, "", "")
+
+
+def test_help() -> None:
+    ran = pressure("--help")
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(
+        "usage: kumo pressure [--json] [--watch] [--seconds S] [--pid N]\n"
+    )
+
+
+# --- in Python
+
+
+def test_this_process() -> None:
+    before = threading.enumerate()
+
+    seen = kumo.pressure(seconds=0.1)
+
+    assert seen.seconds >= 0.1
+    assert seen.lateness is not None
+    assert 0 <= seen.lateness.p50 <= seen.lateness.p99 <= seen.lateness.max
+    assert seen.estimate == kumo.estimate()
+    assert threading.enumerate() == before
+
+
+@linux
+def test_a_busy_thread_is_seen() -> None:
+    begun = time.thread_time()
+    ended = threading.Event()
+
+    def spin() -> None:
+        while not ended.is_set():
+            pass
+
+    worker = threading.Thread(target=spin)
+    worker.start()
+    try:
+        seen = kumo.pressure(seconds=1)
+    finally:
+        ended.set()
+        worker.join()
+
+    assert seen.runnable is not None
+    assert seen.runnable > 0.1
+    assert seen.threads >= 1
+    assert time.thread_time() - begun < 0.5  # the probe sleeps
+
+
+@linux
+def test_a_descendant_is_seen() -> None:
+    outer = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+    inner = "print(flush=True)\nwhile True: pass"
+    with subprocess.Popen(
+        [sys.executable, "-c", outer, inner], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            seen = kumo.pressure(pid=process.pid, seconds=1)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+    assert seen.threads == 2
+    assert seen.runnable is not None
+    assert seen.runnable > 0.1  # a wait that has not ended is not told
+
+
+def test_headroom() -> None:
+    found = kumo.headroom(0.05)
+
+    assert isinstance(found, float)
+    assert 0 <= found <= kumo.estimate().cpus
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf")])
+def test_seconds_that_are_none(seconds: float) -> None:
+    with pytest.raises(ValueError, match="seconds must be a positive number, not"):
+        kumo.pressure(seconds=seconds)
+    with pytest.raises(ValueError, match="seconds must be a positive number, not"):
+        kumo.headroom(seconds)
+
+
+def test_a_process_that_does_not_exist() -> None:
+    with pytest.raises(ProcessLookupError):
+        kumo.pressure(pid=4194305)
+
+
+def test_the_count_does_not_depend_on_it() -> None:
+    program = "import sys, kumo; kumo.available_parallelism(); kumo.estimate(); print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert not [name for name in ran.stdout.split() if name.startswith("kumo._pressure")]

@@ -1,0 +1,49 @@
+"""Staged situations on real cgroups: what holds a program back is told, and nothing is left."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from conftest import skip_real
+from real.host import needs
+
+if sys.platform != "linux":
+    pytest.skip("cgroups are Linux's", allow_module_level=True)
+
+from pressure.stages import STAGES, stage
+
+pytestmark = pytest.mark.real
+ROUNDS = 3
+TRIES = 4
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_verdict(name: str) -> None:
+    what = STAGES[name]
+    top, _ = needs("cpu")
+    windows: list[dict[str, Any]] = []
+    for _ in range(TRIES):
+        windows += [window for window in stage(what, top, ROUNDS) if what.is_staged(window)]
+        if len(windows) >= ROUNDS:
+            break
+    else:
+        skip_real("others keep the CPUs so busy that the quota is not what the program lacks")
+    verdicts = [window["verdict"] for window in windows]
+
+    assert verdicts.count(what.verdict) >= len(verdicts) - len(verdicts) // ROUNDS, [
+        window["evidence"] for window in windows
+    ]
+    if what.quota is None:
+        assert not {"quota", "quota-harmless"} & {*verdicts}
+
+
+def test_nothing_is_left() -> None:
+    top, _ = needs("cpu")
+    stage(STAGES["a noisy neighbour"], top, 1, 0.2)
+
+    assert not list(top.glob("kumo-pressure-*"))
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert "pressure/staged.py" not in listed.stdout
