@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+import _page
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "knobs.md"
 sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's table, whatever is installed
@@ -108,18 +110,5 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    text = page()
-    if not arguments:
-        PAGE.write_text(text, "utf-8")
-    elif not PAGE.exists() or PAGE.read_text("utf-8") != text:
-        print("docs/knobs.md differs: run python docs/generate_knobs.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_page.main(__file__, __doc__, PAGE, page))

@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+import _page
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "notes.md"
 sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's notes, whatever is installed
@@ -62,18 +64,5 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    text = page()
-    if not arguments:
-        PAGE.write_text(text, "utf-8")
-    elif not PAGE.exists() or PAGE.read_text("utf-8") != text:
-        print("docs/notes.md differs: run python docs/generate_notes.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_page.main(__file__, __doc__, PAGE, page))

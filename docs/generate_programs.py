@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+import _page
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE / "programs.md"
 RESULTS = HERE.parent / "benchmarks" / "results" / "programs.md"
@@ -27,18 +29,5 @@ def page() -> str:
     return text
 
 
-def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["--check"]):
-        print(__doc__, file=sys.stderr)
-        return 2
-    text = page()
-    if not arguments:
-        PAGE.write_text(text, "utf-8")
-    elif PAGE.read_text("utf-8") != text:
-        print("docs/programs.md differs: run python docs/generate_programs.py", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_page.main(__file__, __doc__, PAGE, page))

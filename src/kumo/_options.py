@@ -110,7 +110,7 @@ def verb_parser(verb: str, usage: str, description: str, epilog: str = "") -> Pa
 def add_subject(parser: Parser) -> None:
     """Add ``--pid`` and ``--machine``, of which one may be given."""
     subject = parser.add_mutually_exclusive_group()
-    subject.add_argument("--pid", type=_pid, metavar="N", help="ask for process N")
+    subject.add_argument("--pid", type=process_id, metavar="N", help="ask for process N")
     subject.add_argument("--machine", metavar="FILE", help="ask for the machine in a machine file")
 
 
@@ -132,7 +132,16 @@ def asked_system(options: argparse.Namespace) -> System:
         raise InputError(f"--machine {options.machine}: {error.strerror}") from None
 
 
-def _pid(text: str) -> int:
+def seconds(text: str) -> float:
+    """Return the number that an option in seconds is given. Raise `argparse.ArgumentTypeError`."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds") from None
+
+
+def process_id(text: str) -> int:
+    """Return the id that ``--pid`` is given. Raise `argparse.ArgumentTypeError`."""
     if text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")

@@ -31,7 +31,7 @@ exit codes:
 def main(arguments: Sequence[str]) -> int:
     """Print the report. Return 1 where something is oversubscribed, else 0."""
     from kumo._launch.run import write
-    from kumo._options import _pid, verb_parser
+    from kumo._options import process_id, verb_parser
 
     parser = verb_parser(
         "doctor",
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         "Tell what the runtimes on this machine believe, or how process N fares.",
         EPILOG,
     )
-    parser.add_argument("--pid", type=_pid, metavar="N", help="watch process N for a second")
+    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N for a second")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse_args(arguments)
     report = _runtimes() if options.pid is None else _process(options.pid)

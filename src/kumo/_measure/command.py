@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from contextlib import contextmanager
 from math import ceil
@@ -10,10 +9,11 @@ from math import ceil
 from kumo._detectors.override import VARIABLE
 from kumo._measure import LEAST, MOST, SECONDS, check_seconds, measured, visible
 from kumo._measure.verdict import as_dict
-from kumo._options import InputError, UsageError, verb_parser
+from kumo._options import InputError, UsageError, seconds, verb_parser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from kumo._measure.verdict import Measurement
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = verb_parser("measure", USAGE, DESCRIPTION, EPILOG)
     text = f"how long, from {LEAST:g} to {MOST:g}; by default {SECONDS:g}"
-    parser.add_argument("--seconds", type=_seconds, default=SECONDS, metavar="S", help=text)
+    parser.add_argument("--seconds", type=seconds, default=SECONDS, metavar="S", help=text)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object instead")
     output.add_argument(
@@ -62,13 +62,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     except ValueError as error:
         raise UsageError(f"--{error}") from None
     return options
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds") from None
 
 
 def _cost(allowed: float, seconds: float) -> str:

@@ -7,7 +7,7 @@ import sys
 from math import inf, isfinite
 
 from kumo._notes import quoted, show_rate
-from kumo._options import InputError, _pid, verb_parser
+from kumo._options import InputError, process_id, verb_parser
 from kumo._pressure import pressure
 from kumo._pressure.verdict import Steady
 
@@ -61,7 +61,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--watch", action="store_true", help="a line for each window, until ended")
     parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="S",
                         help="how long to watch, by default 1")  # fmt: skip
-    parser.add_argument("--pid", type=_pid, metavar="N", help="watch process N")
+    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N")
     return parser.parse_args(arguments)
 
 

@@ -8,7 +8,7 @@ import time
 from functools import partial
 
 from kumo._notes import quoted
-from kumo._options import InputError, UsageError, _pid, verb_parser
+from kumo._options import InputError, UsageError, process_id, seconds, verb_parser
 from kumo._survey import estimate
 from kumo._watch.changes import Change, Readings, Settling, describe
 from kumo._watch.watch import check_times
@@ -56,8 +56,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("--settle", 1.0, "that a growth has to hold"),
     ):
         text = f"seconds {what}, by default {default}"
-        parser.add_argument(name, type=_seconds, default=default, metavar="S", help=text)
-    parser.add_argument("--pid", type=_pid, metavar="N", help="watch process N")
+        parser.add_argument(name, type=seconds, default=default, metavar="S", help=text)
+    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N")
     text = "run a command at each change; takes the rest of the line"
     parser.add_argument("--exec", nargs=argparse.REMAINDER, metavar="COMMAND", help=text)
     options = parser.parse_args(arguments)
@@ -68,13 +68,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.exec is not None:
         _check_command(options.exec)
     return options
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds") from None
 
 
 def _check_command(command: Sequence[str]) -> None:
