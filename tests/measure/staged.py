@@ -92,6 +92,12 @@ def _idle() -> float:
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
+def _busy() -> float:
+    """How long the CPUs have run programs: user, nice and system of the first line."""
+    fields = Path("/proc/stat").read_text().split()
+    return sum(map(int, fields[1:4])) / os.sysconf("SC_CLK_TCK")
+
+
 def measured(group: Outer) -> dict[str, Any]:
     """What ``kumo measure --json`` says where the quota of *group* is hidden from it."""
     kumo = [sys.executable, "-m", "kumo", "measure", "--json"]
@@ -169,14 +175,29 @@ class Machine:
             time.sleep(0.2)
 
     def measured(self, cpus: float | None) -> dict[str, Any]:
-        """What `kumo.measure` says in the guest where the emulator has *cpus* CPUs."""
+        """What `kumo.measure` says in the guest where the emulator has *cpus* CPUs.
+
+        ``others`` is how many CPUs of the host other programs used meanwhile.
+        """
         self.group.limit(cpus)
         self.rounds += 1
+        began, busy, ran = time.monotonic(), _busy(), self._ran()
         (self.shared / f"go-{self.rounds}").touch()
         self.wait(self.rounds + 1, 120)
         record = self.records()[self.rounds]
         assert "error" not in record, record["error"]
-        return record
+        others = _busy() - busy - (self._ran() - ran)
+        return {**record, "others": others / (time.monotonic() - began)}
+
+    def _ran(self) -> float:
+        """How long the emulator's threads have run. Format of a schedstat: ``RUN WAITED SLICES``,
+        the times in nanoseconds.
+        """
+        ran = 0
+        for task in (self.group.inner / "tasks").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                ran += int(Path(f"/proc/{task}/schedstat").read_text().split()[0])
+        return ran / 1e9
 
     def end(self) -> None:
         """Let the guest end, else end the emulator."""

@@ -11,6 +11,8 @@ from measure import staged
 
 pytestmark = pytest.mark.kernel
 ROUNDS = 2
+TRIES = 8
+DISTURBED = 0.15  # CPUs of the host
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +25,16 @@ def machine() -> Iterator[staged.Machine]:
 
 @pytest.mark.parametrize("cpus", [1.0, 1.5, None])
 def test_the_emulators_quota(machine: staged.Machine, cpus: float | None) -> None:
-    for _ in range(ROUNDS):
+    right = 0
+    for _ in range(TRIES):
         staged.until_quiet()
         found = machine.measured(cpus)
-
+        if found["others"] > DISTURBED:
+            continue  # what they took of the host is not the emulator's: the guest is right
         assert found["allowed"] == 2
         assert found["cpus"] == pytest.approx(cpus or 2, rel=0.15), found
         assert found["hidden"] is (cpus is not None)
+        right += 1
+        if right == ROUNDS:
+            return
+    skip_real(f"other programs keep the CPUs busy: {right} of {ROUNDS} rounds were undisturbed")
