@@ -68,7 +68,8 @@ class Crew:
                 raise self.closed()
             self.tasks.append(task)
             if self.parked:
-                self.parked.pop().release()
+                # Who has waited longest: whoever has just parked may still be on its way there.
+                self.parked.pop(0).release()
             elif self.workers < self.size:
                 try:
                     self.start()
