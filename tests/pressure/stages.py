@@ -7,10 +7,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ PERIOD = 100_000  # microseconds
 SHARES = 262_144  # the most, so that what else runs on the machine is hardly felt
 TIMEOUT = 120
 MOST_USED = 1.5  # of the two CPUs, so that where the threads are put decides nothing
-_numbers = count(1)
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,7 @@ def _inside(group: Path, cpus: str, *command: str) -> list[str]:
 
 @contextlib.contextmanager
 def _group(top: Path, quota: float | None) -> Iterator[Path]:
-    group = top / f"kumo-pressure-{os.getpid()}-{next(_numbers)}"
-    group.mkdir()
+    group = Path(tempfile.mkdtemp(prefix="kumo-pressure-", dir=top))
     try:
         (group / "cpu.shares").write_text(str(SHARES))
         if quota is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from real.host import TIMEOUT, Group, environment, in_groups, needs
+from real.host import RUN, TIMEOUT, Group, environment, in_groups, needs
 
 MakeGroup = Callable[..., Group]
 _numbers = count(1)
@@ -36,7 +35,7 @@ def make_group() -> Iterator[MakeGroup]:
         name: str = "",
     ) -> Group:
         above = parent or Group(needs(controller)[0])
-        path = above.path / f"kumo-real-{os.getpid()}-{next(_numbers):04}{name}"
+        path = above.path / f"kumo-real-{RUN}-{next(_numbers):04}{name}"
         path.mkdir()
         made.append(path)
         group = Group(path, above)

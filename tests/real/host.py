@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from conftest import skip_real
 
 TIMEOUT = 60
+RUN = uuid.uuid4().hex[:8]  # a killed run leaves its cgroups, whose names must not be met again
 PERIOD = 100_000
 CGROUP_NAMESPACE = ("unshare", "-C", "-m")
 MOUNT_NAMESPACE = ("unshare", "-m")

@@ -64,9 +64,9 @@ def doctor(groups: list[Group], *arguments: str, **variables: str) -> dict[str, 
 def limited() -> Iterator[dict[str, Any]]:
     """What is believed under a quota of one CPU."""
     from real.conftest import _remove
-    from real.host import needs
+    from real.host import RUN, needs
 
-    group = Group(needs("cpu")[0] / f"kumo-real-doctor-{os.getpid()}")
+    group = Group(needs("cpu")[0] / f"kumo-real-doctor-{RUN}")
     group.path.mkdir()
     try:
         group.limit(1)
