@@ -1,10 +1,12 @@
-"""Run in a process of its own: ``event NAME`` for one event, ``history STEPS SEED`` for many."""
+"""Run in a process of its own: ``event NAME`` for one event, ``history STEPS SEED`` for many,
+``staged STEPS SEED`` for those on machine files."""
 
 from __future__ import annotations
 
 import sys
 
 import events
+import staged
 import trials
 from history import history
 
@@ -27,6 +29,8 @@ def run_event(name: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "event":
         run_event(sys.argv[2])
+    elif sys.argv[1] == "staged":
+        staged.histories(int(sys.argv[2]), int(sys.argv[3]))
     else:
         history(int(sys.argv[2]), int(sys.argv[3]))
     print("right")

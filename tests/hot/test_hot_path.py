@@ -52,3 +52,7 @@ def test_event(name: str) -> None:
 
 def test_random_history(request: pytest.FixtureRequest) -> None:
     run("history", str(request.config.getoption("history_steps")), "20260101")
+
+
+def test_random_histories_on_machine_files(request: pytest.FixtureRequest) -> None:
+    run("staged", str(request.config.getoption("history_steps")), "20260101")
