@@ -28,6 +28,33 @@ UNLIKE = machine([[[0]], [[1]], [[2], [3]], [[4], [5]]], per_package=2)
 LOPSIDED = machine([[[0, 6], [1, 7]], [[2, 8], [3, 9], [4, 10], [5, 11]]])
 
 
+def kinds(*groups: tuple[str | None, int, list[list[int]]]) -> list[Core]:
+    """The cores of a machine of one node, given as kind, capacity and cores of threads."""
+    return [
+        Core(core, core, node=0, package=0, kind=kind, capacity=capacity)
+        for kind, capacity, cores in groups
+        for core in cores
+    ]
+
+
+def pairs(first: int, number: int) -> list[list[int]]:
+    return [[cpu, cpu + 1] for cpu in range(first, first + 2 * number, 2)]
+
+
+def singles(first: int, number: int) -> list[list[int]]:
+    return [[cpu] for cpu in range(first, first + number)]
+
+
+# An i5-12600K, a mobile one with cores of low power, and a phone with one prime core.
+DESKTOP = kinds(("performance", 1024, pairs(0, 6)), ("efficiency", 1024, singles(12, 4)))
+MOBILE = kinds(
+    ("performance", 1024, pairs(0, 6)),
+    ("efficiency", 1024, singles(12, 8)),
+    ("low-power", 1024, singles(20, 2)),
+)
+PHONE = kinds((None, 1024, [[7]]), (None, 800, singles(3, 4)), (None, 300, singles(0, 3)))
+
+
 @pytest.mark.parametrize(
     ("cores", "count", "cpus"),
     [
@@ -49,6 +76,15 @@ LOPSIDED = machine([[[0, 6], [1, 7]], [[2, 8], [3, 9], [4, 10], [5, 11]]])
         pytest.param(UNLIKE, 3, "2-4", id="the package that suffices"),
         pytest.param(LOPSIDED, 2, "0-1", id="the smallest node that suffices"),
         pytest.param(LOPSIDED, 3, "2-4", id="the node that suffices"),
+        pytest.param(DESKTOP, 1, "0", id="a fast core"),
+        pytest.param(DESKTOP, 4, "0,2,4,6", id="fast cores"),
+        pytest.param(DESKTOP, 8, "0,2,4,6,8,10,12-13", id="slow cores before siblings"),
+        pytest.param(DESKTOP, 11, "0-2,4,6,8,10,12-15", id="then siblings of the fast"),
+        pytest.param(MOBILE, 1, "0", id="no core of low power"),
+        pytest.param(MOBILE, 7, "0,2,4,6,8,10,12", id="every fast core before a slow one"),
+        pytest.param(PHONE, 1, "7", id="the prime core"),
+        pytest.param(PHONE, 2, "3,7", id="the two fastest"),
+        pytest.param(PHONE, 5, "3-7", id="no little core"),
     ],
 )
 def test_choice(cores: list[Core], count: int, cpus: str) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shapes
@@ -244,6 +245,33 @@ def test_choose_stays_in_the_smallest_group_that_is_enough() -> None:
 def test_split_of_a_count_that_cannot_be(count: int) -> None:
     with pytest.raises(ValueError, match=f"between 1 and the 32 CPUs there are, not {count}"):
         two_nodes().split(count)
+
+
+@pytest.mark.parametrize("count", [1.5, "2", None])
+def test_split_of_what_is_no_whole_number(count: Any) -> None:
+    with pytest.raises(TypeError, match=f"^count must be a whole number, not {count!r}$"):
+        two_nodes().split(count)
+
+
+def test_capacities_that_differ_a_little_are_one_kind() -> None:
+    cores = [Core([cpu], [cpu], cpu // 4, capacity=1024 - cpu % 2) for cpu in range(8)]
+
+    assert Topology(cores, ()).split(2) == ((0, 1, 2, 3), (4, 5, 6, 7))
+    assert choose(cores, 3) == (0, 1, 2)
+
+
+def test_lists_of_siblings_that_overlap_give_no_cpu_twice() -> None:
+    cpu = "/sys/devices/system/cpu/cpu"
+    found = read_topology(
+        Machine(
+            "-- !affinity --\n0-2\n-- /sys/devices/system/cpu/online --\n0-2\n"
+            f"-- {cpu}0/topology/core_cpus_list --\n0-1\n"
+            f"-- {cpu}2/topology/core_cpus_list --\n1-2\n"
+        )
+    )
+
+    assert found.cpus == (0, 1, 2)
+    assert [core.cpus for core in found.cores] == [(0, 1), (2,)]
 
 
 # --- this host, beside lscpu and hwloc

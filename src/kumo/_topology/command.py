@@ -5,7 +5,7 @@ from __future__ import annotations
 from kumo._cpulist import format_cpulist
 from kumo._options import InputError, add_subject, asked_system, verb_parser
 from kumo._topology.read import read_cores, read_topology
-from kumo._topology.split import LEVELS
+from kumo._topology.split import levels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,11 +123,12 @@ def _uneven(found: Topology) -> bool:
     return found.capacity != len(found.cpus)
 
 
-def _rows(found: Topology, cores: Iterable[Core]) -> Iterator[tuple[str, ...]]:
+def _rows(found: Topology, cores: Sequence[Core]) -> Iterator[tuple[str, ...]]:
     """Yield a row for each group of cores that lie together."""
     own = {*found.cpus}
     groups: dict[Place, list[str]] = {}
-    for core in sorted(cores, key=lambda core: (*(level(core) for level in LEVELS), core.siblings)):
+    order = levels(cores)
+    for core in sorted(cores, key=lambda core: (*(level(core) for level in order), core.siblings)):
         place: Place = (core.package, core.node, core.die, core.cache, core.kind, core.capacity)
         groups.setdefault(place, []).append(_core(core, own))
     for group, shown in groups.items():

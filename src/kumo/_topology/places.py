@@ -145,7 +145,8 @@ class Topology(Record):
 
         Together they are all its CPUs. Each is compact: whole cores as long as there are
         enough, one node, package and cache before two. The slowest kind comes last.
-        Raise `ValueError` where *count* is not between 1 and the number of CPUs.
+        Raise `ValueError` where *count* is not between 1 and the number of CPUs, `TypeError`
+        where it is no whole number.
         """
         from kumo._topology.split import split
 

@@ -154,7 +154,7 @@ def _by_groups(reader: _Reader, own: int, online: int) -> Iterator[Core]:
         unknown |= 0 if siblings else 1 << first
         siblings |= 1 << first
         yield Core(
-            members(siblings & own),
+            members(siblings & left),  # lists that overlap give no CPU twice
             members(siblings),
             node=next((node for node, cpus in nodes.items() if cpus >> first & 1), None),
             package=packages.of(first),

@@ -2,49 +2,72 @@
 
 from __future__ import annotations
 
+from operator import index
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kumo._topology.places import Core
 
+    Level = Callable[[Core], int]
+
 SLOWNESS = {"performance": 0, "efficiency": 1, "low-power": 2}
+ALIKE = 0.9  # of the strongest core of a kind: cores of one kind differ a little
 
 
-def _slowness(core: Core) -> int:
-    """The place of the core's kind, the fastest first. A kind's cores may differ in capacity."""
-    return SLOWNESS.get(core.kind or "", -core.capacity)
+def levels(cores: Sequence[Core]) -> tuple[Level, ...]:
+    """Return what groups *cores*, from the widest group to the narrowest; the fastest kind first.
 
-
-# From the widest group to the narrowest.
-LEVELS: tuple[Callable[[Core], int], ...] = (
-    _slowness,
-    lambda core: -1 if core.package is None else core.package,
-    lambda core: -1 if core.node is None else core.node,
-    lambda core: -1 if core.die is None else core.die,
-    lambda core: -1 if core.cache is None else core.cache,
-)
+    A kind is what the system names so; where it names none, the cores of about one capacity.
+    """
+    kinds: dict[int, int] = {}
+    strongest = 0
+    for capacity in sorted({core.capacity for core in cores}, reverse=True):
+        if capacity < ALIKE * strongest or not strongest:
+            strongest = capacity
+        kinds[capacity] = -strongest
+    return (
+        lambda core: SLOWNESS.get(core.kind or "", kinds[core.capacity]),
+        lambda core: -1 if core.package is None else core.package,
+        lambda core: -1 if core.node is None else core.node,
+        lambda core: -1 if core.die is None else core.die,
+        lambda core: -1 if core.cache is None else core.cache,
+    )
 
 
 def split(cores: Sequence[Core], count: int) -> tuple[tuple[int, ...], ...]:
-    """Return *count* sets. Raise `ValueError` as `Topology.split` does."""
+    """Return *count* sets. Raise as `Topology.split` does."""
     cpus = sum(len(core.cpus) for core in cores)
+    try:
+        count = index(count)
+    except TypeError:
+        raise TypeError(f"count must be a whole number, not {count!r}") from None
     if not 1 <= count <= cpus:
         raise ValueError(f"count must be between 1 and the {cpus} CPUs there are, not {count!r}")
-    return tuple(tuple(sorted(part)) for part in _parts(list(cores), 0, count))
+    return tuple(tuple(sorted(part)) for part in _parts(list(cores), levels(cores), count))
 
 
 def choose(cores: Sequence[Core], count: int) -> tuple[int, ...]:
     """Return *count* CPUs: one of each core as long as there are cores, near one another.
 
-    All of them where there are no more. The smallest group that has enough cores is taken,
-    the fastest kind and the lowest numbers first.
+    All of them where there are no more. No kind is touched while a faster one has cores left. Of
+    the last kind the smallest group that has enough cores is taken, the lowest numbers first.
     """
-    near = list(cores)
-    for level in LEVELS:
-        groups = _groups(near, level)
-        near = min((group for group in groups if len(group) >= count), key=len, default=near)
-    ordered = sorted(cores, key=lambda core: (core not in near, *(level(core) for level in LEVELS)))
+    kind, *places = levels(cores)
+    left = count
+    for near in _groups(list(cores), kind):
+        if len(near) >= left:
+            break
+        left -= len(near)
+    else:
+        near = []  # every core is taken, and siblings
+    for place in places:
+        groups = _groups(near, place)
+        near = min((group for group in groups if len(group) >= left), key=len, default=near)
+    ordered = sorted(
+        cores, key=lambda core: (kind(core), core not in near, *(place(core) for place in places))
+    )
     most = max((len(core.cpus) for core in cores), default=0)
     by_sibling = [
         core.cpus[sibling]
@@ -55,30 +78,26 @@ def choose(cores: Sequence[Core], count: int) -> tuple[int, ...]:
     return tuple(sorted(by_sibling[:count]))
 
 
-def _groups(cores: list[Core], level: Callable[[Core], int]) -> list[list[Core]]:
+def _groups(cores: list[Core], level: Level) -> list[list[Core]]:
     found: dict[int, list[Core]] = {}
     for core in cores:
         found.setdefault(level(core), []).append(core)
     return [found[number] for number in sorted(found)]
 
 
-def _parts(cores: list[Core], depth: int, count: int) -> list[list[int]]:
-    """Divide *cores* among *count* parts, along the groups of the levels from *depth* on."""
+def _parts(cores: list[Core], within: Sequence[Level], count: int) -> list[list[int]]:
+    """Divide *cores* among *count* parts, along the groups of the levels that are left."""
     if count == 1:
         return [[cpu for core in cores for cpu in core.cpus]]
     if len(cores) == 1:
         return [list(cores[0].cpus[part::count]) for part in range(count)]
-    if depth == len(LEVELS):
-        groups = [[core] for core in cores]
-    else:
-        groups = _groups(cores, LEVELS[depth])
-        depth += 1
+    groups = _groups(cores, within[0]) if within else [[core] for core in cores]
     if len(groups) > count:
-        return [_parts(part, depth, 1)[0] for part in _together(groups, count)]
+        return [_parts(part, within[1:], 1)[0] for part in _together(groups, count)]
     return [
         part
         for group, share in zip(groups, _shares(groups, count), strict=True)
-        for part in _parts(group, depth, share)
+        for part in _parts(group, within[1:], share)
     ]
 
 
