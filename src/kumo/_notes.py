@@ -101,12 +101,27 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
     "topology-unknown": (
         "the system does not tell which core the CPUs {cpus} belong to; each is taken as its own",
         "no",
-        "Mount /sys, or divide work by CPUs instead of cores.",
+        "Mount /sys, or take the machine file with `kumo snapshot --topology`.",
+    ),
+    "topology-malformed": (
+        "{where} holds {text}, which is not {form}; the topology is told without it",
+        "no",
+        "Report it with the output of `kumo snapshot --topology`.",
+    ),
+    "topology-unreadable": (
+        "{where} could not be read ({error}); the topology is told without it",
+        "no",
+        "Grant read access to it, or ask as a user who has it.",
     ),
     "grant-left-out": (
         "{where} says {text}, but {reason}; it was left out",
         "over",
         "Ask inside the job itself, or set KUMO_AVAILABLE_PARALLELISM to what it was granted.",
+    ),
+    "grant-not-confirmed": (
+        "{where} says {text}, which counts although {doubt}",
+        "under",
+        "Unset the scheduler's variables where this process is in no job.",
     ),
     "grant-of-one-task": (
         "{where} is one task's part of the {all} CPUs that the job has on this host",
@@ -114,9 +129,10 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "Start each task with the scheduler's launcher, or ask for one task with all the CPUs.",
     ),
     "grant-shared": (
-        "the {processes} processes that {where} lists for this host may share {text}",
-        "over",
-        "Divide it by them, or ask the scheduler for the threads of one process.",
+        "the {processes} processes that {where} lists for this host "
+        "may share the {cpus} CPUs of ${name}, or have as many each",
+        "either",
+        "Divide them where one chunk has these processes; place=scatter keeps chunks apart.",
     ),
     "tasks-share-cpus": (
         "the job's {tasks} tasks on {nodes} of its nodes may be bound to the same CPUs, "

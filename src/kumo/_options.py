@@ -77,7 +77,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = Parser(
         prog="kumo",
-        usage="kumo [explain | snapshot] [--json] [--pid N | --machine FILE]",
+        usage="kumo [explain | snapshot [--topology]] [--json] [--pid N | --machine FILE]",
         description="Tell how much parallelism a program should use.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -88,10 +88,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     add_subject(parser)
+    parser.add_argument(
+        "--topology", action="store_true", help="snapshot: with what kumo topology reads"
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     options = parser.parse_args(arguments)
     if options.json and options.verb == "snapshot":
         parser.error("--json does not go with snapshot, which prints a machine file")
+    if options.topology and options.verb != "snapshot":
+        parser.error("--topology goes with snapshot alone; the map is kumo topology")
     return options
 
 
@@ -155,7 +160,7 @@ def render(options: argparse.Namespace) -> str:
     if options.verb == "snapshot":
         from kumo._snapshot import snapshot
 
-        return snapshot(system).removesuffix("\n")
+        return snapshot(system, options.topology).removesuffix("\n")
     estimate = survey(system)
     if options.json:
         import json

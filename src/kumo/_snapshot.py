@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from kumo._system import System
 
 
-def snapshot(system: System) -> str:
-    """Survey *system*, and return its machine file. Raise `OverrideError` as a survey does."""
+def snapshot(system: System, topology: bool = False) -> str:
+    """Survey *system*, and return its machine file, with *topology* that of all its cores too.
+
+    Raise `OverrideError` as a survey does.
+    """
     from errno import errorcode
 
     estimate = survey(system)
+    if topology:
+        from kumo._topology.read import read_cores, read_topology
+
+        read_topology(system)
+        read_cores(system)
     parts = ["Written by kumo snapshot.\n"]
     for name, answer in sorted(system.asked.items(), key=lambda item: _place(item[0])):
         if isinstance(answer, OSError):

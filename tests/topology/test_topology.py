@@ -131,7 +131,23 @@ def test_closed_and_malformed_files_are_notes() -> None:
         )
     )
 
-    assert {note.code for note in found.notes} == {"malformed", "unreadable", "topology-unknown"}
+    assert [(note.code, note.errs) for note in found.notes] == [
+        ("topology-malformed", "no"),
+        ("topology-unreadable", "no"),
+        ("topology-unknown", "no"),
+    ]
+    assert "`kumo snapshot --topology`" in found.notes[0].text
+
+
+def test_malformed_levels_of_performance_are_a_note() -> None:
+    found = read_topology(Machine("-- !affinity --\n0-1\n-- !hw.perflevel --\nfast\n"))
+
+    assert len(found.cores) == 2
+    assert found.notes[0].text == (
+        "hw.perflevel holds 'fast', which is not lines such as Performance 8; "
+        "the topology is told without it; the count is not affected. "
+        "Report it with the output of `kumo snapshot --topology`."
+    )
 
 
 def test_a_machine_of_4096_cpus_takes_few_reads() -> None:
@@ -163,10 +179,15 @@ def test_accelerators_and_their_nodes() -> None:
         + device("/sys/devices/pci0000:00/0000:00:05.0", "0x120000", "0x1002", "-1")
         + device("/sys/devices/pci0000:00/0000:00:02.0", "0x030000", "0x1a03", "0")
         + device("/sys/devices/pci0000:00/0000:00:03.0", "0x020000", "0x8086", "0")
+        + device("/sys/devices/pci0000:00/0000:00:06.0", "0x030000", "0x8086", "0")
+        + device("/sys/devices/pci0000:00/0000:00:07.0", "0x088000", "0x1d0f", "1")
+        + device("/sys/devices/pci0000:00/0000:00:08.0", "0x088000", "0x8086", "0")
     )
 
     assert [(device.address, device.vendor, device.node) for device in found.accelerators] == [
         ("0000:00:05.0", "0x1002", None),
+        ("0000:00:06.0", "0x8086", 0),
+        ("0000:00:07.0", "0x1d0f", 1),
         ("0000:81:00.0", "0x10de", 1),
     ]
 

@@ -3,6 +3,7 @@
 https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci: ``class`` is
 ``0x030200``, of which the first byte is 03 for display, where GPUs are, and 12 for processing
 accelerators (PCI Code and ID Assignment Specification); 0x0604 is a bridge, with devices below.
+AWS Neuron devices are of class 0x0880, another system peripheral.
 ``numa_node`` is ``-1`` where the firmware does not tell.
 """
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 DEVICES = "/sys/devices"
 COMPUTING = ("0x0302", "0x0380", "0x1200")
+# Of these classes, those alone that come from a vendor of accelerators: 0x0300 is a VGA controller,
+# which is also a server's own chip. NVIDIA, AMD, Intel; Amazon.
+BY_VENDOR = {"0x0300": ("0x10de", "0x1002", "0x8086"), "0x0880": ("0x1d0f",)}
 BRIDGE = "0x0604"
 
 
@@ -51,14 +55,14 @@ def accelerators(system: System) -> Iterator[Accelerator]:
             kind = _text(system, f"{place}/{name}/class")
             if kind.startswith(BRIDGE):
                 places.append(f"{place}/{name}")
-            elif kind.startswith(COMPUTING) or _is_gpu(system, f"{place}/{name}", kind):
+            elif kind.startswith(COMPUTING) or _is_known(system, f"{place}/{name}", kind):
                 found.append(_device(system, place, name))
     yield from sorted(found, key=lambda device: device.address)
 
 
-def _is_gpu(system: System, place: str, kind: str) -> bool:
-    """A VGA controller is one where a vendor of GPUs made it; a server's own chip is not."""
-    return kind.startswith("0x0300") and _text(system, f"{place}/vendor") in ("0x10de", "0x1002")
+def _is_known(system: System, place: str, kind: str) -> bool:
+    vendors = BY_VENDOR.get(kind[:6])
+    return vendors is not None and _text(system, f"{place}/vendor") in vendors
 
 
 def _device(system: System, place: str, name: str) -> Accelerator:

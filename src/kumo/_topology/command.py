@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kumo._cpulist import format_cpulist
-from kumo._options import InputError, add_subject, asked_system, verb_parser
+from kumo._options import add_subject, asked_system, verb_parser
 from kumo._topology.read import read_cores, read_topology
 from kumo._topology.split import levels
 
@@ -20,7 +20,7 @@ SCHEMA = 1
 DESCRIPTION = "Show where the CPUs lie that this process may use."
 EPILOG = """\
 In the map each core is [CPU sibling …]; a CPU that the process may not use stands in parentheses.
-The map needs rich: pip install 'kumo-parallelism[ui]'. --json does not.
+With rich, pip install 'kumo-parallelism[ui]', it is folded to the width of the terminal.
 """
 
 
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
 
         print(json.dumps(as_dict(found)))
     else:
-        _draw(found, list(read_cores(system)))
+        for line in _map(found, read_cores(system)):
+            print(line)
     return 0
 
 
@@ -72,43 +73,51 @@ def _groups(groups: dict[Any, tuple[int, ...]]) -> dict[str, list[int]]:
     return {str(name): list(cpus) for name, cpus in groups.items()}
 
 
-def _draw(found: Topology, cores: list[Core]) -> None:
-    try:
-        from rich.console import Console
-        from rich.table import Table
-    except ImportError:
-        raise InputError(
-            "the map needs rich: pip install 'kumo-parallelism[ui]', or ask for --json"
-        ) from None
-    table = Table(box=None, pad_edge=False, show_edge=False)
+def _map(found: Topology, cores: Sequence[Core]) -> Iterator[str]:
     rows = list(_rows(found, cores))
     shown = [
         column
         for column, name in enumerate(COLUMNS)
         if name == "cores" or len({row[column] for row in rows}) > 1
     ]
-    for column in shown:
-        table.add_column(COLUMNS[column], overflow="fold")
+    header, *cells = [tuple(row[column] for column in shown) for row in (COLUMNS, *rows)]
+    yield from (*_above(found), "")
+    for line in _table(header, cells):
+        yield line.replace(KEPT, " ").rstrip()
+    yield from _below(found)
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    try:
+        from rich.console import Console
+        from rich.table import Table
+    except ImportError:
+        from kumo._doctor.report import table
+
+        return table(header, rows)
+    drawn = Table(*header, box=None, pad_edge=False, show_edge=False)
+    for column in drawn.columns:
+        column.overflow = "fold"
     for row in rows:
-        table.add_row(*(row[column] for column in shown))
+        drawn.add_row(*row)
     console = Console(highlight=False, markup=False)
     with console.capture() as captured:
-        console.print(table)
-    for line in [*_above(found), "", *captured.get().splitlines(), *_below(found)]:
-        print(line.rstrip())
+        console.print(drawn)
+    return captured.get().splitlines()
 
 
+KEPT = "\u2800"  # within brackets; rich breaks lines at any white space, no-break ones too
 COLUMNS = ("package", "node", "die", "cache", "kind", "capacity", "cores")
 
 
 def _above(found: Topology) -> Iterator[str]:
     capacity = f", worth {found.capacity:.2f} of the strongest" if _uneven(found) else ""
-    yield (
-        f"{len(found.cpus)} of {len(found.online)} CPUs on {found.physical_cores} cores{capacity}"
-    )
-    for name, cpus in (("isolated", found.isolated), ("off line", found.offline)):
-        if cpus:
-            yield f"{name}: {_cpulist(cpus)}"
+    cpus = "1 CPU" if len(found.online) == 1 else f"{len(found.online)} CPUs"
+    cores = "1 core" if found.physical_cores == 1 else f"{found.physical_cores} cores"
+    yield f"{len(found.cpus)} of {cpus} on {cores}{capacity}"
+    for name, those in (("isolated", found.isolated), ("off line", found.offline)):
+        if those:
+            yield f"{name}: {_cpulist(those)}"
 
 
 def _below(found: Topology) -> Iterator[str]:
@@ -136,7 +145,7 @@ def _rows(found: Topology, cores: Sequence[Core]) -> Iterator[tuple[str, ...]]:
 
 
 def _core(core: Core, own: set[int]) -> str:
-    return f"[{' '.join(str(cpu) if cpu in own else f'({cpu})' for cpu in core.siblings)}]"
+    return f"[{KEPT.join(str(cpu) if cpu in own else f'({cpu})' for cpu in core.siblings)}]"
 
 
 def _cpulist(cpus: Iterable[int]) -> str:

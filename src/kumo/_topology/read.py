@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kumo._cpulist import format_cpulist, parse_cpulist
 from kumo._detectors import affinity, machine, native_affinity, performance_levels
-from kumo._notes import malformed, note, unreadable
+from kumo._notes import error_name, note, quoted, repr_short
 from kumo._records import Limit, Note
 from kumo._topology.accelerators import accelerators
 from kumo._topology.places import FULL, Core, Topology, lowest, members
@@ -17,7 +17,7 @@ from kumo._topology.places import FULL, Core, Topology, lowest, members
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kumo._survey import Detector
     from kumo._system import System
@@ -90,7 +90,7 @@ class _Reader:
         try:
             return self.system.read(path) or ""
         except OSError as error:
-            self.notes.append(unreadable(path, error))
+            self._note("topology-unreadable", path, error=error_name(error))
             return ""
 
     def cpus(self, *paths: str) -> int:
@@ -101,12 +101,27 @@ class _Reader:
                 try:
                     return parse_cpulist(text)
                 except ValueError:
-                    self.notes.append(malformed(path, text, "a list of CPUs such as 0-3"))
+                    self.malformed(path, text, "a list of CPUs such as 0-3")
         return 0
 
     def number(self, path: str) -> int | None:
         text = self.text(path).strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+    def levels(self) -> list[tuple[str, int]]:
+        """A Mac's levels of performance."""
+        text = self.system.fact(performance_levels.FACT)
+        try:
+            return performance_levels.parse_levels(text) if text else []
+        except ValueError:
+            self.malformed(performance_levels.FACT, text or "", "lines such as Performance 8")
+            return []
+
+    def malformed(self, where: str, text: str, form: str) -> None:
+        self._note("topology-malformed", where, text=repr_short(text.strip()), form=form)
+
+    def _note(self, code: str, where: str, **detail: str) -> None:
+        self.notes.append(note(code, where=quoted(where, 200), **detail))
 
 
 def _own(reader: _Reader) -> int:
@@ -126,14 +141,14 @@ def _online(reader: _Reader) -> int:
 
 
 def _cores(reader: _Reader, own: int, online: int) -> list[Core]:
-    levels = reader.system.fact(performance_levels.FACT)
+    levels = reader.levels()
     return _by_levels(levels) if levels else list(_by_groups(reader, own, online))
 
 
-def _by_levels(text: str) -> list[Core]:
+def _by_levels(levels: Iterable[tuple[str, int]]) -> list[Core]:
     """The cores of a Mac, the fastest first: macOS numbers none, and they have no siblings."""
     cores: list[Core] = []
-    for name, count in performance_levels.parse_levels(text):
+    for name, count in levels:
         for cpu in range(len(cores), len(cores) + count):
             cores.append(Core((cpu,), (cpu,), package=0, kind=name.lower()))
     return cores

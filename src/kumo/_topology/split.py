@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import index
+import operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def split(cores: Sequence[Core], count: int) -> tuple[tuple[int, ...], ...]:
     """Return *count* sets. Raise as `Topology.split` does."""
     cpus = sum(len(core.cpus) for core in cores)
     try:
-        count = index(count)
+        count = operator.index(count)
     except TypeError:
         raise TypeError(f"count must be a whole number, not {count!r}") from None
     if not 1 <= count <= cpus:
