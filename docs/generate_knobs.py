@@ -38,6 +38,7 @@ SECTIONS = {
 
 Each is set to the count.
 It changes no output, prints nothing, and raises no program above what it would do on a machine of that many CPUs.
+One exception: where psutil is installed, `pytest -n auto` counts physical cores, and under `kumo run` the CPUs.
 """,  # noqa: E501
     "inner": """
 ## Set for workers
@@ -90,14 +91,21 @@ def _cells(knob: Knob) -> dict[str, str]:
     if knob.use != "never":
         cells |= {
             "read by": knob.reader,
-            "value": f"`{knob.form.replace('{}', 'N')}`",
+            "value": f"`{knob.form.replace('{}', 'N')}`{_most(knob)}",
             "effect": knob.effect,
         }
     if knob.use in ("default", "inner"):
         cells["sees"] = knob.sees
     if knob.use == "default":
-        cells["without it"] = "redundant" if knob.sees == "affinity, quota" else "wrong"
+        cells["without it"] = "redundant" if knob.redundant else "wrong"
     return {**cells, "why": knob.why, "source": _link(knob.source), "known from": knob.known}
+
+
+def _most(knob: Knob) -> str:
+    """Return what is said of a value that has an upper bound."""
+    if knob.most is None:
+        return ""
+    return f", where it is below {knob.most}" if knob.use == "default" else f", at most {knob.most}"
 
 
 def _link(source: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from kumo._launch.knobs import GROUPS, KNOBS, Knob
 from kumo._launch.plan import plan, variables
-from kumo._launch.table import DEFAULT, FORMS, INNER, NEVER, OPT_IN, UNLESS
+from kumo._launch.table import DEFAULT, FORMS, INNER, MOST, NEVER, OPT_IN, SEES, UNLESS
 
 ROOT = Path(__file__).parents[1]
 ROWS = list(KNOBS.values())
@@ -26,6 +26,11 @@ def name(knob: Knob) -> str:
 
 def rows(*uses: str) -> list[Knob]:
     return [knob for knob in ROWS if knob.use in uses]
+
+
+def stopped(count: int) -> set[str]:
+    """What is always set, but for a count at which the program stops by itself."""
+    return {k.name for k in rows("default") if k.most is not None and k.most <= count}
 
 
 def test_names_are_unique() -> None:
@@ -65,6 +70,8 @@ def test_groups_are_no_variables() -> None:
 def test_further_columns_belong_to_rows() -> None:
     """Flags are opt-in, and what is always set is the number alone."""
     assert {KNOBS[n].use for n in FORMS} == {"opt-in"}
+    assert {KNOBS[n].effect for n in MOST} == {"set"}
+    assert set(SEES) == {knob.name for knob in rows("opt-in") if knob.effect == "cap"}
     assert set(UNLESS) <= {knob.name for knob in rows("default", "inner", "opt-in")}
     assert all("{}" in form for form in FORMS.values())
 
@@ -76,7 +83,7 @@ def test_only_positive_decimal_integers_come_out(count: int) -> None:
         del values["KUMO_RUN_SET"]
         assert all(re.fullmatch("[1-9][0-9]*", value) for value in values.values())
         expected = {n.name for n in rows(*(["default", "inner"] if workers else ["default"]))}
-        assert set(values) == expected
+        assert set(values) == expected - stopped(count)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -90,9 +97,11 @@ def test_what_is_asked_for_comes_out_in_its_form(count: int) -> None:
         "JDK_JAVA_OPTIONS": f"-XX:ActiveProcessorCount={count}",
         "ERL_ZFLAGS": f"+S {count}:{count}",
     }
-    others = {n for n in values if n not in FORMS} - {"KUMO_RUN_SET"}
-    assert {values[n] for n in others} == {str(count)}
-    assert set(values) - {"KUMO_RUN_SET"} == {k.name for k in rows("default", "inner", "opt-in")}
+    del values["KUMO_RUN_SET"]
+    bounded = {n: value for n, value in values.items() if n in MOST}
+    assert {values[n] for n in values if n not in {*FORMS, *MOST}} == {str(count)}
+    assert bounded == {n: str(min(count, MOST[n])) for n in {*MOST} - stopped(count)}
+    assert set(values) == {k.name for k in rows("default", "inner", "opt-in")} - stopped(count)
 
 
 def test_never_is_never() -> None:

@@ -151,6 +151,23 @@ def test_mesons_older_name_is_one_of_them() -> None:
     assert "MESON_NUM_PROCESSES" not in after(4, {"MESON_TESTTHREADS": "2"})
 
 
+@pytest.mark.parametrize(("count", "value"), [(1, "1"), (15, "15"), (16, None), (96, None)])
+def test_numexpr_is_never_raised_to_where_it_would_stop(count: int, value: str | None) -> None:
+    """Alone it stops at 16; a pool of 16 would refuse what joblib may ask of it."""
+    assert after(count).get("NUMEXPR_MAX_THREADS") == value
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "value"), [(8, 1, "8"), (96, 1, "16"), (96, 4, "16"), (96, 8, "12")]
+)
+def test_a_value_is_at_most_where_the_program_stops(count: int, workers: int, value: str) -> None:
+    made = after(count, workers=workers)
+
+    assert made["NUMEXPR_NUM_THREADS"] == value
+    assert f"NUMEXPR_NUM_THREADS={value}" in made[MARKER].split(":")
+    assert read_outer(made) is not None
+
+
 @pytest.mark.parametrize(
     ("count", "workers", "each"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (8, 8, 1), (2, 5, 1)]
 )
@@ -231,6 +248,18 @@ def test_the_inner_lowers_what_the_outer_set() -> None:
     assert {innermost[name] for name in DEFAULTS | INNER} == {"1"}
     assert innermost["MAKEFLAGS"] == "-j1"
     assert read_outer(innermost) is not None
+
+
+def test_the_inner_lowers_what_the_outer_bounded_or_left_out() -> None:
+    outer = after(96, workers=1, chosen=["inductor"])
+    same = after(96, outer, workers=1)
+    inner = after(8, outer, workers=1)
+
+    assert {n: same[n] for n in outer} == outer
+    assert "NUMEXPR_MAX_THREADS" not in outer
+    assert outer["TORCHINDUCTOR_COMPILE_THREADS"] == "32"
+    for name in ("NUMEXPR_MAX_THREADS", "NUMEXPR_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
+        assert inner[name] == "8"
 
 
 def test_the_inner_never_raises() -> None:

@@ -240,6 +240,12 @@ PROGRAMS = (
         "numpy",
         "import numpy, threadpoolctl; print(threadpoolctl.threadpool_info()[0]['num_threads'])",
     ),
+    _package(
+        "OPENBLAS_NUM_THREADS",
+        "numpy",
+        "import numpy, threadpoolctl; print(threadpoolctl.threadpool_info()[0]['num_threads'])",
+    ),
+    Program("OMP_THREAD_LIMIT", "coreutils' nproc", ("nproc", "--version"), ("nproc",)),
     Program(
         "JAVA_TOOL_OPTIONS",
         "Java",
@@ -248,10 +254,10 @@ PROGRAMS = (
     ),
 )
 
-# Default rows whose program is on none of PyPI, Debian 12 and npm.
+# Default rows whose program could not be brought here.
 NOT_RUN = {
-    "JULIA_CPU_THREADS": "Julia is not in Debian 12, on PyPI or on npm",
-    "DOTNET_PROCESSOR_COUNT": ".NET 6 or later is not in Debian 12, on PyPI or on npm",
+    "JULIA_CPU_THREADS": "not in Debian 12 or on npm; PyPI's installers fetch it from elsewhere",
+    "DOTNET_PROCESSOR_COUNT": ".NET 6 or later is not in Debian 12, on PyPI or on npm; NuGet was not tried",
 }
 
 
@@ -289,9 +295,8 @@ def told(program: Program) -> tuple[str, int]:
 
     A cap cannot raise.
     """
-    knob = KNOBS[program.variable]
-    count = 3 if knob.effect == "set" else 1
-    return knob.value(count), count
+    count = 3 if KNOBS[program.variable].effect == "set" else 1
+    return KNOBS[program.variable].value(count), count
 
 
 def under_kumo(program: Program) -> list[str]:

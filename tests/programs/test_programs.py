@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import skip_real
 from real.conftest import MakeGroup
-from real.host import JOIN, Group
+from real.host import JOIN, Group, needs_two_cpus
 
-from kumo._launch.knobs import KNOBS
+from kumo._launch.knobs import KNOBS, Knob
 from programs.programs import (
     NOT_RUN,
     PROGRAMS,
@@ -54,5 +54,17 @@ def test_a_program_agrees_under_kumo_run(
     after = ask(program, tmp_path, {}, inside(group, *under_kumo(program)))
 
     assert before >= after
+    check_row(KNOBS[program.variable], program, tmp_path, before > after)
     assert alone == count, f"{program.name} does not read {program.variable}"
     assert after == 1, f"{program.name} is not told by kumo run"
+
+
+def check_row(knob: Knob, program: Program, work: Path, over_quota: bool) -> None:
+    """What the row says of the program: which limits it sees by itself, whether a cap is one."""
+    if knob.sees:
+        pinned = ask(program, work, {}, ["taskset", "-c", str(needs_two_cpus()[0])])
+        assert over_quota is not knob.redundant
+        assert (pinned == 1) is ("affinity" in knob.sees)
+    if knob.effect == "cap":
+        free = ask(program, work, {}, [])
+        assert ask(program, work, {program.variable: knob.value(free + 1)}, []) <= free

@@ -142,9 +142,13 @@ def _wanted(
     if _named(knob, left_out):
         return None, "--without"
     if knob.use == "inner" and workers is not None:
-        return max(1, count // workers), f"{knob.reader}: for each of {workers} workers"
+        return knob.number(
+            max(1, count // workers)
+        ), f"{knob.reader}: for each of {workers} workers"
+    if knob.use == "default" and knob.most is not None and count >= knob.most:
+        return None, f"{knob.reader} stops at {knob.most} by itself"
     if knob.use == "default" or _named(knob, chosen):
-        return count, knob.reader
+        return knob.number(count), knob.reader
     return None, f"--with {knob.group}: {knob.why}"
 
 

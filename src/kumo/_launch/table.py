@@ -11,6 +11,22 @@ FORMS = {
     "ERL_ZFLAGS": "+S {}:{}",
 }
 
+# Where the program stops by itself, and the variable would raise it. A default row is left out
+# from there on: numexpr refuses any NUMEXPR_NUM_THREADS above NUMEXPR_MAX_THREADS, and so might
+# fall to one thread in the workers of joblib. The others say no more than that.
+MOST = {
+    "NUMEXPR_MAX_THREADS": 16,
+    "NUMEXPR_NUM_THREADS": 16,
+    "TORCHINDUCTOR_COMPILE_THREADS": 32,
+}
+
+# What the programs of the opt-in rows that are caps see without them.
+SEES = {
+    "OMP_THREAD_LIMIT": "affinity",
+    "OPENBLAS_DEFAULT_NUM_THREADS": "affinity",
+    "R_DATATABLE_NUM_THREADS": "affinity",
+}
+
 # Where the user set one of these, which the variable would beat, it is not emitted.
 UNLESS = {
     "BLIS_NUM_THREADS": ("BLIS_NT", "OMP_NUM_THREADS"),
@@ -43,11 +59,10 @@ DEFAULT = (
     ("LOKY_MAX_CPU_COUNT", "loky, joblib, scikit-learn", "cap", _ONE_LEVEL, "run",
      "loky reads the quota of the mount's root alone, and rounds up",
      "https://loky.readthedocs.io/en/stable/API.html"),
-    ("NUMEXPR_MAX_THREADS", "numexpr 2.7", "cap", "nothing", "run",
-     "counts the CPUs on line, up to 16",
-     "https://numexpr.readthedocs.io/en/latest/user_guide.html"),
+    ("NUMEXPR_MAX_THREADS", "numexpr 2.7", "set", "nothing", "run",
+     "counts the CPUs on line, up to 16", "numexpr 2.14.2: utils.py"),
     ("PYTEST_XDIST_AUTO_NUM_WORKERS", "pytest-xdist, with -n auto or logical", "set", "nothing",
-     "run", "with psutil it counts the machine's CPUs, else the affinity",
+     "run", "with psutil it counts the machine's cores or CPUs, else the affinity",
      "https://pytest-xdist.readthedocs.io/en/stable/distribution.html"),
     ("BLACK_NUM_WORKERS", "black", "set", "nothing", "run",
      "begins with os.cpu_count", "black 26.10: concurrency.py"),
@@ -62,8 +77,8 @@ DEFAULT = (
     ("R_PARALLELLY_AVAILABLECORES_MAX", "R's parallelly and future", "cap", _BOTH, "document",
      "rounds a quota half up; 1.34 does not read it yet",
      "https://parallelly.futureverse.org/reference/parallelly.options.html"),
-    ("PARALLEL_PROCESSOR_COUNT", "Ruby's parallel", "set", "quota", "run",
-     "1.22 counts the machine's CPUs, later ones know a quota",
+    ("PARALLEL_PROCESSOR_COUNT", "Ruby's parallel", "set", "affinity", "run",
+     "1.22 sees no quota, later ones one level's",
      "grosser/parallel: lib/parallel.rb"),
     ("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "ITK", "set", "nothing", "run",
      "counts the machine's CPUs",
@@ -115,8 +130,8 @@ INNER = (
      _OMP, "https://developer.apple.com/forums/thread/666635"),
     ("numba", "NUMBA_NUM_THREADS", "numba", "set", "affinity", "run",
      _OMP, "https://numba.readthedocs.io/en/stable/reference/envvars.html"),
-    ("numexpr", "NUMEXPR_NUM_THREADS", "numexpr", "set", "nothing", "source",
-     _OMP, "https://numexpr.readthedocs.io/en/latest/user_guide.html"),
+    ("numexpr", "NUMEXPR_NUM_THREADS", "numexpr", "set", "nothing", "run",
+     f"more than 64 it refuses; {_OMP}", "numexpr 2.14.2: utils.py"),
 )
 
 _SERIAL = "serial by default"

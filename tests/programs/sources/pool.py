@@ -1,4 +1,7 @@
-"""The workers of a pool that was told nothing, which has to be what each function says."""
+"""The most that Python counts: the workers of a pool that was told nothing, and each function.
+
+With its variable set, all are the same.
+"""
 
 import multiprocessing
 import os
@@ -8,5 +11,6 @@ if __name__ == "__main__":
     with multiprocessing.Pool() as pool:
         counts = {len(multiprocessing.active_children()), multiprocessing.cpu_count()}
     counts |= {os.process_cpu_count(), ProcessPoolExecutor()._max_workers}
-    (count,) = counts
-    print(count)
+    if "PYTHON_CPU_COUNT" in os.environ:
+        (count,) = counts
+    print(max(counts))
