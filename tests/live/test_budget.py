@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -89,10 +90,17 @@ def test_a_budget_of_names_that_are_no_words(monkeypatch: pytest.MonkeyPatch) ->
     assert kumo.Budget({"my pool": 1}, other=1).parts == {"my pool": 2, "other": 2}
 
 
-@pytest.mark.parametrize("weight", [0, -1, float("inf"), float("nan")])
-def test_a_weight_has_to_be_positive(weight: float) -> None:
+@pytest.mark.parametrize("weight", [0, -1, float("inf"), float("nan"), "2", None])
+def test_a_weight_has_to_be_positive(weight: Any) -> None:
     with pytest.raises(ValueError, match="web must have a positive weight, such as 1, not"):
         kumo.Budget(web=weight)
+
+
+def test_a_share_and_a_part_say_what_they_are() -> None:
+    part = kumo.Budget(web=2, batch=1).part("web")
+
+    assert repr(part) == "Budget({'web': 2, 'batch': 1}).part('web')"
+    assert repr(Share(0.5)) == "Share(0.5)"
 
 
 def test_a_budget_needs_a_part() -> None:

@@ -139,11 +139,14 @@ def test_a_variable_that_is_no_count(value: str, monkeypatch: pytest.MonkeyPatch
     [
         ({"threads": 0}, "threads must be a whole number, 1 or more, not 0"),
         ({"threads": 1.5}, "threads must be a whole number, 1 or more, not 1.5"),
+        ({"threads": "2"}, "threads must be a whole number, 1 or more, not '2'"),
         ({"minimum": 0}, "minimum must be a whole number, 1 or more, not 0"),
         ({"maximum": 0}, "maximum must be a whole number, 1 or more, not 0"),
         ({"minimum": 3, "maximum": 2}, "maximum must be at least minimum, 3, not 2"),
-        ({"share": 0}, "share must be a positive number, such as 0.5, not 0"),
-        ({"share": float("inf")}, "share must be a positive number, such as 0.5, not inf"),
+        ({"share": 0}, "share must be a positive number, such as 0.5, or a part of a budget, not 0"),
+        ({"share": float("inf")}, "or a part of a budget, not inf"),
+        ({"share": "0.5"}, "or a part of a budget, not '0.5'"),
+        ({"share": kumo.Budget(web=1)}, r"or a part of a budget, not Budget\({'web': 1}\)"),
     ],
 )
 def test_numbers_out_of_range(options: dict[str, Any], message: str) -> None:
@@ -151,6 +154,27 @@ def test_numbers_out_of_range(options: dict[str, Any], message: str) -> None:
         kumo.ThreadPool("web", **options)
     with pytest.raises(ValueError, match="a thread pool needs a name"):
         kumo.ThreadPool("")
+
+
+class Whole:
+    """A whole number that is no `int`, as numpy's are."""
+
+    def __index__(self) -> int:
+        return 3
+
+
+def test_a_whole_number_of_another_type() -> None:
+    with kumo.ThreadPool("web", threads=Whole(), minimum=Whole(), maximum=Whole()) as pool:
+        assert (pool.size, type(pool.size)) == (3, int)
+        pool.resize(Whole())
+        assert (pool.size, type(pool.size)) == (3, int)
+
+
+@pytest.mark.usefixtures("parallelism")
+def test_a_share_beyond_every_number_is_as_many_as_there_are_tasks() -> None:
+    with kumo.ThreadPool("web", share=1e308) as pool:
+        assert pool.size == sys.maxsize
+        assert pool.submit(int).result(MOMENT) == 0
 
 
 def test_a_pool_follows_its_share(
@@ -542,6 +566,71 @@ pool.shutdown()
 print("done")
 """
     assert run_program(program) == "done\n"
+
+
+@needs_fork
+def test_a_fork_while_others_make_pools() -> None:
+    program = """
+import os, signal, threading, kumo
+kumo.ThreadPool, kumo.pools  # a fork while a module is imported is not what this is about
+end = threading.Event()
+def make(name):
+    while not end.is_set():
+        kumo.ThreadPool(name, threads=1).shutdown()
+threads = [threading.Thread(target=make, args=(name,), daemon=True) for name in "abc"]
+for thread in threads:
+    thread.start()
+for _ in range(200):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(30)
+        with kumo.ThreadPool("child", threads=1) as pool:
+            assert kumo.pools()["child"] is pool
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0, "the child has waited for ever"
+end.set()
+for thread in threads:
+    thread.join()
+print("done")
+"""
+    assert run_program(program) == "done\n"
+
+
+def test_a_worker_that_goes_on_by_itself_is_not_woken_too() -> None:
+    """Where one is seen parked and is gone when it is to be woken: `add` and `resize` do without."""
+
+    class Deceptive(list[threading.Lock]):
+        def __bool__(self) -> bool:
+            return True
+
+        def __len__(self) -> int:
+            return 5
+
+    with kumo.ThreadPool("web", threads=2) as pool:
+        pool.submit(int).result(MOMENT)
+        crew = pool._crew
+        until(lambda: pool.parked == 1)
+        held = Held(pool, 1)
+        held.wait_for(1)
+        crew.parked = Deceptive()
+        followed = crew.watch = kumo.watch()
+        second = pool.submit(int)
+        assert second.result(MOMENT) == 0
+        pool.resize(1)
+        assert (crew.watch, followed._closed) == (None, True)
+        crew.parked = []
+        held.gate.set()
+
+
+def test_what_programs_read_of_the_standard_executor() -> None:
+    pool = kumo.ThreadPool("web", threads=1)
+    held = Held(pool, 3)
+    held.wait_for(1)
+    assert (pool._max_workers, len(pool._threads), pool._work_queue.qsize()) == (1, 1, 2)
+    assert (pool._shutdown, pool._broken) == (False, False)
+    held.gate.set()
+    pool.shutdown()
+    assert pool._shutdown
 
 
 def test_asyncio_takes_it_as_default_executor() -> None:

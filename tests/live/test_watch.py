@@ -343,6 +343,11 @@ def test_wrong_times_are_errors(times: dict[str, float], message: str) -> None:
         kumo.watch(**times)
 
 
+def test_a_callback_has_to_be_callable() -> None:
+    with pytest.raises(TypeError, match="callback must be a callable, not 3"):
+        kumo.watch(3)  # type: ignore[arg-type]
+
+
 def test_a_thread_that_cannot_be_started_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

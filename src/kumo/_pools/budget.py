@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from fractions import Fraction
 from math import inf
 
@@ -45,14 +46,17 @@ class Share:
 
     def __init__(self, fraction: float) -> None:
         """Raise `ValueError` where *fraction* is not a positive number."""
-        if not 0 < fraction < inf:
-            raise ValueError(f"share must be a positive number, such as 0.5, not {fraction!r}")
+        if not _is_positive(fraction):
+            raise ValueError(
+                "share must be a positive number, such as 0.5, or a part of a budget, "
+                f"not {fraction!r}"
+            )
         self.fraction = fraction
 
     def of(self, parallelism: int) -> int:
         """Return the share of *parallelism* CPUs, rounded down, at least 1."""
         # 0.29 of 100 is 28.999999999999996.
-        return round_cpus(round(self.fraction * parallelism, 9))
+        return round_cpus(min(round(self.fraction * parallelism, 9), sys.maxsize))
 
     @property
     def size(self) -> int:
@@ -71,6 +75,9 @@ class Share:
     def __str__(self) -> str:
         return f"share {self.fraction:g}"
 
+    def __repr__(self) -> str:
+        return f"Share({self.fraction!r})"
+
 
 class Part(Share):
     """One part of a `Budget`: its *name*, and its *size* at each moment. Made by `Budget.part`."""
@@ -85,6 +92,21 @@ class Part(Share):
 
     def __str__(self) -> str:
         return f"part {self.name}"
+
+    def __repr__(self) -> str:
+        return f"{self.budget!r}.part({self.name!r})"
+
+
+def as_share(share: float | Share) -> Share:
+    """Return the share that *share* is or is the fraction of. Raise `ValueError` as `Share`."""
+    return share if isinstance(share, Share) else Share(share)
+
+
+def _is_positive(number: object) -> bool:
+    try:
+        return bool(0 < number < inf)  # type: ignore[operator]
+    except TypeError:
+        return False
 
 
 class Budget:
@@ -102,7 +124,7 @@ class Budget:
         if not self.weights:
             raise ValueError("a budget needs a part at least, as in Budget(web=2, batch=1)")
         for name, weight in self.weights.items():
-            if not 0 < weight < inf:
+            if not _is_positive(weight):
                 raise ValueError(f"{name} must have a positive weight, such as 1, not {weight!r}")
         if len(self.weights) > (count := available_parallelism()):
             text = "budget: %s parts of 1 CPU each exceed the parallelism, which is %s"

@@ -16,14 +16,13 @@ from kumo._pools.task import BROKEN, EXITING, SHUT_DOWN, STANDARD_LOGGER, run
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, ClassVar
 
     from kumo._pools.task import Refusal, Task
     from kumo._watch.watch import Watch
 
 LOGGER = logging.getLogger("kumo")
 
-_crews: set[Crew] = set()  # every one that takes tasks or has workers
 _exiting = False
 _starting = threading.Lock()  # no thread is started once the interpreter exits
 
@@ -34,6 +33,9 @@ class Crew:
     A worker takes tasks from the queue's front. It parks where there is none, and leaves where
     there is none to come or the workers are more than *size*.
     """
+
+    # Those that take tasks or have workers. A global would be gone before the last pool is.
+    all: ClassVar[set[Crew]] = set()
 
     def __init__(
         self,
@@ -48,9 +50,9 @@ class Crew:
         self.initargs = initargs
         self.closed: Refusal | None = None  # what `submit` raises
         self.watch: Watch | None = None  # what the size follows
-        self.owner: object = None  # keeps the reference that notices when the pool is gone
+        self.owner: object = None  # the reference that notices when the pool is gone
         self.renew()
-        _crews.add(self)
+        self.all.add(self)
 
     def renew(self) -> None:
         """Begin without tasks and workers, as in a forked child: they are the parent's."""
@@ -67,10 +69,8 @@ class Crew:
             if self.closed:
                 raise self.closed()
             self.tasks.append(task)
-            if self.parked:
-                # Who has waited longest: whoever has just parked may still be on its way there.
-                self.parked.pop(0).release()
-            elif self.workers < self.size:
+            # Who has waited longest: whoever has just parked may still be on its way there.
+            if not (self.parked and self.wake(0)) and self.workers < self.size:
                 try:
                     self.start()
                 except RuntimeError:
@@ -152,8 +152,8 @@ class Crew:
             self.workers -= 1
             if not self.closed:
                 del self.threads[number]
-                self.left = [thread for thread in self.left if thread.is_alive()]
-                self.left.append(threading.current_thread())
+                alive = filter(threading.Thread.is_alive, self.left)
+                self.left = [*alive, threading.current_thread()]
             last = not self.workers
         if last:
             self.end()
@@ -173,7 +173,7 @@ class Crew:
                 for _ in range(min(size - self.workers, len(self.tasks))):
                     self.start()
             for _ in range(min(self.workers - size, len(self.parked))):
-                self.parked.pop().release()
+                self.wake()
         if followed is not watch and followed is not None:
             followed.close()
         return True
@@ -185,30 +185,33 @@ class Crew:
             dropped = list(self.tasks) if drop else []
             if drop:
                 self.tasks.clear()
-            self.wake_all()
+            while self.wake():
+                pass
             last = not self.workers
         if last:
             self.end()
         return dropped
 
-    def wake_all(self) -> None:
-        while self.parked:
-            try:
-                self.parked.pop().release()
-            except IndexError:  # another thread was quicker
-                return
+    def wake(self, at: int = -1) -> bool:
+        """Let the one go on that is parked at this place; whether there was one."""
+        try:
+            self.parked.pop(at).release()
+        except IndexError:  # it has gone on by itself
+            return False
+        return True
 
     def abandon(self) -> None:
         """Close where nobody has the pool any more: at any moment, so that no lock is taken."""
         self.owner = None  # it refers to this crew
         self.closed = self.closed or SHUT_DOWN
-        self.wake_all()
+        while self.wake():
+            pass
         if not self.workers:
-            _crews.discard(self)
+            self.all.discard(self)
 
     def end(self) -> None:
         """Follow nothing any more, when no worker is left and none will come."""
-        _crews.discard(self)
+        self.all.discard(self)
         watch, self.watch = self.watch, None
         if watch is not None:
             watch.close()
@@ -226,7 +229,7 @@ def _exit() -> None:
     global _exiting
     with _starting:
         _exiting = True
-    crews = list(_crews)
+    crews = list(Crew.all)
     for crew in crews:
         crew.close(EXITING)
     for crew in crews:
@@ -236,7 +239,7 @@ def _exit() -> None:
 def _after_fork() -> None:
     global _starting
     _starting = threading.Lock()
-    for crew in list(_crews):
+    for crew in list(Crew.all):
         crew.tasks.clear()  # for the worker that has forked
         crew.renew()
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import threading
 import weakref
 from concurrent.futures import Executor, Future
 
 from kumo._detectors.override import parse_override
-from kumo._pools.budget import Share
+from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._records import OverrideError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, ClassVar, ParamSpec, TypeVar
+    from typing import Any, ClassVar, ParamSpec, SupportsIndex, TypeVar
 
     from kumo._pools.crew import Crew
 
@@ -39,9 +40,9 @@ class Bounds:
 
     def __init__(self, minimum: int, maximum: int | None) -> None:
         """Raise `ValueError` for what is no such number."""
-        check_count("minimum", minimum)
+        minimum = check_count("minimum", minimum)
         if maximum is not None:
-            check_count("maximum", maximum)
+            maximum = check_count("maximum", maximum)
             if maximum < minimum:
                 raise ValueError(f"maximum must be at least minimum, {minimum}, not {maximum}")
         self.minimum, self.maximum = minimum, maximum
@@ -74,10 +75,10 @@ class Pool(Executor):
         if not name:
             raise ValueError(f"a {self._kind} pool needs a name, such as 'web'")
         if count is not None:
-            check_count(self._plural, count)
+            count = check_count(self._plural, count)
         self.name = name
         self._bounded = bounds
-        self._source = share if isinstance(share, Share) else Share(share)
+        self._source = as_share(share)
         fixed, why = self._fixed(count)
         size = bounds(fixed or self._source.size)
         self._register()
@@ -108,7 +109,7 @@ class Pool(Executor):
         The pool does not follow the limits any more. Surplus workers leave after their present
         task, and no task is lost. Raise `ValueError` for a *size* below 1.
         """
-        check_count("size", size)
+        size = check_count("size", size)
         old, bounded = self.size, self._bounded(size)
         self._crew.resize(bounded)
         self._log_change(old, bounded, f"resize({size})")
@@ -185,10 +186,15 @@ def check_initializer(initializer: Any) -> None:
         raise TypeError("initializer must be a callable")
 
 
-def check_count(what: str, count: int) -> None:
-    """Raise `ValueError` for what is not a whole number, 1 or more."""
-    if not isinstance(count, int) or count < 1:
+def check_count(what: str, count: SupportsIndex) -> int:
+    """Return *count* as an `int`. Raise `ValueError` for no whole number, 1 or more."""
+    try:
+        number = operator.index(count)
+    except TypeError:
+        number = 0
+    if number < 1:
         raise ValueError(f"{what} must be a whole number, 1 or more, not {count!r}")
+    return number
 
 
 def _teller(gone: weakref.ref[Pool], crew: Crew) -> Callable[[str], None]:
@@ -202,3 +208,12 @@ def _teller(gone: weakref.ref[Pool], crew: Crew) -> Callable[[str], None]:
             pool._fit(what)
 
     return tell
+
+
+def _after_fork() -> None:
+    global _naming
+    _naming = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

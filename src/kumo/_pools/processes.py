@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from kumo._live import available_parallelism
 from kumo._pools.crew import Crew
-from kumo._pools.pool import Bounds, Pool, check_initializer
+from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.task import STANDARD_LOGGER
 from kumo._pools.worker import VARIABLES, Worker, broken
 
@@ -84,17 +84,18 @@ class ProcessPool(Pool):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
+        **more: Any,
     ) -> Iterator[T]:
         """Call *fn* for the elements of *iterables*, *chunksize* calls a task.
 
         Return an iterator of the results in order. It raises what a call has raised, and
-        `TimeoutError` where the results take longer than *timeout* seconds. Raise `ValueError`
-        for a *chunksize* below 1.
+        `TimeoutError` where the results take longer than *timeout* seconds. From Python 3.14 on
+        *buffersize* is as the standard executor's, of tasks. Raise `ValueError` for a
+        *chunksize* below 1.
         """
-        if chunksize < 1:
-            raise ValueError(f"chunksize must be a whole number, 1 or more, not {chunksize!r}")
-        chunks = _chunks(zip(*iterables, strict=False), chunksize)
-        return chain.from_iterable(super().map(partial(_call_all, fn), chunks, timeout=timeout))
+        chunks = _chunks(zip(*iterables, strict=False), check_count("chunksize", chunksize))
+        results = super().map(partial(_call_all, fn), chunks, timeout=timeout, **more)
+        return chain.from_iterable(results)
 
 
 class _Crew(Crew):

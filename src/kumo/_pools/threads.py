@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 from kumo._pools.crew import Crew
 from kumo._pools.pool import Bounds, Pool, check_initializer
@@ -61,6 +62,14 @@ class ThreadPool(Pool, ThreadPoolExecutor):
     def _threads(self) -> set[threading.Thread]:  # type: ignore[override]
         with self._crew.lock:
             return set(self._crew.threads.values())
+
+    @property
+    def _work_queue(self) -> Any:  # type: ignore[override]
+        return SimpleNamespace(qsize=lambda: self.queued)
+
+    @property
+    def _shutdown(self) -> bool:  # type: ignore[override]
+        return self._crew.closed is not None
 
     @property
     def _broken(self) -> str | bool:  # type: ignore[override]

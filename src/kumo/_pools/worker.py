@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 # can change later. numba takes another value for an error once it has begun.
 VARIABLES = [knob.name for knob in KNOBS.values() if knob.use == "inner"]
 _LATER = [name for name in VARIABLES if KNOBS[name].group in ("omp", "blas")]
-_starting = threading.Lock()  # multiprocessing keeps its list of children without one
+# multiprocessing keeps its list of children without a lock. A fork waits for it, since what
+# multiprocessing and loky lock while a process starts would stay locked in the child.
+_starting = threading.RLock()
 
 
 class Worker:
@@ -132,3 +134,14 @@ def _with_traceback(error: BaseException) -> Any:
     """What is unpickled as *error*, with the traceback's text as its cause."""
     with_traceback = import_module("multiprocessing.pool").ExceptionWithTraceback
     return with_traceback(error, error.__traceback__)
+
+
+def _after_fork() -> None:
+    global _starting
+    _starting = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_after_fork
+    )

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from kumo._records import Estimate, Limit
 
 
+# The notes on a survey that could not read what may bind.
+BLIND = ("unreadable", "affinity-failed", "cgroup-not-mounted")
+
+
 class Change(Record):
     """The binding limit has changed: *old* and *new* are the estimates before and after."""
 
@@ -81,5 +85,12 @@ class Readings:
     def __call__(self) -> Estimate:
         """Return the estimate. Raise `OverrideError` as `kumo.estimate` does."""
         if available_cpus() != self.last.cpus:
-            self.last = estimate()
+            found = estimate()
+            if found.cpus <= self.last.cpus or not _blind(found, self.last):
+                self.last = found
         return self.last
+
+
+def _blind(found: Estimate, before: Estimate) -> bool:
+    """Whether more could not be read than before, as without descriptors: that is no growth."""
+    return any(note.code in BLIND for note in {*found.notes} - {*before.notes})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+import signal
+import sys
 import time
+from errno import EBADF
 from functools import partial
 
 from kumo._notes import quoted
@@ -15,6 +17,7 @@ from kumo._watch.watch import check_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from kumo._records import Estimate
@@ -40,12 +43,18 @@ def main(arguments: Sequence[str]) -> int:
     except ProcessLookupError:
         raise InputError(f"--pid {options.pid}: no such process") from None
     show = _as_json if options.json else _as_line
-    print(show(present, None), flush=True)
+    _print(show(present, None))
     for change in _changes(present, options.pid, options.interval, options.settle):
-        print(show(change.new, change), flush=True)
+        _print(show(change.new, change))
         if options.exec:
             _run(options.exec, change)
     return 0
+
+
+def _print(line: str) -> None:
+    if sys.stdout is None:
+        raise OSError(EBADF, "stdout is closed")
+    print(line, flush=True)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -59,15 +68,27 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(name, type=seconds, default=default, metavar="S", help=text)
     parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N")
     text = "run a command at each change; takes the rest of the line"
-    parser.add_argument("--exec", nargs=argparse.REMAINDER, metavar="COMMAND", help=text)
-    options = parser.parse_args(arguments)
+    parser.add_argument("--exec", metavar="COMMAND ...", help=text)
+    ours, command = _cut(arguments)
+    options = parser.parse_args(ours)
+    options.exec = command
     try:
         check_times(options.interval, options.settle)
     except ValueError as error:
         raise UsageError(f"--{error}") from None
-    if options.exec is not None:
-        _check_command(options.exec)
+    if command is not None:
+        _check_command(command)
     return options
+
+
+def _cut(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | None]:
+    """Return what is before the first ``--exec``, and the command after it if there is one."""
+    for at, word in enumerate(arguments):
+        option, _, first = word.partition("=")
+        if option == "--exec":
+            command = [*([first] if first else []), *arguments[at + 1 :]]
+            return arguments[:at], command[1:] if command[:1] == ["--"] else command
+    return arguments, None
 
 
 def _check_command(command: Sequence[str]) -> None:
@@ -110,7 +131,6 @@ def _as_json(present: Estimate, change: Change | None) -> str:
 
 def _run(command: Sequence[str], change: Change) -> None:
     import subprocess
-    import sys
 
     environment = {
         **os.environ,
@@ -121,9 +141,19 @@ def _run(command: Sequence[str], change: Change) -> None:
         "KUMO_CHANGE": change.what,
     }
     try:
-        code = subprocess.call(command, env=environment)
+        ended = _how(subprocess.call(command, env=environment))
     except OSError as error:
-        raise InputError(f"--exec {command[0]}: {error.strerror}") from None
-    if code != 0:
+        ended = f"could not be run: {error.strerror}"
+    if ended:
         name = quoted(command[0], 200)
-        print(f"kumo: --exec {name} ended with exit code {code}", file=sys.stderr, flush=True)
+        print(f"kumo: --exec {name} {ended}", file=sys.stderr, flush=True)
+
+
+def _how(code: int) -> str:
+    """How a command ended, in words; nothing where it ended well."""
+    if code >= 0:
+        return f"ended with exit code {code}" if code else ""
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name
+        return f"was ended by signal {-code}"

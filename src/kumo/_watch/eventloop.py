@@ -41,6 +41,14 @@ def running() -> tuple[Any, Post] | None:
         return None
 
 
+def need_loop(what: str, *loops: str) -> None:
+    """Raise `RuntimeError` where to follow *what* needs a loop of *loops*, and none runs here."""
+    found = running()
+    if found is None or found[0].__name__ not in loops:
+        text = "can be followed only where its event loop runs: call follow in a coroutine there"
+        raise RuntimeError(f"{what} {text}")
+
+
 def make_event() -> tuple[Event, Post]:
     """Return an event of the running loop, and how another thread posts to it.
 

@@ -11,8 +11,12 @@ import threading
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
+from itertools import chain, count
+from math import inf
 
-from kumo._watch.eventloop import running
+from kumo._pools.budget import Share, as_share
+from kumo._pools.pool import check_count, pools
+from kumo._watch.eventloop import need_loop, running
 from kumo._watch.watch import watch
 
 TYPE_CHECKING = False
@@ -25,48 +29,60 @@ if TYPE_CHECKING:
 
     Setting = tuple[Callable[[int], object], Callable[[], object]]
 
+# A follower sets nothing after it has restored what was there. One lock for all, since a forked
+# child, which may get it locked, renews it.
+_lock = threading.RLock()
 
-def follow(*things: Any) -> Follow:
+
+def follow(*things: Any, share: float | Share = 1, minimum: int = 1) -> Follow:
     """Set each of *things* to the parallelism, now and at each change, until the result is closed.
 
     A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
     ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. What is
-    set, and which threads it reaches, is in docs/live.md.
+    set, and which threads it reaches, is in docs/live.md. *share* is a fraction of the
+    parallelism or a part of a `Budget`, as for `ThreadPool`; each thing is set to all of it,
+    at least to *minimum*.
 
-    Raise `ValueError` for another thing or none, `ImportError` where the library is not
-    installed, `RuntimeError` where it needs a running event loop and there is none,
-    `OverrideError` as `estimate` does.
+    Raise `ValueError` for another thing or none or a number out of range, `ImportError` where
+    the library is not installed, `RuntimeError` where it needs a running event loop and there
+    is none, or one that hides what it has, `OverrideError` as `estimate` does.
     """
     if not things:
-        raise ValueError(f"follow needs one of {', '.join(sorted(FOLLOWERS))}, or a limiter")
+        raise ValueError(f"follow needs one of {NAMES}, or a limiter")
+    share, minimum = as_share(share), check_count("minimum", minimum)
     counts: list[Callable[[int], object]] = []
     with ExitStack() as undo:
         for thing in things:
-            set_count, restore = _setting(thing)
+            set_count, restore = _setting(thing, share, minimum)
             undo.callback(restore)
             counts.append(set_count)
-        return Follow(counts, undo)
+        return Follow(counts, undo, share, minimum)
 
 
-def _setting(thing: Any) -> Setting:
+def _setting(thing: Any, share: Share, minimum: int) -> Setting:
     if hasattr(thing, "total_tokens"):
         return _limiter(thing)
+    if thing == "asyncio":
+        return _asyncio(share, minimum)
     if not isinstance(thing, str) or thing not in FOLLOWERS:
-        raise ValueError(f"{thing!r} is not one of {', '.join(sorted(FOLLOWERS))}, nor a limiter")
+        raise ValueError(f"{thing!r} is not one of {NAMES}, nor a limiter")
     return FOLLOWERS[thing]()
 
 
 class Follow:
     """What follows the parallelism, made by `kumo.follow`; `close()` restores what was there."""
 
-    def __init__(self, counts: list[Callable[[int], object]], undo: ExitStack) -> None:
+    def __init__(
+        self, counts: list[Callable[[int], object]], undo: ExitStack, share: Share, minimum: int
+    ) -> None:
         self._counts = counts
+        self._share = share
+        self._minimum = minimum
         found = running()
         self._post = None if found is None else found[1]
         self._pid = os.getpid()
-        self._lock = threading.RLock()  # nothing is set after it was restored
         self._closed = False
-        with self._lock:
+        with _lock:
             self._watch = watch(self._changed)
             undo.callback(self._watch.close)
             self.update()
@@ -75,18 +91,18 @@ class Follow:
     @property
     def parallelism(self) -> int:
         """The count that is set."""
-        return self._watch.estimate.parallelism
+        return max(self._minimum, self._share.of(self._watch.estimate.parallelism))
 
     def update(self) -> None:
         """Set the present count again, for what a library keeps for each thread: the caller's."""
-        with self._lock:
+        with _lock:
             if not self._closed:
                 for set_count in self._counts:
                     set_count(self.parallelism)
 
     def close(self) -> None:
         """Restore what was there, in the calling thread. A second call does nothing."""
-        with self._lock:
+        with _lock:
             if not self._closed:
                 self._closed = True
                 self._undo.close()
@@ -126,28 +142,36 @@ def _library(name: str) -> Any:
 # https://anyio.readthedocs.io/en/stable/threads.html#adjusting-the-default-maximum-worker-thread-count
 # https://trio.readthedocs.io/en/stable/reference-core.html#trio.CapacityLimiter.total_tokens
 def _limiter(limiter: Any) -> Setting:
-    _needs_loop("a limiter")
+    need_loop("a limiter", "asyncio", "trio")
     set_total = partial(setattr, limiter, "total_tokens")
     return set_total, partial(set_total, limiter.total_tokens)
 
 
-def _default_limiter(library: str) -> Setting:
+def _default_limiter(library: str, *loops: str) -> Setting:
     to_thread = _library(library).to_thread
-    _needs_loop(library)
+    need_loop(library, *loops)
     return _limiter(to_thread.current_default_thread_limiter())
 
 
 # https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_default_executor
-def _asyncio() -> Setting:
+def _asyncio(share: Share, minimum: int) -> Setting:
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
     from kumo import ThreadPool
 
-    _needs_loop("asyncio")
+    need_loop("asyncio", "asyncio")
     loop = asyncio.get_running_loop()
-    before = getattr(loop, "_default_executor", None)  # there is no public way to ask
-    pool = ThreadPool("asyncio")
+    if not hasattr(loop, "_default_executor"):  # there is no public way to ask
+        raise RuntimeError(
+            f"{loop!r} hides its default executor, which could not be restored: "
+            "call its set_default_executor(kumo.ThreadPool('asyncio')) instead"
+        )
+    before: ThreadPoolExecutor | None = loop._default_executor
+    with _lock:
+        names = chain(["asyncio"], (f"asyncio{number}" for number in count(2)))
+        free = next(name for name in names if name not in pools())
+        pool = ThreadPool(free, share=share, minimum=minimum)
     loop.set_default_executor(pool)
 
     def restore() -> None:
@@ -171,9 +195,10 @@ def _loky() -> Setting:
     # has then as many workers as this lets loky count; joblib's copy reads it too.
     variable = "LOKY_MAX_CPU_COUNT"
     before = os.environ.get(variable)
+    most = int(before) if before and before.isdecimal() and int(before) else inf
 
     def set_count(count: int) -> None:
-        os.environ[variable] = str(count)
+        os.environ[variable] = str(min(count, most))
 
     def restore() -> None:
         if before is None:
@@ -201,17 +226,21 @@ def _numba() -> Setting:
     return set_count, partial(set_count, numba.get_num_threads())
 
 
-def _needs_loop(what: str) -> None:
-    if running() is None:
-        raise RuntimeError(f"{what} can be followed only where its event loop runs")
-
-
 FOLLOWERS: dict[str, Callable[[], Setting]] = {
-    "anyio": partial(_default_limiter, "anyio"),
-    "asyncio": _asyncio,
+    "anyio": partial(_default_limiter, "anyio", "asyncio", "trio"),
     "loky": _loky,
     "numba": _numba,
     "threadpoolctl": _threadpoolctl,
     "torch": _torch,
-    "trio": partial(_default_limiter, "trio"),
+    "trio": partial(_default_limiter, "trio", "trio"),
 }
+NAMES = ", ".join(sorted([*FOLLOWERS, "asyncio"]))
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

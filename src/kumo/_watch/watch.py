@@ -33,8 +33,11 @@ def watch(
     watches, which is one for the process; what it raises is given to `threading.excepthook`.
 
     Raise `ValueError` for an *interval* that is not positive or a negative *settle*,
-    `OverrideError` as `estimate` does, `RuntimeError` where no thread can be started.
+    `TypeError` for a *callback* that cannot be called, `OverrideError` as `estimate` does,
+    `RuntimeError` where no thread can be started.
     """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a callable, not {callback!r}")
     check_times(interval, settle)
     made = Watch(callback, interval, Settling(estimate(), settle))
     _watcher.add(made)
