@@ -2,8 +2,9 @@
 
     python staged.py KIND NUMBER ROUNDS SECONDS
 
-KIND is what the NUMBER of workers are: `processes`, `threads` that hold no lock of the
-interpreter while they work, or `python` for threads that do. They end with the program.
+KIND is what the NUMBER of workers are: `processes`, `children` for processes that have one child
+after the other do the work, each for a moment, `threads` that hold no lock of the interpreter
+while they work, or `python` for threads that do. They end with the program.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from threading import Thread
 
 import kumo
@@ -22,6 +24,7 @@ from kumo._pressure.command import as_dict
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 BEGIN = 0.4  # seconds in which the workers begin
+MOMENT = 0.02  # seconds of CPU time that a child has
 
 
 def spin() -> None:
@@ -35,13 +38,24 @@ def spin_without_lock() -> None:
         hashlib.sha256(block).digest()
 
 
-def fork() -> int:
+def have_done() -> None:
+    """Have children do the work, as make has its recipes."""
+    while True:
+        child = os.fork()
+        if child == 0:
+            while time.process_time() < MOMENT:
+                pass
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def fork(work: Callable[[], None]) -> int:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
-            spin()
+            work()
         os._exit(0)
     return child
 
@@ -50,8 +64,8 @@ def main() -> None:
     kind, number, rounds, seconds = sys.argv[1], *map(float, sys.argv[2:])
     children = []
     for _ in range(int(number)):
-        if kind == "processes":
-            children.append(fork())
+        if kind in ("processes", "children"):
+            children.append(fork(spin if kind == "processes" else have_done))
         else:
             work = spin_without_lock if kind == "threads" else spin
             Thread(target=work, daemon=True).start()

@@ -44,6 +44,8 @@ STAGES = {
     "half a CPU for two threads": Stage("quota", "threads", quota=0.5),
     "a quota of one CPU and one worker": Stage("quota-harmless", workers=1, quota=1.0),
     "a quota above what is used": Stage("quota-harmless", workers=1, quota=1.5),
+    "a quota that hurts short-lived children": Stage("quota", "children", quota=1.0),
+    "short-lived children": Stage("none", "children"),
     "twice the threads": Stage("oversubscribed", "threads", workers=4),
     "a noisy neighbour": Stage("neighbours", neighbours=4),
     "one pinned CPU": Stage("affinity", pinned=True),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,11 @@ def test_the_command_itself_tells_how_late_it_wakes_up() -> None:
     assert ran.returncode == 0
     (line,) = [line for line in ran.stdout.splitlines() if line.startswith("wake-ups")]
     assert line.startswith("wake-ups  late by ")
+    quota = [limit for limit in kumo.estimate().limits if limit.kind == "rate" and limit.cpus < inf]
+    assert quota or ran.stdout.splitlines()[:2] == [
+        "idle  kumo watched itself alone, and no quota of its cgroups hurts",
+        "Name the process that you ask about: kumo pressure --pid N.",
+    ]
 
 
 def test_what_takes_longer_than_a_second_says_so() -> None:
@@ -97,13 +104,15 @@ def test_what_takes_longer_than_a_second_says_so() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--seconds", "0"], 2, "argument --seconds: '0' is not a positive number, such as 1.5"),
-        (
-            ["--seconds", "nan"],
-            2,
-            "argument --seconds: 'nan' is not a positive number, such as 1.5",
+        *(
+            (
+                ["--seconds", text],
+                2,
+                f"argument --seconds: '{text}' is not a number of seconds above 0 and "
+                "at most 86400, such as 1.5",
+            )
+            for text in ("0", "nan", "x", "1e12", "inf", "86401")
         ),
-        (["--seconds", "x"], 2, "argument --seconds: 'x' is not a positive number, such as 1.5"),
         (["--sec", "1"], 2, "unrecognized arguments: --sec 1"),
         (["--machine", "x"], 2, "unrecognized arguments: --machine x"),
         (["--pid", "0"], 2, "argument --pid: '0' is not a process id, such as 1234"),
@@ -241,6 +250,14 @@ def test_a_descendant_is_seen() -> None:
     assert seen.runnable > 0.1  # a wait that has not ended is not told
 
 
+def test_windows_that_follow_one_another() -> None:
+    first = kumo.pressure(seconds=0.05)
+    second = kumo.pressure(seconds=0.05, after=first)
+
+    assert first.held is None
+    assert second.steady.code in (first.steady.code, second.verdict.code)
+
+
 def test_headroom() -> None:
     found = kumo.headroom(0.05)
 
@@ -248,11 +265,12 @@ def test_headroom() -> None:
     assert 0 <= found <= kumo.estimate().cpus
 
 
-@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf")])
-def test_seconds_that_are_none(seconds: float) -> None:
-    with pytest.raises(ValueError, match="seconds must be a positive number, not"):
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf"), 86401, 1e30])
+def test_seconds_that_cannot_be(seconds: float) -> None:
+    message = f"^seconds must be above 0 and at most 86400, not {re.escape(repr(seconds))}$"
+    with pytest.raises(ValueError, match=message):
         kumo.pressure(seconds=seconds)
-    with pytest.raises(ValueError, match="seconds must be a positive number, not"):
+    with pytest.raises(ValueError, match=message):
         kumo.headroom(seconds)
 
 

@@ -150,12 +150,57 @@ def test_the_thread_that_only_watches_is_no_load() -> None:
     assert seen.gil == Gil(1, 0.25, 0.0625)
 
 
+STAT = "-- /proc/{0}/stat --\n{0} (a b) c) S 1 1 1 0 -1 0 1 1 0 0 {1} {2} {3} {4} 20 0\n"
+
+
+def test_what_threads_and_children_that_ended_ran_counts() -> None:
+    """Of 1.5 s that the process itself ran, 1 s was by threads that live. Its child 20, which had
+    run 0.5 s, ended with others after 1.25 s more; its child 21 had children that ran 0.25 s.
+    """
+    before = STAT.format("self", 250, 50, 100, 0) + STAT.format("20", 50, 0, 0, 0)
+    after = STAT.format("self", 350, 100, 250, 25) + STAT.format("21", 0, 0, 25, 0)
+    after += "-- /proc/21/task/21/schedstat --\n0 0 0\n"
+    ended = AFTER.replace("children --\n20\n", "children --\n21\n")
+    ended = ended.replace("-- /proc/20/task/20/schedstat --\n500000000 125000000 3\n", "")
+    ended = ended.replace("-- /proc/self/task/12/schedstat --\n500000000 125000000 1\n", "")
+
+    seen = between(V2 + BEFORE + before, V2 + ended + after)
+
+    assert seen.used == (1.0 + 0.5 + 1.25 + 0.25) / 2.0
+
+
+def test_ticks_that_tell_a_little_more_than_threads_do_are_no_threads() -> None:
+    before, after = STAT.format("self", 250, 50, 0, 0), STAT.format("self", 401, 51, 0, 0)
+
+    assert between(V2 + BEFORE + before, V2 + AFTER + after).used == 1.0
+
+
+def test_a_child_that_went_unseen_takes_nothing_from_the_others() -> None:
+    before = STAT.format("self", 0, 0, 0, 0) + STAT.format("20", 5000, 0, 0, 0)
+
+    assert between(V2 + BEFORE + before, V2 + AFTER).used == 1.0
+
+
+def test_a_throttled_level_has_no_headroom_whatever_its_processes_tell() -> None:
+    limits = [limit for limit in survey(Machine(V2)).limits if limit.kind != "rate"]
+
+    def headroom(throttled: int, used: float | None) -> float:
+        level = Level("/c", 1.5, 0.1, Throttling(10, throttled, 1.0), used)
+        return Pressure(Estimate(limits, []), 1.0, [level], used=0.25, idle=2.0).headroom
+
+    assert headroom(0, None) == 1.25
+    assert headroom(10, None) == 0.0
+    assert headroom(11, None) == 0.0
+    assert headroom(5, 0.5) == 0.75
+    assert headroom(5, 1.0) == 0.5
+
+
 def test_the_headroom_is_the_least_that_is_left() -> None:
     seen = between(V2 + BEFORE, V2 + AFTER)
     other = [limit for limit in seen.estimate.limits if limit.kind != "rate"]
     granted = [Limit("slurm", "allocation", 1.25, "$SLURM_CPUS_ON_NODE", "1.25"), *other]
 
-    assert seen.headroom == 0.5  # the quota less what its cgroup used
+    assert seen.headroom == 0.375  # the quota, which went whole in 15 of 20 periods
     assert Pressure(Estimate(other, []), 1.0, used=1.0, idle=0.9).headroom == 0.9
     assert Pressure(Estimate(other, []), 1.0, used=0.5).headroom == 1.5
     assert Pressure(Estimate(granted, []), 1.0, used=1.0, idle=0.9).headroom == 0.25

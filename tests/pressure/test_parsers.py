@@ -9,6 +9,7 @@ from kumo._pressure.parsers import (
     parse_cpuacct,
     parse_maps,
     parse_pressure,
+    parse_process_stat,
     parse_schedstat,
     parse_stat,
     parse_usage,
@@ -115,3 +116,14 @@ LINE = "7f00-7f01 r-xp 00000000 08:01 42"
 )
 def test_whose_threads_share_a_lock(path: str, locked: bool | None) -> None:
     assert parse_maps(f"{LINE}    /usr/bin/env\n{LINE}    {path}\n{LINE}\n") is locked
+
+
+def test_the_times_of_a_process_and_its_ended_children() -> None:
+    stat = "4242 (a) b (c) S 1 4242 4242 0 -1 4194560 1 2 3 4 150 50 1200 34 20 0 1 0 99"
+
+    assert parse_process_stat(stat) == (2.0, 12.34)
+
+
+@pytest.mark.parametrize("text", ["", "4242 (a) S 1", "4242 (a) S 1 1 1 0 -1 0 1 2 3 4 x 0 0 0"])
+def test_a_process_in_another_form(text: str) -> None:
+    assert parse_process_stat(text) is None

@@ -37,6 +37,11 @@ def test_the_verdict(name: str) -> None:
     assert verdicts.count(what.verdict) >= len(verdicts) - len(verdicts) // ROUNDS, [
         window["evidence"] for window in windows
     ]
+    if what.verdict == "quota":
+        assert max(window["headroom"] for window in windows) < 0.1
+    if what.kind == "children":
+        least = 0.8 * min(what.workers, what.quota or what.workers)
+        assert max(window["used"] for window in windows) > least
     if what.quota is None:
         assert not {"quota", "quota-harmless"} & {*verdicts}
 

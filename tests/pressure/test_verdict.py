@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from math import inf
 from typing import Any
 
 import pytest
 
 from kumo._pressure.records import Gil, Lateness, Level, Pressure, Verdict
-from kumo._pressure.verdict import Steady, verdict
+from kumo._pressure.verdict import steadied, verdict
 from kumo._records import Estimate, Limit
 from kumo._throttling import Throttling
 
@@ -63,6 +64,15 @@ CASES = {
         "quota-harmless",
         seen(levels=throttled(0.006), lateness=late(p99=0.03)),
     ),
+    "64 CPUs that stop for a moment each": (
+        "quota-harmless",
+        seen(online=64, levels=throttled(0.128, 64.0), used=60.0, lateness=late()),
+    ),
+    "64 CPUs that stop for long": (
+        "quota",
+        seen(online=64, levels=throttled(12.8, 64.0), used=60.0, lateness=late()),
+    ),
+    "64 threads under a quota of one": ("quota", seen(online=64, levels=throttled(0.128, 1.0))),
     "never throttled": ("quota-harmless", seen(levels=throttled(0.0))),
     "its siblings are throttled": ("quota", seen(levels=throttled(1.0), used=0.0, waiting=0.0)),
     "throttled, though no quota is set": ("none", seen(levels=throttled(1.0, inf))),
@@ -161,18 +171,56 @@ def test_what_could_not_be_read_is_the_evidence_of_not_knowing() -> None:
     assert found.evidence == "/proc/1/a could not be read (EACCES)"
 
 
-def steady(*codes: str) -> list[str]:
-    held = Steady()
-    return [held.tell(Verdict(code, "", "")).code for code in codes]
+def test_advice_on_threads_is_given_where_there_are_too_many() -> None:
+    one = verdict(seen(levels=throttled(0.5, 0.5), used=0.5, waiting=0.5))
+    two = verdict(seen(levels=throttled(1.5, 0.5), used=0.5, waiting=1.5))
+
+    assert one.advice == "Raise the quota, or have the cgroup do less at a time."
+    assert two.advice == "Run no more than 1 busy thread, or raise the quota."
+
+
+def test_an_idle_process_under_a_quota_that_others_use_up() -> None:
+    found = verdict(seen(levels=throttled(1.0), used=0.0, waiting=0.0))
+
+    assert found == Verdict(
+        "quota",
+        "throttled in 9 of 10 periods by the quota of 1.00 CPUs at /c, 1.00 s in 1.0 s; "
+        "others in the cgroup used it, this process hardly ran",
+        "Raise the quota, or give the process a cgroup of its own.",
+    )
+
+
+# --- windows that follow one another
+
+NONE, IDLE, STOLEN = seen(), seen(used=0.0), seen(idle=0.5, steal=0.2)
+
+
+def told(*windows: Pressure) -> list[str]:
+    """The verdict that holds after each window."""
+    held = [windows[0]]
+    for window in windows[1:]:
+        held.append(steadied(window, held[-1]))
+    return [window.steady.code for window in held]
 
 
 def test_a_verdict_is_replaced_by_one_that_has_come_up_twice_in_a_row() -> None:
-    assert steady("a", "b", "a", "b", "c", "b", "b", "b", "a", "a") == [*"aaaaaabbba"]
+    windows = {"n": NONE, "i": IDLE, "s": STOLEN}
+    codes = {"n": "none", "i": "idle", "s": "vm-steal"}
+
+    assert told(*(windows[name] for name in "ninisiiinn")) == [codes[name] for name in "nnnnnniiin"]
+
+
+def test_the_verdict_of_one_window_stays_its_own() -> None:
+    held = steadied(IDLE, NONE)
+
+    assert (held.verdict, held.steady) == (IDLE.verdict, NONE.verdict)
+    assert (NONE.held, NONE.steady) == (None, NONE.verdict)
+    assert pickle.loads(pickle.dumps(held)) == held != IDLE
 
 
 def test_the_evidence_that_is_told_is_the_latest() -> None:
-    held = Steady()
-    held.tell(Verdict("a", "old", ""))
+    other = seen(used=1.5)
+    held = steadied(other, NONE)
 
-    assert held.tell(Verdict("a", "new", "")).evidence == "new"
-    assert held.tell(Verdict("b", "other", "")).evidence == "new"
+    assert held.steady == other.verdict != NONE.verdict
+    assert steadied(IDLE, held).steady == other.verdict

@@ -9,25 +9,34 @@ from __future__ import annotations
 
 import time
 from errno import ESRCH
-from math import isfinite
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kumo._pressure.records import Pressure
 
 STEP = 0.005  # seconds that the probe sleeps at a time
+LONGEST = 86_400  # seconds
 
 
-def pressure(*, pid: int | None = None, seconds: float = 1.0) -> Pressure:
+def pressure(
+    *, pid: int | None = None, seconds: float = 1.0, after: Pressure | None = None
+) -> Pressure:
     """Watch this process, or process *pid*, for *seconds*, and return what held it back.
 
     For this process the calling thread sleeps in steps of 5 ms, and each wake-up's lateness is
     measured; nothing else runs, and nothing is changed.
-    Raise `ValueError` where *seconds* is not a positive number, `ProcessLookupError` where no
-    process *pid* exists or it ended meanwhile, `OverrideError` as `kumo.estimate` does.
+    *after* is the pressure of the window before, so that ``steady`` is a verdict that does not
+    flap: it is replaced when another has come up twice in a row.
+    Raise `ValueError` where *seconds* is not above 0 and at most 86400, `ProcessLookupError` where
+    no process *pid* exists or it ended meanwhile, `OverrideError` as `kumo.estimate` does.
     The sources and the rules of the verdict: docs/pressure.md.
     """
-    return _watch(pid, seconds, probing=pid is None)
+    seen = _watch(pid, seconds, probing=pid is None)
+    if after is None:
+        return seen
+    from kumo._pressure.verdict import steadied
+
+    return steadied(seen, after)
 
 
 def headroom(seconds: float = 0.25) -> float:
@@ -45,8 +54,8 @@ def _watch(pid: int | None, seconds: float, probing: bool) -> Pressure:
     from kumo._pressure.reading import read
     from kumo._survey import open_system, survey
 
-    if not (isfinite(seconds) and seconds > 0):
-        raise ValueError(f"seconds must be a positive number, not {seconds!r}")
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"seconds must be above 0 and at most {LONGEST}, not {seconds!r}")
     system = open_system("process", pid, None)
     estimate = survey(system)
     before = read(system, estimate, time.monotonic())

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from math import inf, isfinite
+from math import inf
 
 from kumo._notes import quoted, show_rate
 from kumo._options import InputError, process_id, verb_parser
-from kumo._pressure import pressure
-from kumo._pressure.verdict import Steady
+from kumo._pressure import LONGEST, pressure
+from kumo._pressure.records import Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from kumo._pressure.records import Level, Pressure, Verdict
+    from kumo._pressure.records import Level, Pressure
     from kumo._records import Record
 
 SCHEMA = 1
@@ -33,23 +33,33 @@ COLUMNS = ("cgroup", "quota", "used", "periods", "throttled", "for", "burst", "s
 def main(arguments: Sequence[str]) -> int:
     """Print the pressure; return the exit code. Raise as `kumo.pressure` does."""
     options = _parse(arguments)
-    steady = Steady()
     seen = _window(options)
     while True:
-        print(_show(seen, steady.tell(seen.verdict), options), flush=True)
+        print(_show(seen, _held(seen, options), options), flush=True)
         if not options.watch:
             return 0
         try:
-            seen = _window(options)
+            seen = _window(options, seen)
         except InputError:
             return 0  # the process has ended
 
 
-def _window(options: argparse.Namespace) -> Pressure:
+def _held(seen: Pressure, options: argparse.Namespace) -> Verdict:
+    """The verdict that holds; that the command itself idles is no news."""
+    if options.pid is not None or seen.steady.code != "idle":
+        return seen.steady
+    return Verdict(
+        "idle",
+        "kumo watched itself alone, and no quota of its cgroups hurts",
+        "Name the process that you ask about: kumo pressure --pid N.",
+    )
+
+
+def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pressure:
     if options.seconds > SILENT and sys.stderr is not None:
         print(f"kumo: watching for {options.seconds:g} s", file=sys.stderr, flush=True)
     try:
-        return pressure(pid=options.pid, seconds=options.seconds)
+        return pressure(pid=options.pid, seconds=options.seconds, after=before)
     except ProcessLookupError as error:
         raise InputError(f"--pid {options.pid}: {error.strerror}") from None
 
@@ -70,8 +80,10 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not (isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError(f"{text!a} is not a positive number, such as 1.5")
+    if not 0 < seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!a} is not a number of seconds above 0 and at most {LONGEST}, such as 1.5"
+        )
     return seconds
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kumo._records import Estimate, Limit
 
 MOST = 0.9  # of what all threads did, so that those that hardly ran do not count
+COARSE = 0.03  # s by which what the threads of a process ran may differ, told in ticks and exactly
 
 
 def judge(
@@ -38,7 +39,9 @@ def judge(
         estimate,
         seconds,
         [_level(limit, before, after, seconds) for limit in quota_limits(estimate)],
-        used=sum(run for run, _ in did.values()) / seconds if known else None,
+        used=(sum(run for run, _ in did.values()) + _ended(before, after)) / seconds
+        if known
+        else None,
         waiting=sum(wait for _, wait in did.values()) / seconds if known else None,
         threads=len(did),
         gil=_turns(did, seconds) if after.gil and known else None,
@@ -60,6 +63,26 @@ def _did(before: Reading, after: Reading, probe: str | None) -> dict[str, tuple[
         if task != f"{OWN}/task/{probe}":
             did[task] = (run - ran, wait - waited)
     return did
+
+
+def _ended(before: Reading, after: Reading) -> float:
+    """The seconds that threads and children ran meanwhile that are no longer there.
+
+    A process that was waited for adds its time to its parent's: what it had run before goes off.
+    """
+    living: dict[str, float] = {}
+    for task, (run, _) in after.threads.items():
+        process = task.partition("/task/")[0]
+        ran, _ = before.threads.get(task, (0.0, 0.0))
+        living[process] = living.get(process, 0.0) + run - ran
+    threads = children = 0.0
+    for process, (own, reaped) in after.processes.items():
+        old, old_reaped = before.processes.get(process, (0.0, 0.0))
+        ended = own - old - living.get(process, 0.0)
+        threads += ended if ended > COARSE else 0.0
+        children += reaped - old_reaped
+    gone = sum(sum(before.processes[name]) for name in before.processes.keys() - after.processes)
+    return threads + max(0.0, children - gone)
 
 
 def _turns(did: dict[str, tuple[float, float]], seconds: float) -> Gil:

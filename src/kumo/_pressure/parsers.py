@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+USER_HZ = 100  # ticks a second of /proc/PID/stat, on every architecture but Alpha
+
 
 class CpuTimes(NamedTuple):
     """A CPU's time since the start in all, idle, and taken by the hypervisor, in one unit."""
@@ -33,6 +35,20 @@ def parse_schedstat(text: str) -> tuple[float, float] | None:
     """
     found = re.match(r"(\d+) (\d+) \d+$", text.strip())
     return (int(found[1]) / 1e9, int(found[2]) / 1e9) if found else None
+
+
+def parse_process_stat(text: str) -> tuple[float, float] | None:
+    """Return the CPU seconds of a process, and of its children that ended and were waited for.
+
+    Those of the process are of all its threads, ended ones too. `None` for another form.
+    Format: ``4242 (name) S 1 …``; after the name, the twelfth field to the fifteenth are utime,
+    stime, cutime and cstime, in ticks. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    fields = text.rpartition(")")[2].split()[11:15]
+    if len(fields) != 4 or not all(field.isascii() and field.isdigit() for field in fields):
+        return None
+    user, system, children_user, children_system = map(int, fields)
+    return (user + system) / USER_HZ, (children_user + children_system) / USER_HZ
 
 
 def parse_stat(text: str) -> dict[int, CpuTimes]:

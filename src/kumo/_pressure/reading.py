@@ -10,6 +10,7 @@ from kumo._pressure.parsers import (
     parse_cpuacct,
     parse_maps,
     parse_pressure,
+    parse_process_stat,
     parse_schedstat,
     parse_stat,
     parse_usage,
@@ -39,10 +40,12 @@ class Cgroup(NamedTuple):
 class Reading(NamedTuple):
     """What a system told at one moment, *at*, in seconds of any one clock.
 
-    *threads* are the seconds run and waited by the thread's directory, *cgroups* by theirs.
+    *threads* are the seconds run and waited by the thread's directory, *processes* the seconds
+    that each process and its ended children ran by the process's, *cgroups* by theirs.
     """
 
     at: float
+    processes: dict[str, tuple[float, float]]
     threads: dict[str, tuple[float, float]]
     cgroups: dict[str, Cgroup]
     cpus: dict[int, CpuTimes]
@@ -76,9 +79,10 @@ class _Reader:
 def read(system: System, estimate: Estimate, at: float) -> Reading:
     """Read what *system* tells now. *estimate* names the cgroups; *at* is the time."""
     reader = _Reader(system)
-    threads = _threads(reader)
+    processes, threads = _tree(reader)
     return Reading(
         at,
+        processes,
         threads,
         {os.path.dirname(limit.where): _cgroup(reader, limit) for limit in quota_limits(estimate)},
         parse_stat(reader.text("/proc/stat")),
@@ -88,11 +92,14 @@ def read(system: System, estimate: Estimate, at: float) -> Reading:
     )
 
 
-def _threads(reader: _Reader) -> dict[str, tuple[float, float]]:
-    """The times of each thread of the process and its descendants."""
-    found = {}
+def _tree(reader: _Reader) -> tuple[dict[str, tuple[float, float]], ...]:
+    """The times of the process and each descendant, and of each of their threads."""
+    of_processes, found = {}, {}
     processes = [OWN]
     for process in processes:  # it grows
+        ran = parse_process_stat(reader.text(f"{process}/stat"))
+        if ran is not None:
+            of_processes[process] = ran
         for name in reader.names(f"{process}/task"):
             task = f"{process}/task/{name}"
             times = parse_schedstat(reader.text(f"{task}/schedstat"))
@@ -101,7 +108,7 @@ def _threads(reader: _Reader) -> dict[str, tuple[float, float]]:
             for child in reader.text(f"{task}/children").split():
                 if f"/proc/{child}" not in processes:
                     processes.append(f"/proc/{child}")
-    return found
+    return of_processes, found
 
 
 def quota_limits(estimate: Estimate) -> list[Limit]:

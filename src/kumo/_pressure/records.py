@@ -45,6 +45,12 @@ class Level(Record):
         self._set(where=where, quota=quota, period=period, throttling=throttling, used=used,
                   some=some, full=full)  # fmt: skip
 
+    def spent(self, seconds: float) -> float:
+        """Return the CPUs' worth that went at least: in a throttled period the whole quota did."""
+        if self.throttling is None or self.period is None:
+            return 0.0
+        return self.quota * min(1.0, self.throttling.throttled * self.period / seconds)
+
 
 class Lateness(Record):
     """By how much a thread of this process that sleeps woke up late, in seconds.
@@ -100,12 +106,13 @@ class Pressure(Record):
     on, *idle* how many of them were idle, *elsewhere* how many of the others, *steal* the share
     of their time that the hypervisor gave to others. *host* is the share of the time in which
     some thread of the machine waited for a CPU (PSI). *lateness* is of the calling process
-    alone. *missing* says what could not be read.
+    alone. *missing* says what could not be read. *held* is the verdict of windows before that
+    this one has not replaced.
     """
 
     __slots__ = (
         "estimate", "seconds", "levels", "used", "waiting", "threads", "gil", "cpus", "idle",
-        "elsewhere", "steal", "host", "lateness", "missing",
+        "elsewhere", "steal", "host", "lateness", "missing", "held",
     )  # fmt: skip
     estimate: Estimate
     seconds: float
@@ -121,6 +128,7 @@ class Pressure(Record):
     host: float | None
     lateness: Lateness | None
     missing: tuple[str, ...]
+    held: Verdict | None
 
     def __init__(
         self,
@@ -138,11 +146,12 @@ class Pressure(Record):
         host: float | None = None,
         lateness: Lateness | None = None,
         missing: Iterable[str] = (),
+        held: Verdict | None = None,
     ) -> None:
         self._set(estimate=estimate, seconds=seconds, levels=tuple(levels), used=used,
                   waiting=waiting, threads=threads, gil=gil, cpus=cpus, idle=idle,
                   elsewhere=elsewhere, steal=steal, host=host, lateness=lateness,
-                  missing=tuple(missing))  # fmt: skip
+                  missing=tuple(missing), held=held)  # fmt: skip
 
     @property
     def runnable(self) -> float | None:
@@ -157,12 +166,18 @@ class Pressure(Record):
         return verdict(self)
 
     @property
+    def steady(self) -> Verdict:
+        """The verdict that holds: this window's, or that of windows before it: `kumo.pressure`."""
+        return self.held or self.verdict
+
+    @property
     def headroom(self) -> float:
         """How many CPUs' worth of the allowed parallelism was idle: `kumo.headroom`."""
         used = self.used or 0.0
         free = [self.estimate.cpus - used if self.idle is None else self.idle]
         for level in self.levels:
-            free.append(level.quota - (used if level.used is None else level.used))
+            spent = max(used if level.used is None else level.used, level.spent(self.seconds))
+            free.append(level.quota - spent)
         for limit in self.estimate.limits:
             if limit.kind in ("allocation", "override"):
                 free.append(limit.cpus - used)

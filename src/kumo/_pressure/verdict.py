@@ -6,21 +6,21 @@ quota does to itself comes before what others do to it.
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, inf
 
 from kumo._notes import quoted, show_rate
-from kumo._pressure.records import Verdict
+from kumo._pressure.records import Pressure, Verdict
 from kumo._records import round_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kumo._pressure.records import Level, Pressure
+    from kumo._pressure.records import Level
 
 # Shares of the window, if nothing else is said.
 IDLE = 0.1  # threads that ran or waited at a time
-STALLED = 0.1  # throttled: what no one fails to notice
+STALLED = 0.1  # throttled, of each CPU that the quota is worth: what no one fails to notice
 NOTICED = 0.02  # throttled: a hurt where wake-ups are late by a quarter of a period too
 WAITED = 0.1  # of the time in which threads ran or waited
 FELT = 0.05  # threads that waited at a time: less is nothing to speak of
@@ -30,6 +30,7 @@ STOLEN = 0.05
 # late, since a thread keeps the lock for so long (sys.getswitchinterval).
 ROOM, ONE, BUSY, ALWAYS, LATE_BY_LOCK = 1.5, 1.2, 0.8, 0.95, 0.005
 TWICE = 2
+OVER = 0.5  # threads more than there is room for
 
 
 def verdict(seen: Pressure) -> Verdict:
@@ -41,24 +42,14 @@ def verdict(seen: Pressure) -> Verdict:
     return _nothing(seen)
 
 
-class Steady:
-    """Verdicts that do not flap: one is replaced when another has come up twice in a row."""
+def steadied(seen: Pressure, before: Pressure) -> Pressure:
+    """Return *seen* with the verdict that holds, where *before* is of the window before it.
 
-    def __init__(self) -> None:
-        self._held: Verdict | None = None
-        self._other = ""
-        self._times = 0
-
-    def tell(self, new: Verdict) -> Verdict:
-        """Return the verdict that holds once *new* has been found."""
-        if self._held is None or new.code == self._held.code:
-            self._held, self._other, self._times = new, "", 0
-            return self._held
-        self._times = self._times + 1 if new.code == self._other else 1
-        self._other = new.code
-        if self._times >= TWICE:
-            self._held, self._other, self._times = new, "", 0
-        return self._held
+    So that verdicts do not flap, one is replaced when another has come up twice in a row.
+    """
+    again = seen.verdict.code in (before.verdict.code, before.steady.code)
+    fields = {name: getattr(seen, name) for name in seen.__slots__}
+    return Pressure(**{**fields, "held": None if again else before.steady})
 
 
 def _quota(seen: Pressure) -> Verdict | None:
@@ -69,14 +60,16 @@ def _quota(seen: Pressure) -> Verdict | None:
     level = max(hurting, key=lambda level: level.throttling.seconds if level.throttling else 0.0)
     late = seen.lateness
     waking = f"; wake-ups {late.p99 * 1000:.1f} ms late (p99)" if late is not None else ""
-    more = (seen.runnable or 0.0) > level.quota
-    return Verdict(
-        "quota",
-        f"{_throttling(level)}, {_stall(level):.2f} s in {seen.seconds:.1f} s{waking}",
-        f"Run no more than {_threads(round_cpus(level.quota))}, or raise the quota."
-        if more
-        else "Raise the quota, or have the cgroup do less at a time.",
-    )
+    evidence = f"{_throttling(level)}, {_stall(level):.2f} s in {seen.seconds:.1f} s{waking}"
+    most = round_cpus(level.quota)
+    if seen.runnable is not None and seen.runnable < IDLE:
+        evidence += "; others in the cgroup used it, this process hardly ran"
+        advice = "Raise the quota, or give the process a cgroup of its own."
+    elif (seen.runnable or 0.0) >= most + OVER:
+        advice = f"Run no more than {_threads(most)}, or raise the quota."
+    else:
+        advice = "Raise the quota, or have the cgroup do less at a time."
+    return Verdict("quota", evidence, advice)
 
 
 def _throttled(seen: Pressure) -> list[Level]:
@@ -94,7 +87,9 @@ def _throttling(level: Level) -> str:
 
 
 def _hurts(level: Level, seen: Pressure) -> bool:
-    stall = _stall(level) / seen.seconds
+    # The kernel sums the time over CPUs; the quota keeps about so many busy at a time.
+    cpus = min(seen.cpus, max(1, ceil(level.quota)))
+    stall = _stall(level) / seen.seconds / cpus
     late = seen.lateness is not None and seen.lateness.p99 >= (level.period or inf) / 4
     return stall >= STALLED or (stall >= NOTICED and late)
 
@@ -138,7 +133,7 @@ def _restricted(seen: Pressure) -> bool:
 
 def _crowded(seen: Pressure) -> bool:
     """Whether more threads want a CPU than there are, and these are not idle."""
-    most = max(seen.cpus + 0.5, seen.cpus * 1.1)
+    most = max(seen.cpus + OVER, seen.cpus * 1.1)
     return (seen.runnable or 0.0) >= most and (seen.idle or 0.0) < seen.cpus / 4
 
 
