@@ -1,8 +1,10 @@
 /* The system calls of kumo's repeated call and nothing else: the floor under its time.
  *
  *     floor DIRECTORY...    cgroup v1 directories, from the process's own to the outermost
+ *     floor -w SECONDS DIRECTORY...
  *
- * Prints nanoseconds per call, a line for each batch. Text is read but not parsed: a quota's
+ * Prints nanoseconds per call, a line for each batch; with -w the percent of one CPU that ten
+ * calls a second take. Text is read but not parsed: a quota's
  * first byte says whether it is one. src/kumo/_kept.py has the same calls in the same order.
  */
 #define _GNU_SOURCE
@@ -11,6 +13,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +85,24 @@ static double least(long times) {
     return first < third ? first : third;
 }
 
+static double seconds_of(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+static double percent_of_ten_a_second(double seconds) {
+    static volatile long sink;
+    const struct timespec tenth = {.tv_nsec = 100000000};
+    double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID), wall = seconds_of(CLOCK_MONOTONIC);
+    while (seconds_of(CLOCK_MONOTONIC) - wall < seconds) {
+        nanosleep(&tenth, NULL);
+        sink += call();
+    }
+    cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    return cpu / (seconds_of(CLOCK_MONOTONIC) - wall) * 100;
+}
+
 int main(int count, char **words) {
     static char text[65536];
     membership = must_open("/proc/self/cgroup");
@@ -89,9 +110,16 @@ int main(int count, char **words) {
     spaces = must_open("/proc/self/ns");
     tasks = must_open("/proc/self/task");
     size = (size_t)pread(membership, text, sizeof text, 0) + 1;
+    double watched = count > 2 && !strcmp(words[1], "-w") ? atof(words[2]) : 0;
+    if (watched > 0)
+        count -= 2, words += 2;
     for (levels = 0; levels < count - 1 && levels < MOST; levels++) {
         quotas[levels] = open_in(words[levels + 1], "cpu.cfs_quota_us");
         periods[levels] = open_in(words[levels + 1], "cpu.cfs_period_us");
+    }
+    if (watched > 0) {
+        printf("%f\n", percent_of_ten_a_second(watched));
+        return 0;
     }
     long times = 1;
     while (least(times) < BATCH)

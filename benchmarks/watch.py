@@ -9,7 +9,9 @@ Caveats first:
 - Each process sleeps while the kernel's clock of its CPU time is read at both ends. "nothing" does
   not watch, and shows what the measuring itself adds.
 - "a thread that only sleeps" wakes up ten times a second and does nothing: no Python that polls
-  costs less. On an idle machine the CPUs sleep deeply, and a wake-up is dearer than on a busy one.
+  costs less. "the same in C" makes the system calls of kumo's reading ten times a second and
+  nothing else: no program that polls for as much costs less.
+- On an idle machine the CPUs sleep deeply, and a wake-up is dearer than on a busy one.
 - The processes of a round run side by side, so that they have the same machine. What else runs
   makes each wake-up a little dearer, as the caches are then somebody else's. See the load average.
 - Nothing changes meanwhile: each reading is that of the kept descriptors. A change costs a survey.
@@ -22,12 +24,16 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import _loops
 import _report
 from _report import cells
+
+import kumo
 
 GOAL = 0.1
 ARMS = {
@@ -44,6 +50,7 @@ ARMS = {
         "for _ in range(20): threading.Thread(target=never.wait, daemon=True).start()"
     ),
 }
+IN_C = "the same in C"
 PROGRAM = """
 import sys, threading, time, kumo
 {arm}
@@ -64,12 +71,14 @@ def main() -> int:
         "rounds": options.rounds,
         "seconds of a round": options.seconds,
         "unit": "percent of one CPU, one figure a round",
-        "percent": {arm: [] for arm in ARMS},
+        "percent": {arm: [] for arm in (*ARMS, IN_C)},
     }
-    for number in range(options.rounds):
-        for arm, percent in _round(options.seconds).items():
-            results["percent"][arm].append(percent)
-        _report.progress(f"[{number + 1}/{options.rounds}]")
+    with tempfile.TemporaryDirectory(prefix="kumo-watch-") as workdir:
+        commands = _commands(options.seconds, Path(workdir))
+        for number in range(options.rounds):
+            for arm, percent in _round(commands).items():
+                results["percent"][arm].append(percent)
+            _report.progress(f"[{number + 1}/{options.rounds}]")
     _report.finish(results, started)
     _report.write(options.results, "watch", results, _as_markdown(results))
     return 0
@@ -83,14 +92,24 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _round(seconds: float) -> dict[str, float]:
-    running = {
-        arm: subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(arm=code), str(seconds)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+def _commands(seconds: float, workdir: Path) -> dict[str, list[str]]:
+    """What runs in each round: each prints the percent of a CPU that it took."""
+    commands = {
+        arm: [sys.executable, "-c", PROGRAM.format(arm=code), str(seconds)]
         for arm, code in ARMS.items()
+    }
+    floor = _loops.floor(workdir)
+    if floor.missing:
+        raise SystemExit(f"{IN_C}: {floor.missing}")
+    levels = [limit.where for limit in kumo.estimate().limits if limit.source == "quota"]
+    directories = [str(Path(where).parent) for where in levels if where.endswith("cfs_quota_us")]
+    return commands | {IN_C: [*floor.command, "-w", str(seconds), *directories]}
+
+
+def _round(commands: dict[str, list[str]]) -> dict[str, float]:
+    running = {
+        arm: subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for arm, command in commands.items()
     }
     return {arm: round(float(process.communicate()[0]), 5) for arm, process in running.items()}
 
