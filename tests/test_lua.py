@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -100,6 +102,73 @@ def test_without_a_package_table(runtime: Any) -> None:
     assert runtime.eval("kumo.available_parallelism()") == kumo.available_parallelism()
 
 
-def test_what_is_no_runtime() -> None:
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("auto", "KUMO_AVAILABLE_PARALLELISM='auto' is not a positive decimal integer, such as 4"),
+        (str(2**63), f"KUMO_AVAILABLE_PARALLELISM={2**63} is more than the largest integer of Lua"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", None])
+def test_whatever_the_encoding_an_error_is_a_string_of_lua(
+    runtime: Any, encoding: str | None, told: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = type(runtime)(encoding=encoding)
+    kumo.lua.install(other)
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", told)
+
+    ok, kind, why = other.execute(
+        "local ok, why = pcall(kumo.available_parallelism) return ok, type(why), tostring(why)"
+    )
+
+    assert (ok, kind) in [(False, "string"), (False, b"string")]
+    assert message in (why if isinstance(why, str) else why.decode())
+
+
+def test_the_largest_integer(runtime: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", str(2**63 - 1))
+
+    assert runtime.eval("type(kumo.available_parallelism())") == "number"
+
+
+def test_a_table_that_is_loaded_and_not_global_is_added_to(runtime: Any) -> None:
+    runtime.execute("kumo, package.loaded.kumo = nil, {on = function() return 7 end}")
+    kumo.lua.install(runtime)
+
+    assert runtime.eval("kumo == package.loaded.kumo and kumo.on()") == 7
+    assert runtime.eval("kumo.available_parallelism()") == kumo.available_parallelism()
+
+
+def test_a_global_table_and_another_that_is_loaded(runtime: Any) -> None:
+    runtime.execute("kumo, package.loaded.kumo = {one = 1}, {two = 2}")
+    kumo.lua.install(runtime)
+
+    assert runtime.eval("kumo.one + require('kumo').two") == 3
+    assert runtime.eval("kumo.available_parallelism == require('kumo').available_parallelism")
+
+
+@pytest.mark.parametrize("place", ["kumo", "package.loaded.kumo"])
+def test_what_is_there_and_no_table_is_left_alone(runtime: Any, place: str) -> None:
+    class Host:
+        pass
+
+    host = Host()
+    runtime.execute("kumo, package.loaded.kumo = nil, nil")
+    runtime.execute(f"{place} = ...", host)
+
+    with pytest.raises(TypeError, match="kumo is a userdata, and must be a table"):
+        kumo.lua.install(runtime)
+    assert runtime.eval(place) is host
+    assert vars(host) == {}
+
+
+def test_what_is_no_runtime(runtime: Any) -> None:
     with pytest.raises(TypeError, match=r"runtime must be a lupa\.LuaRuntime, not dict"):
         kumo.lua.install({})
+    with (
+        closing(sqlite3.connect(":memory:")) as database,
+        pytest.raises(TypeError, match=r"not Connection"),
+    ):
+        kumo.lua.install(database)
+    with pytest.raises(TypeError, match=r"not the class LuaRuntime"):
+        kumo.lua.install(type(runtime))

@@ -8,6 +8,7 @@ runtime.eval("math.ceil(kumo.available_parallelism() / 2)")
 
 from __future__ import annotations
 
+from kumo._detectors.override import VARIABLE
 from kumo._live import available_parallelism
 from kumo._records import OverrideError
 
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
 # as an error of Lua's own, at the line that called.
 INSTALL = """\
 local count = ...
-kumo = kumo or {}
+local loaded = type(package) == "table" and package.loaded or {}
+for _, taken in pairs({kumo, loaded.kumo}) do
+    if type(taken) ~= "table" then return type(taken) end
+end
+kumo = kumo or loaded.kumo or {}
+loaded.kumo = loaded.kumo or kumo
 function kumo.available_parallelism()
     local value = count()
     if type(value) == "string" then error(value, 2) end
     return value
 end
-if package and package.loaded then package.loaded.kumo = kumo end
+loaded.kumo.available_parallelism = kumo.available_parallelism
 """
+MOST = 2**63 - 1  # the largest integer of Lua, https://www.lua.org/manual/5.4/manual.html#2.1
 
 
 def install(runtime: Any) -> None:
@@ -35,18 +42,29 @@ def install(runtime: Any) -> None:
     *runtime* is a ``LuaRuntime`` of the package ``lupa``, which ``kumo-parallelism[lua]``
     brings. A global table ``kumo`` that is there is added to, and ``require 'kumo'``
     gives it too. As in KumoMTA, the function takes nothing and returns an integer, at least 1;
-    a malformed ``KUMO_AVAILABLE_PARALLELISM`` is a Lua error with the message of `OverrideError`.
-    Raise `TypeError` where *runtime* is no Lua runtime.
+    a malformed ``KUMO_AVAILABLE_PARALLELISM`` is a Lua error with the message of `OverrideError`,
+    and so is one beyond the integers of Lua.
+    Raise `TypeError` where *runtime* is no Lua runtime, or where its ``kumo`` is no table; what
+    is there is left alone.
     https://docs.kumomta.com/reference/kumo/available_parallelism/
     """
-    if not callable(getattr(runtime, "execute", None)):
-        raise TypeError(f"runtime must be a lupa.LuaRuntime, not {type(runtime).__name__}")
-    runtime.execute(INSTALL, _count)
+    # lupa has a class of this name for each version of Lua.
+    kinds = [(kind.__module__.partition(".")[0], kind.__name__) for kind in type(runtime).__mro__]
+    if ("lupa", "LuaRuntime") not in kinds:
+        shown = f"the class {runtime.__name__}" if isinstance(runtime, type) else kinds[0][1]
+        raise TypeError(f"runtime must be a lupa.LuaRuntime, not {shown}")
+    taken = runtime.execute(INSTALL, _count)
+    if taken is not None:
+        kind = taken if isinstance(taken, str) else taken.decode()
+        raise TypeError(f"the runtime's global or loaded kumo is a {kind}, and must be a table")
 
 
-def _count() -> int | str:
-    """The count, or the message of what is wrong."""
+def _count() -> int | bytes:
+    """The count, or the message of what is wrong: in bytes, a string of Lua in any encoding."""
     try:
-        return available_parallelism()
+        count = available_parallelism()
     except OverrideError as error:
-        return str(error)
+        return str(error).encode("utf-8", "surrogateescape")
+    if count > MOST:
+        return f"{VARIABLE}={count} is more than the largest integer of Lua, {MOST}".encode()
+    return count
