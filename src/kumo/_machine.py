@@ -54,11 +54,12 @@ def _heading(title: str, number: int) -> tuple[str, OSError | None]:
     value = getattr(errno, code[:-1], None) if code[:1] == "E" else None
     if not isinstance(value, int):
         name = title
-    if name[:1] not in ("/", "$", "!") and name != "expect":
+    is_path = name.startswith(("/", "\\\\")) or name[1:3] in (":\\", ":/")  # or on Windows
+    if not is_path and name[:1] not in ("$", "!") and name != "expect":
         raise MachineError(
             f"line {number}: section {title[:60]!a} is not a /path, $VARIABLE, !fact or expect"
         )
-    if name[0] == "/":
+    if is_path:
         name = name.replace("\\012", "\n").replace("\\134", "\\")
     return name, OSError(value, os.strerror(value), name) if isinstance(value, int) else None
 

@@ -33,7 +33,7 @@ def snapshot(system: System, topology: bool = False) -> str:
         elif answer is not None:
             text = _public(system, name, answer)
             if text is not None:
-                ending = "" if name.startswith("/") and (not text or text.endswith("\n")) else "\n"
+                ending = "" if name[0] not in "!$" and (not text or text.endswith("\n")) else "\n"
                 parts.append(f"-- {_heading(name)} --\n{text}{ending}")
     return "".join(parts) + "-- expect --\n" + "".join(_expect(estimate))
 
@@ -46,7 +46,7 @@ def _heading(name: str) -> str:
 
 
 def _place(name: str) -> tuple[int, str]:
-    return "!$/".index(name[0]), name
+    return {"!": 0, "$": 1}.get(name[0], 2), name
 
 
 def _public(system: System, name: str, text: str) -> str | None:
@@ -58,7 +58,9 @@ def _public(system: System, name: str, text: str) -> str | None:
             return f"{own}\n"
         # That a top level has the file tells whether it is the hierarchy's root.
         return "" if f"{directory}/cgroup.events" in system.asked else None
-    reduce = REDUCED.get(kind) if name.startswith("/proc/") or kind == ".machine.ad" else None
+    if name.endswith(("/.machine.ad", "\\.machine.ad")):
+        return _slot(text)
+    reduce = REDUCED.get(kind) if name.startswith("/proc/") else None
     return text if reduce is None else reduce(text)
 
 
@@ -96,7 +98,6 @@ def _slot(text: str) -> str:
 
 
 REDUCED: dict[str, Callable[[str], str]] = {
-    ".machine.ad": _slot,
     "cgroup": _membership,
     "mountinfo": _mounts,
     "status": _status,

@@ -32,6 +32,7 @@ LAYOUTS = {
     "JOBOBJECT_CPU_RATE_CONTROL_INFORMATION.CpuRate": win32.CpuRateControl.CpuRate.offset,
     "JOBOBJECT_CPU_RATE_CONTROL_INFORMATION.Weight": win32.CpuRateControl.Weight.offset,
     "JobObjectCpuRateControlInformation": win32.JOB_OBJECT_CPU_RATE_CONTROL,
+    "ComputerNamePhysicalDnsHostname": win32.COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME,
     "JOB_OBJECT_CPU_RATE_CONTROL_ENABLE": win32.ENABLE,
     "JOB_OBJECT_CPU_RATE_CONTROL_WEIGHT_BASED": win32.WEIGHT_BASED,
     "JOB_OBJECT_CPU_RATE_CONTROL_HARD_CAP": win32.HARD_CAP,
@@ -182,6 +183,26 @@ def test_a_job(python: Run) -> None:
     else:
         assert "'job-object', " in limits
         assert notes == "['job-parents-hidden']"
+
+
+def test_a_job_of_htcondor_and_one_of_lsf(python: Run) -> None:
+    """The host's name and paths as Windows has them."""
+    program = (
+        "import os, socket, kumo\n"
+        "ad = os.path.abspath('.machine.ad')\n"
+        "open(ad, 'w').write('Cpus = 1\\n')\n"
+        "os.environ.update(LSB_JOBID='7', LSB_HOSTS=socket.gethostname(), _CONDOR_MACHINE_AD=ad)\n"
+        "estimate = kumo.estimate()\n"
+        "print(ad)\n"
+        "print(*[(x.cpus, x.where) for x in estimate.limits if x.kind == 'allocation'], sep='|')\n"
+        "print(estimate.notes)"
+    )
+
+    path, limits, notes = python("-c", program).splitlines()
+
+    assert path.endswith(":\\.machine.ad")
+    assert limits == f"(1, '$LSB_HOSTS')|(1, {path!r})"
+    assert notes == "()"
 
 
 def test_the_command(python: Run) -> None:

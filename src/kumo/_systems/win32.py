@@ -3,6 +3,7 @@
 https://learn.microsoft.com/windows/win32/procthread/processor-groups
 https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_cpu_rate_control_information
 https://learn.microsoft.com/windows/win32/procthread/cpu-sets
+https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getcomputernameexw
 Layouts and constants: winnt.h; tests/systems compares them with a compiler's.
 A CPU's number here is 64 times its group's, and its place in the group.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 GROUP = 64
 MOST_GROUPS = 64
 ALL_PROCESSOR_GROUPS = 0xFFFF
+COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5  # of COMPUTER_NAME_FORMAT in sysinfoapi.h
 JOB_OBJECT_CPU_RATE_CONTROL = 15  # JobObjectCpuRateControlInformation
 ENABLE, WEIGHT_BASED, HARD_CAP, NOTIFY, MIN_MAX_RATE = 0x1, 0x2, 0x4, 0x8, 0x10
 
@@ -142,7 +144,14 @@ if sys.platform == "win32":
     def _active(pid: int | None) -> str:
         return str(_kernel32.GetActiveProcessorCount(ALL_PROCESSOR_GROUPS))
 
+    def _hostname(pid: int | None) -> str:
+        name, size = ctypes.create_unicode_buffer(256), c_uint32(256)
+        at = name, ctypes.byref(size)
+        _ask("GetComputerNameExW", COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME, *at)
+        return name.value
+
     FACTS.update(
+        hostname=_hostname,
         GetProcessAffinityMask=_affinity,
         QueryInformationJobObject=_job,
         GetProcessDefaultCpuSetMasks=_cpu_sets,
