@@ -69,7 +69,7 @@ FACTS: dict[str, Callable[[int | None], str | None]] = {
     "gil": _gil,
 }
 
-if sys.platform == "linux":
+if sys.platform == "linux" or sys.platform == "android":
     RESET_ON_FORK = 0x40000000  # SCHED_RESET_ON_FORK, include/uapi/linux/sched.h
     POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
                 "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip

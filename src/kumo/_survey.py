@@ -27,6 +27,8 @@ LINUX: tuple[Detector, ...] = (
     machine.detect,
 )
 
+KERNEL_LINUX = ("linux", "android")  # sys.platform, on Android from Python 3.13 on
+
 # What further detectors other systems have, loaded there alone.
 ELSEWHERE = (
     "job_object",
@@ -60,6 +62,7 @@ ANNOUNCED: dict[str, str] = {
     "ECS_CONTAINER_METADATA_URI_V4": "platforms",
     "K_SERVICE": "platforms",
     "CLOUD_RUN_JOB": "platforms",
+    "CLOUD_RUN_WORKER_POOL": "platforms",
     "DYNO": "platforms",
     "FLY_MACHINE_ID": "platforms",
     "!sandbox": "platforms",
@@ -84,7 +87,7 @@ def survey(system: System) -> Estimate:
 
 def _detectors(system: System) -> Iterator[Detector]:
     """Yield the detectors that have a say on this system, from the narrowest scope."""
-    linux = system.fact("platform") == "linux"
+    linux = system.fact("platform") in KERNEL_LINUX
     first, *others = LINUX if linux else DETECTORS
     yield first
     announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
