@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import MACHINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kumo._detectors import cobalt, condor, flux, fujitsu, grid_engine, lsf, nomad, oar, pbs, slurm
 from kumo._detectors.grid_engine import parse_hostfile
 from kumo._detectors.lsf import parse_affinity, parse_hosts
 from kumo._grants import MOST, parse_count, same_host
-from kumo._machine import Machine
+from kumo._machine import Machine, read_machine
 from kumo._slurm import NODES, job_of_cgroup, parse_counts, parse_nodelist
-from kumo._survey import survey
+from kumo._survey import ANNOUNCED, survey
 
 
 def cases(table: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def test_not_a_count(text: str) -> None:
         parse_count(text)
 
 
-@pytest.mark.parametrize("text", **cases(NO_COUNTS | {"a surrogate": "\udcff"}))
+@pytest.mark.parametrize("text", **cases({**NO_COUNTS, "empty": " ", "a surrogate": "\udcff"}))
 def test_what_is_no_count_is_a_note(text: str) -> None:
     machine = Machine(
         "-- !platform --\nlinux\n-- !affinity --\n0-7\n-- !hostname --\nn2\n"
@@ -301,6 +304,77 @@ def test_a_parser_raises_nothing_but_value_error(text: str) -> None:
         except ValueError:
             continue
     job_of_cgroup(text)
+
+
+# --- every machine that a scheduler has granted anything
+
+SCHEDULERS = {
+    cobalt: "Cobalt",
+    condor: "HTCondor",
+    flux: "Flux",
+    fujitsu: "Fujitsu TCS",
+    grid_engine: "Grid Engine",
+    lsf: "LSF",
+    nomad: "Nomad",
+    oar: "OAR",
+    slurm: "Slurm",
+}
+
+
+def announced(machine: Machine) -> set[str]:
+    return {ANNOUNCED[name] for name in ANNOUNCED if name[0] != "!" and machine.env(name)}
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_the_scheduler_is_named(path: Path) -> None:
+    """Whether its grant binds, is left out or is malformed."""
+    told = announced(read_machine(path))
+    shown = str(survey(read_machine(path)))
+
+    for detector, name in SCHEDULERS.items():
+        if detector.__name__.rpartition(".")[2] in told:
+            assert name in shown
+    if "pbs" in told:
+        assert ("TORQUE" in shown) is path.stem.startswith("torque-")
+        assert ("PBS:" in shown or "PBS's" in shown) is not path.stem.startswith("torque-")
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_what_decides_about_a_grant_is_looked_at_again_by_each_call(path: Path) -> None:
+    """Beside variables and files: the host's name, the cgroup, and for Nomad the mask."""
+    for detector in (*SCHEDULERS, pbs):
+        machine = read_machine(path)
+        if detector.__name__.rpartition(".")[2] in announced(machine):
+            list(detector.detect(machine))
+            others = {name for name in machine.asked if name[0] != "$"} - machine.named.keys()
+
+            mask = {"!affinity"} if detector is nomad and machine.env("NOMAD_CPU_CORES") else set()
+            assert others <= {"!hostname", "/proc/self/cgroup"} | mask
+
+
+@pytest.mark.parametrize("name", ["pbs-nodefile-unreadable", "pbs-nodefile-relative"])
+def test_a_list_that_cannot_be_read_says_nothing_about_the_job(name: str) -> None:
+    path = next(path for path in MACHINES if path.stem == name)
+
+    (left_out,) = [n for n in survey(read_machine(path)).notes if n.code == "grant-left-out"]
+
+    assert "names nothing that can be read" in left_out.text
+    assert "ended" not in left_out.text
+
+
+def test_the_note_about_a_file_names_the_variable() -> None:
+    told = "-- !affinity --\n0-7\n-- $PBS_JOBID --\n7\n-- $NCPUS --\n1\n-- $PBS_NODEFILE --\n"
+    for section, words in [
+        ("/list (EACCES)", "the file that PBS's $PBS_NODEFILE names, /list, could not be read"),
+        ("/list (EFBIG)", "PBS's $PBS_NODEFILE holds '/list', which is not the path of a regular"),
+        ("/list (EINVAL)", "PBS's $PBS_NODEFILE holds '/list', which is not the path of a regular"),
+    ]:
+        notes = survey(Machine(f"{told}/list\n-- {section} --\n")).notes
+
+        assert any(note.text.startswith(words) for note in notes)
+
+
+# --- whatever the variables
 
 
 VARIABLES = [

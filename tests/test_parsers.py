@@ -749,7 +749,7 @@ def test_a_directory_lists_the_directories_that_paths_imply() -> None:
 def test_a_variable_and_a_fact_lose_one_final_newline() -> None:
     found = Machine("-- $A --\n4\n\n-- $EMPTY --\n-- !pid --\n17\n")
 
-    assert (found.env("A"), found.env("EMPTY"), found.env("UNSET")) == ("4\n", "", None)
+    assert (found.env("A"), found.env("EMPTY"), found.env("UNSET")) == ("4\n", None, None)
     assert (found.fact("pid"), found.fact("unknown")) == ("17", None)
 
 

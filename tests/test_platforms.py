@@ -58,7 +58,8 @@ def test_the_explanation_says_who_granted_it(name: str) -> None:
     [
         ("fargate-quarter-vcpu", "Amazon ECS", "$ECS_CONTAINER_METADATA_URI_V4/task"),
         ("cloud-run-service", "Cloud Run", "gcloud run services describe"),
-        ("cloud-run-job", "Cloud Run", "gcloud run jobs describe"),
+        ("cloud-run-job", "Cloud Run", "with `jobs`"),
+        ("cloud-run-worker-pool", "Cloud Run", "`worker-pools`"),
         ("heroku-standard-1x", "Heroku", "heroku ps:type"),
         ("fly-shared-2x", "Fly.io", "steal in /proc/stat"),
         ("gvisor-real-under-quota", "gVisor", "on its host"),
@@ -77,7 +78,9 @@ def test_the_note_says_what_would_tell(name: str, platform: str, what_tells: str
 @pytest.mark.parametrize(
     "name",
     [
+        "android-python-3.13",
         "condor-slot",
+        "ecs-66-task-level-v1",
         "flux-one-task",
         "flux-task-a-node",
         "github-actions-vm",
@@ -89,6 +92,8 @@ def test_the_note_says_what_would_tell(name: str, platform: str, what_tells: str
         "python-cpu-count-default",
         "python-cpu-count-empty",
         "python-x-cpu-count-default",
+        "schedulers-empty-variables",
+        "slurm-in-slurmds-service",
         "wsl2-processors",
     ],
 )
@@ -98,6 +103,31 @@ def test_where_nothing_is_hidden_nothing_is_noted(name: str) -> None:
 
 def test_knative_is_not_taken_for_cloud_run() -> None:
     assert [note.code for note in survey(read("cloud-run-knative")).notes] == ["ancestors-hidden"]
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "root", "hidden"),
+    [
+        ("0::/ecstasks.slice/ecstasks-0123.slice/docker-45.scope", "/", False),
+        ("0::/ecstasks.slice/ecstasks-0123.slice/docker-45.scope",
+         "/ecstasks.slice/ecstasks-0123.slice/docker-45.scope", True),
+        ("0::/", "/", True),
+        ("4:cpu:/ecs/0123/45", "/", False),
+        ("4:cpu:/ecs/0123/45", "/ecs/0123/45", True),
+        ("4:cpu:/docker/45", "/", True),
+    ],
+)  # fmt: skip
+def test_a_tasks_limit_is_hidden_where_its_level_is(cgroup: str, root: str, hidden: bool) -> None:
+    kind = "cgroup2 cgroup rw" if cgroup[0] == "0" else "cgroup cgroup rw,cpu"
+    estimate = survey(
+        Machine(
+            f"-- !affinity --\n0-3\n-- $ECS_CONTAINER_METADATA_URI_V4 --\nhttp://x\n"
+            f"-- /proc/self/cgroup --\n{cgroup}\n"
+            f"-- /proc/self/mountinfo --\n30 25 0:30 {root} /sys/fs/cgroup rw - {kind}\n"
+        )
+    )
+
+    assert ("platform-hides" in [note.code for note in estimate.notes]) is hidden
 
 
 def test_names_in_an_ad_have_no_case_and_the_later_counts() -> None:
@@ -193,6 +223,22 @@ def test_a_variable_that_python_ignores_is_ignored(options: list[str]) -> None:
     program = "import kumo; print([x.source for x in kumo.estimate().limits].count('python'))"
 
     assert ask(program, *options, PYTHON_CPU_COUNT="1") == ["0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Android is a Linux")
+def test_python_for_android_reads_what_linux_has() -> None:
+    """From 3.13 on it calls its platform android."""
+    program = (
+        "import os, sys; sys.platform = 'android'; import kumo\n"
+        "os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+        "sources = {limit.source for limit in kumo.estimate().limits}\n"
+        "print(kumo.available_parallelism(), *sorted(sources & {'affinity', 'quota'}))"
+    )
+
+    (printed,) = ask(program)
+
+    assert printed.startswith("1 affinity")
+    assert "quota" in printed or not Path("/proc/self/cgroup").exists()
 
 
 FOLLOW = """

@@ -36,11 +36,12 @@ from os import (
 from kumo._cpulist import parse_cpulist
 from kumo._descriptors import Absent, File, Level, StaleError
 from kumo._detectors.machine import ONLINE
+from kumo._kept_grants import Grants, granted
 from kumo._survey import survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kumo._records import Estimate, Limit
+    from kumo._records import Estimate
     from kumo._system import System
 
 MEMBERSHIP = "/proc/self/cgroup"
@@ -59,10 +60,7 @@ class Kept:
         self.lock = _thread.allocate_lock()
         self.levels: list[Level] = []
         self.nearest = False
-        self.granted = inf  # the least allocation that a variable alone says
-        self.unset: frozenset[bytes] = frozenset()
-        self.set: tuple[tuple[bytes, bytes], ...] = ()
-        self.hostname: str | None = None
+        self.grants = Grants()
         self.files: list[File] = []
         self.membership = os.open(MEMBERSHIP, os.O_RDONLY | os.O_CLOEXEC)
         self.identity = os.fstat(self.membership)
@@ -122,21 +120,8 @@ class Kept:
             or readlink("mnt", dir_fd=spaces.descriptor) != self.mount_namespace
             or sched_getscheduler(0) not in FAIR
             or geteuid() != self.user
-            or self._granted_anew()
+            or self.grants.changed()
         )
-
-    def _granted_anew(self) -> bool:
-        """Whether a variable that a batch scheduler sets, or the host's name, is another now."""
-        try:
-            variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
-        except AttributeError:
-            return True  # somebody has put another mapping in its place
-        if not variables.keys().isdisjoint(self.unset):
-            return True
-        for name, value in self.set:
-            if variables.get(name) != value:
-                return True
-        return self.hostname is not None and os.uname().nodename != self.hostname
 
     def _rate(self) -> float:
         least = inf
@@ -148,7 +133,7 @@ class Kept:
 
     def _least(self, rate: float) -> float:
         """Return the least limit; other threads are asked only where they can raise it."""
-        most = min(rate, self.granted)
+        most = min(rate, self.grants.least)
         mask = sched_getaffinity(0)
         if len(mask) < most and os.fstat(self.tasks.descriptor).st_nlink != 3:
             most = min(most, self._online())
@@ -194,7 +179,7 @@ def keep(system: System) -> tuple[Estimate, Kept | None]:
 
 def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     """Open each level's files; whether everything that decided can be read from descriptors."""
-    sources = {limit.source for limit in estimate.limits if not _granted(limit)}
+    sources = {limit.source for limit in estimate.limits if not granted(limit)}
     online = estimate.limits[-1]
     affinity = next((limit for limit in estimate.limits if limit.source == "affinity"), None)
     if (
@@ -203,7 +188,7 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
         or sources != {"quota", "affinity", "online"}
         or not _genuine(online.where)
         or online.cpus < affinity.cpus
-        or not _keep_grants(kept, estimate, system)
+        or not kept.grants.keep(estimate, system)
     ):
         return False
     for limit in estimate.limits:
@@ -216,32 +201,6 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
             kept.levels.append(Level(kept.open(limit.where), period))
     kept.nearest = all(level.period is not None for level in kept.levels)
     return True
-
-
-def _keep_grants(kept: Kept, estimate: Estimate, system: System) -> bool:
-    """Keep what variables say of grants; whether no file outside the kernel's had a say."""
-    ours = {limit.where.rpartition("/")[0] for limit in estimate.limits if limit.kind == "rate"}
-    for name, answer in system.asked.items():
-        if name[0] == "/" and not name.startswith(("/proc/", "/sys/")):
-            if name.rpartition("/")[0] not in ours:
-                return False
-        elif name[0] == "$" and isinstance(answer, OSError):
-            return False
-    variables = {os.fsencode(n[1:]): a for n, a in system.asked.items() if n[0] == "$"}
-    kept.unset = frozenset(name for name, value in variables.items() if value is None)
-    kept.set = tuple(
-        (name, os.fsencode(value)) for name, value in variables.items() if isinstance(value, str)
-    )
-    hostname = system.asked.get("!hostname")
-    kept.hostname = hostname if isinstance(hostname, str) else None
-    granted = [limit.cpus for limit in estimate.limits if _granted(limit)]
-    kept.granted = min(granted, default=inf)
-    return True
-
-
-def _granted(limit: Limit) -> bool:
-    """Whether a variable alone says it, as AWS Lambda's says a rate, or a scheduler's file."""
-    return limit.kind == "allocation" or (limit.kind == "rate" and limit.where[:1] == "$")
 
 
 def _genuine(online: str) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import product
 
-from kumo._grants import parse_count
+from kumo._grants import not_confirmed, parse_count, whose
 from kumo._notes import malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeVar
 
     from kumo._records import Note
@@ -117,7 +117,7 @@ def read_list(
     try:
         return [] if text is None else parse(text)
     except ValueError:
-        notes.append(malformed(f"${name}", text or "", form))
+        notes.append(malformed(whose(name), text or "", form))
         return []
 
 
@@ -134,8 +134,25 @@ def local_tasks(system: System, notes: list[Note]) -> int:
     if index.isascii() and index.isdigit() and len(index) < 8 and int(index) < len(counts):
         return counts[int(index)]
     if counts:
-        notes.append(malformed(f"${NODEID}", index, f"a number below {len(counts)}"))
+        notes.append(malformed(whose(NODEID), index, f"a number below {len(counts)}"))
     return 1
+
+
+def in_login(system: System) -> Iterator[Note]:
+    """Yield the note that the process is in a login's cgroup, where slurmd starts nothing.
+
+    Format: ``0::/user.slice/user-1000.slice/session-3.scope``. What slurmd starts is in a
+    job's cgroup or in slurmd's own.
+    https://www.freedesktop.org/software/systemd/man/latest/pam_systemd.html
+    """
+    try:
+        text = system.read(system.proc("cgroup")) or ""
+    except OSError:
+        return  # the quota's detector tells
+    for line in text.split("\n"):
+        if line.startswith("0::/user.slice/"):
+            doubt = f"the process is in {line[3:]}, a login's cgroup and no job's"
+            yield not_confirmed(system, "SLURM_JOB_ID", doubt)
 
 
 def own_job(system: System) -> str | None:

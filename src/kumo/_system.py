@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from errno import ENODEV, ENOENT, ENOTDIR, ESRCH
+from errno import EFBIG, EINVAL, ENODEV, ENOENT, ENOTDIR, ESRCH
+from stat import S_ISREG
 
 from kumo._facts import FACTS
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # What a file that does not exist answers, or whose cgroup or process has just gone.
 ABSENT = (ENOENT, ENOTDIR, ENODEV, ESRCH)
+# Nobody is waited for where a variable names a pipe or a device, and no more is read than this.
+NAMED = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+MOST = 2**24  # bytes
 
 
 class System:
@@ -24,20 +28,27 @@ class System:
 
     Absent is `None`, what cannot be read raises `OSError`, and each name is read once.
     *asked* maps a file's path, ``$NAME`` or ``!fact`` to its answer. *scope* is
-    whose parallelism is asked for: the process's or the calling thread's.
+    whose parallelism is asked for: the process's or the calling thread's. *named* are the paths
+    of *asked* that a variable has named, an empty variable being none.
     """
 
     def __init__(self, scope: Scope = "process") -> None:
         self.scope = scope
         self.asked: dict[str, Answer] = {}
+        self.named: dict[str, None] = {}
 
     def read(self, path: str) -> str | None:
         """Return the file's text."""
         return self._ask(path, self._read, path)
 
+    def read_named(self, path: str) -> str | None:
+        """Return the text of a file that a variable names, which may be anything."""
+        self.named[path] = None
+        return self._ask(path, self._read_named, path)
+
     def env(self, name: str) -> str | None:
-        """Return the environment variable's value."""
-        return self._ask(f"${name}", self._env, name)
+        """Return the environment variable's value; an empty one is as good as none."""
+        return self._ask(f"${name}", self._env, name) or None
 
     def fact(self, name: str) -> str | None:
         """Return what a call answers, as text; `None` where the system has no such call."""
@@ -72,6 +83,9 @@ class System:
     def _read(self, path: str) -> str | None:
         raise NotImplementedError
 
+    def _read_named(self, path: str) -> str | None:
+        return self._read(path)
+
     def _env(self, name: str) -> str | None:
         raise NotImplementedError
 
@@ -95,6 +109,9 @@ class LiveSystem(System):
         if self.pid is not None and path == "/proc/self/mountinfo":
             return _mounts_from_here(self.pid)
         return read_file(self._place(path))
+
+    def _read_named(self, path: str) -> str | None:
+        return read_named(path, self.pid)
 
     def _place(self, path: str) -> str:
         """Return where what *path* names is found: in the directory of the process asked for."""
@@ -122,18 +139,45 @@ class LiveSystem(System):
 def read_file(path: str) -> str | None:
     """Return the file's text, `None` where it does not exist. Raise `OSError` otherwise."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        return _text(os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)), path)
     except OSError as error:
         if error.errno in ABSENT:
             return None
         raise
-    parts = []
+
+
+def read_named(path: str, pid: int | None = None) -> str | None:
+    """Return the text of a file that a variable names, as process *pid* would be told.
+
+    `None` where it does not exist. Raise `OSError`: EINVAL for what is no regular file, EFBIG
+    beyond 16 MB, EACCES where *pid*'s user may not read it.
+    """
     try:
-        while part := os.read(descriptor, 65536):
-            parts.append(part)
+        if pid is None:
+            descriptor = os.open(path, NAMED)
+        else:
+            from kumo._as_process import open_as
+
+            descriptor = open_as(pid, path)
     except OSError as error:
         if error.errno in ABSENT:
             return None
+        raise
+    return _text(descriptor, path, MOST)
+
+
+def _text(descriptor: int, path: str, most: int | None = None) -> str:
+    """Return the text of what was opened, which with *most* is a file of no more bytes."""
+    parts, size = [], 0
+    try:
+        if most is not None and not S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(EINVAL, "not a regular file")
+        while part := os.read(descriptor, 65536):
+            parts.append(part)
+            size += len(part)
+            if most is not None and size > most:
+                raise OSError(EFBIG, os.strerror(EFBIG))
+    except OSError as error:
         raise OSError(error.errno, error.strerror, path) from None
     finally:
         os.close(descriptor)

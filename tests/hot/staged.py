@@ -36,7 +36,10 @@ QUOTAS = {
 }  # fmt: skip
 CONTROLLERS = "cgroup.controllers"
 GRANTS = ("SLURM_CPUS_PER_TASK", "SLURM_JOB_ID", "NSLOTS", "PBS_NCPUS", "LSB_DJOB_NUMPROC",
-          "NOMAD_CPU_LIMIT", "OMP_NUM_THREADS")  # fmt: skip
+          "NOMAD_CPU_LIMIT", "NOMAD_ALLOC_ID", "NOMAD_CPU_CORES", "JOB_ID", "NHOSTS", "NCPUS",
+          "PBS_JOBID", "OMP_NUM_THREADS")  # fmt: skip
+LISTS = ("PBS_NODEFILE", "PE_HOSTFILE", "_CONDOR_MACHINE_AD", "LSB_AFFINITY_HOSTFILE")
+LIST = "/.list"  # what they name
 
 
 class Staged:
@@ -69,7 +72,8 @@ class Staged:
         )
         self.groups = sorted({path.rpartition("/")[0] for path in self.quotas})
         self.happenings: list[Callable[[], None]] = [
-            self.pin, self.override, self.grant, self.close_some, self.fork, self.nothing,
+            self.pin, self.override, self.grant, self.name_list, self.close_some, self.fork,
+            self.nothing,
             *[self.set_quota] * 4 * bool(self.quotas), *[self.move] * 2 * bool(self.quotas),
             *[self.enable] * bool(self.without and not self.has_v1),
         ]  # fmt: skip
@@ -137,7 +141,16 @@ class Staged:
         self.set_variable(events.VARIABLE, self.choose.choice(["3", "", None, None]))
 
     def grant(self) -> None:
-        self.set_variable(self.choose.choice(GRANTS), self.choose.choice(["1", "2", "x", None]))
+        self.set_variable(self.choose.choice(GRANTS), self.choose.choice(["1", "0", "", "x", None]))
+
+    def name_list(self) -> None:
+        """A variable that names a file, or another content of it."""
+        host = os.uname().nodename
+        self.set_variable(self.choose.choice(LISTS), self.choose.choice([LIST, LIST, None]))
+        lists = [f"{host}\n", f"{host} 1 all.q\n", "Cpus = 1\n", f"{host} 0\n", "other\n"]
+        write(LIST, self.choose.choice(lists))
+        if self.choose.random() < 0.2:
+            os.unlink(LIST)
 
     def set_variable(self, name: str, value: str | None) -> None:
         if value is None:

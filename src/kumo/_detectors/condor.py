@@ -7,7 +7,7 @@ deleted with the job: where it cannot be found, the variable is another host's o
 
 from __future__ import annotations
 
-from kumo._grants import left_out, parse_count, read_named
+from kumo._grants import file_of, left_out, parse_count, read_named
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -42,7 +42,8 @@ def detect(system: System) -> Iterator[Limit | Note]:
     try:
         cpus = parse_count(value)
     except ValueError:
-        yield malformed(path, f"Cpus = {value}" if value else "no Cpus", "a line such as Cpus = 4")
+        held, form = f"Cpus = {value}" if value else "no Cpus", "a line such as Cpus = 4"
+        yield malformed(file_of(system, VARIABLE), held, form)
         return
     slot = system.env("_CONDOR_SLOT") or "the slot"
     yield Limit("condor", "allocation", cpus, path, f"{cpus} (HTCondor: Cpus of {slot})")

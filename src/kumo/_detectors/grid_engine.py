@@ -7,7 +7,7 @@ names is the master task's alone, and goes with the job.
 
 from __future__ import annotations
 
-from kumo._grants import left_out, parse_count, read_count, read_named, same_host
+from kumo._grants import file_of, left_out, parse_count, read_count, read_named, same_host
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -41,13 +41,16 @@ def parse_hostfile(text: str, host: str) -> int:
 def detect(system: System) -> Iterator[Limit | Note]:
     host = system.fact("hostname") or ""
     notes: list[Note] = []
+    if system.env("JOB_ID") is None:
+        yield left_out(system, NSLOTS, "JOB_ID, which every job has, is not set")
+        return
     job = f"job {system.env('JOB_ID')}"
     text, path = read_named(system, HOSTFILE, notes), system.env(HOSTFILE)
     if text is not None and path is not None:
         try:
             slots = parse_hostfile(text, host)
         except ValueError as error:
-            yield malformed(path, str(error), LINE_FORM)
+            yield malformed(file_of(system, HOSTFILE), str(error), LINE_FORM)
         else:
             if slots:
                 granted = f"{slots} (Grid Engine: slots of {job} on this host)"

@@ -8,7 +8,7 @@ of all hosts, and LSB_MAX_NUM_PROCESSORS those that were asked for: neither is t
 from __future__ import annotations
 
 from kumo._cpulist import parse_cpulist
-from kumo._grants import left_out, parse_count, read_named, same_host
+from kumo._grants import file_of, left_out, parse_count, read_named, same_host, whose
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -60,11 +60,11 @@ def detect(system: System) -> Iterator[Limit | Note]:
         text = read_named(system, AFFINITY, notes) or ""
         mask = parse_affinity(text, host)
     except ValueError as error:
-        yield malformed(system.env(AFFINITY) or "", str(error), "a host and its CPUs")
+        yield malformed(file_of(system, AFFINITY), str(error), "a host and its CPUs")
     try:
         own = parse_hosts(counted, host) if counted else sum(same_host(n, host) for n in listed)
     except ValueError:
-        yield malformed(f"${COUNTED}", counted or "", "hosts, each followed by its slots")
+        yield malformed(whose(COUNTED), counted or "", "hosts, each followed by its slots")
         name, own = LISTED, sum(same_host(n, host) for n in listed)
     if mask:
         cpus = mask.bit_count()

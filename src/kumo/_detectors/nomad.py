@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._cpulist import parse_cpulist
-from kumo._grants import left_out
+from kumo._grants import left_out, whose
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -35,7 +35,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
     try:
         cores = parse_cpulist(text)
     except ValueError:
-        yield malformed(f"${CORES}", text, "a list of CPUs such as 0,5-7")
+        yield malformed(whose(CORES), text, "a list of CPUs such as 0,5-7")
         return
     if _elsewhere(system, cores):
         yield left_out(system, CORES, "the process may use none of these CPUs")

@@ -12,6 +12,7 @@ from kumo._records import Limit
 from kumo._slurm import (
     COUNTS_FORM,
     NODELIST_FORM,
+    in_login,
     local_tasks,
     own_job,
     parse_counts,
@@ -47,6 +48,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
         told = f"job {job or own or '?'}"
         found = list(_step(system, told, notes)) if own or node else []
         yield from found or _node(system, told, at, notes)
+        yield from in_login(system) if node and not own else ()
     yield from notes
 
 
