@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,18 +42,39 @@ def doctor(directory: Path, *arguments: str, **variables: str) -> subprocess.Com
     )
 
 
-@pytest.fixture
-def sleeping() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that waits, with variables that ask for much."""
-    variables = {"GOMAXPROCS": "4096", "UV_THREADPOOL_SIZE": "64", "LC_ALL": "C"}
-    program = [sys.executable, "-I", "-S", "-c", "print(flush=True); input()"]
+@contextlib.contextmanager
+def started(program: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python that runs *program*, which tells when it is ready."""
     with subprocess.Popen(
-        program, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-I", "-S", "-c", program],
+        env={"LC_ALL": "C", **variables},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield process
         process.kill()
+
+
+WAITING = "print(flush=True); input()"
+PIN = "import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])"
+# Four threads that compute without Python's lock.
+BUSY = """\
+import hashlib, threading
+def work():
+    while True: hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000)
+for number in range(4): threading.Thread(target=work, daemon=True).start()
+print(flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def sleeping() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits, with variables that ask for much."""
+    with started(WAITING, GOMAXPROCS="4096", UV_THREADPOOL_SIZE="64") as process:
+        yield process
 
 
 def test_more_than_the_count_is_exit_code_1(tmp_path: Path) -> None:
@@ -75,6 +97,29 @@ def test_no_more_than_the_count_is_exit_code_0(tmp_path: Path) -> None:
     verdicts = [(row["runtime"], row["verdict"]) for row in data["runtimes"]]
     assert verdicts[:2] == [("nproc", "right"), ("Python", "under")]
     assert "ray" in data["missing"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="PYTHON_CPU_COUNT is of Python 3.13")
+def test_the_advice_about_a_variable_that_is_set_helps(tmp_path: Path) -> None:
+    def python(*prefix: str, **variables: str) -> tuple[int, list[tuple[str, str]]]:
+        """The count, and the verdicts and advice about what this Python's functions say."""
+        ran = subprocess.run(
+            [*prefix, *COMMAND, "--json"],
+            env=environment(tmp_path, **variables),
+            capture_output=True,
+            check=False,
+            timeout=TIMEOUT,
+        )
+        data = json.loads(ran.stdout)
+        rows = [row for row in data["runtimes"] if row["asked"].endswith("cpu_count()")]
+        return data["parallelism"], [(row["verdict"], row["mend"]) for row in rows]
+
+    count, found = python(PYTHON_CPU_COUNT="4096")
+    mend = f"unset PYTHON_CPU_COUNT and kumo run -- CMD, or PYTHON_CPU_COUNT={count}"
+
+    assert found == [("over", mend)] * 2
+    assert python(PYTHON_CPU_COUNT=str(count)) == (count, [("right", None)] * 2)
+    assert python(*COMMAND[:-1], "run", "--") == (count, [("right", None)] * 2)
 
 
 def test_a_failing_runtime_leaves_the_exit_code_to_the_others(tmp_path: Path) -> None:
@@ -191,6 +236,27 @@ def test_a_process(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
     settings = {setting["name"]: setting["verdict"] for setting in data["settings"]}
     assert settings == {"GOMAXPROCS": "over", "UV_THREADPOOL_SIZE": "other"}
     assert data["window"] >= 1.0
+
+
+def test_a_process_whose_caps_are_harmless(tmp_path: Path) -> None:
+    with started(
+        f"{PIN}; {WAITING}", LOKY_MAX_CPU_COUNT="4096", OPENBLAS_NUM_THREADS="4096"
+    ) as process:
+        ran = doctor(tmp_path, "--pid", str(process.pid), "--json")
+
+    settings = {s["name"]: s["verdict"] for s in json.loads(ran.stdout)["settings"]}
+    assert settings == {"LOKY_MAX_CPU_COUNT": "within", "OPENBLAS_NUM_THREADS": "within"}
+    assert ran.returncode == 0
+
+
+def test_threads_that_share_one_cpu(tmp_path: Path) -> None:
+    with started(f"{PIN}\n{BUSY}") as process:
+        ran = doctor(tmp_path, "--pid", str(process.pid), "--json")
+
+    data = json.loads(ran.stdout)
+    assert data["parallelism"] == 1
+    assert sum(family["runnable"] for family in data["threads"]) > 3
+    assert (data["oversubscribed"], ran.returncode) == (True, 1)
 
 
 def test_a_process_that_ends_meanwhile(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:

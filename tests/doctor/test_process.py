@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kumo._doctor.process import (
@@ -13,8 +15,18 @@ from kumo._doctor.process import (
     parse_environ,
     parse_stat,
 )
+from kumo._records import Estimate, Limit
 from kumo._throttling import Throttling, difference, parse_cpu_stat
 
+ONLINE = Limit("online", "set", 8, "/sys/devices/system/cpu/online", "0-7")
+
+
+def under(source: str, kind: Any, cpus: float) -> Estimate:
+    """An estimate on a machine of 8 CPUs, with one more limit."""
+    return Estimate([Limit(source, kind, cpus, "", ""), ONLINE], [])
+
+
+QUOTA = under("quota", "rate", 2)
 REST = "1 4242 4242 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 5 0 12345 1000000 500\n"
 
 
@@ -90,10 +102,10 @@ def test_whose_threads_they_are(name: str, owner: str) -> None:
 def test_settings_against_the_count() -> None:
     text = "PATH=/bin\0GOMAXPROCS=4\0PYTHON_CPU_COUNT=2\0LOKY_MAX_CPU_COUNT=1\0EMPTY=\0junk\0"
 
-    settings = {setting.name: setting for setting in parse_environ(text, 2)}
+    settings = {setting.name: setting for setting in parse_environ(text, QUOTA)}
 
     assert set(settings) == {"GOMAXPROCS", "PYTHON_CPU_COUNT", "LOKY_MAX_CPU_COUNT"}
-    mend = "kumo run -- CMD (GOMAXPROCS=2)"
+    mend = "unset GOMAXPROCS and kumo run -- CMD, or GOMAXPROCS=2"
     assert settings["GOMAXPROCS"] == Setting("GOMAXPROCS", "4", "over", 2, mend)
     assert settings["PYTHON_CPU_COUNT"].verdict == "within"
     assert settings["LOKY_MAX_CPU_COUNT"].verdict == "within"
@@ -112,19 +124,67 @@ def test_settings_against_the_count() -> None:
         ("JAVA_TOOL_OPTIONS", "-XX:ActiveProcessorCount=2", "within"),
         ("JAVA_TOOL_OPTIONS", "-Xmx4g", "other"),
         ("MAKEFLAGS", " -j8 --jobserver-auth=3,4", "over"),
+        ("MAKEFLAGS", "j99", "over"),
+        ("MAKEFLAGS", "kj99 --no-print-directory", "over"),
+        ("MAKEFLAGS", "-k -j 99", "over"),
+        ("MAKEFLAGS", "--jobs=99", "over"),
+        ("MAKEFLAGS", "--jobs 99", "over"),
+        ("MAKEFLAGS", "-j99 -j2", "within"),
+        ("MAKEFLAGS", "w -j2 --jobserver-auth=3,4 -- X=j99", "within"),
+        ("MAKEFLAGS", "-j", "over"),
+        ("MAKEFLAGS", "-j --no-print-directory", "over"),
+        ("MAKEFLAGS", "kj", "over"),
+        ("MAKEFLAGS", "--jobs", "over"),
         ("MAKEFLAGS", "--max-j8", "other"),
+        ("MAKEFLAGS", "-k JOBS=8", "other"),
+        ("MAKEFLAGS", "jobs", "other"),
         ("UV_THREADPOOL_SIZE", "64", "other"),
         ("GOMAXPROCS", "a=b", "other"),
     ],
 )
 def test_a_setting(name: str, value: str, verdict: str) -> None:
-    (setting,) = parse_environ(f"{name}={value}\0", 2)
+    (setting,) = parse_environ(f"{name}={value}\0", QUOTA)
 
     assert (setting.value, setting.verdict) == (value, verdict)
 
 
+def test_no_bound_is_over_by_no_number() -> None:
+    (setting,) = parse_environ("MAKEFLAGS=-kj\0", QUOTA)
+
+    assert setting == Setting("MAKEFLAGS", "-kj", "over", None, "-j2 in MAKEFLAGS")
+
+
+@pytest.mark.parametrize(
+    ("name", "estimate", "verdict"),
+    [
+        # loky sees the affinity, and the quota of one level
+        ("LOKY_MAX_CPU_COUNT", under("affinity", "set", 2), "within"),
+        ("LOKY_MAX_CPU_COUNT", under("online", "set", 2), "within"),
+        ("LOKY_MAX_CPU_COUNT", QUOTA, "over"),
+        ("LOKY_MAX_CPU_COUNT", under("slurm", "allocation", 2), "over"),
+        # parallelly sees both
+        ("R_PARALLELLY_AVAILABLECORES_MAX", QUOTA, "within"),
+        ("OPENBLAS_NUM_THREADS", under("affinity", "set", 2), "within"),
+        ("OPENBLAS_DEFAULT_NUM_THREADS", under("affinity", "set", 2), "within"),
+        ("OPENBLAS_NUM_THREADS", QUOTA, "over"),
+        # Accelerate sees the CPUs on line alone
+        ("VECLIB_MAXIMUM_THREADS", under("affinity", "set", 2), "over"),
+        ("VECLIB_MAXIMUM_THREADS", under("affinity", "set", 8), "within"),
+        # what sets the count is never harmless
+        ("NUMEXPR_MAX_THREADS", under("affinity", "set", 2), "over"),
+        ("GOMAXPROCS", under("affinity", "set", 2), "over"),
+    ],
+)
+def test_a_high_cap_is_harmless_where_the_program_counts_right_without(
+    name: str, estimate: Estimate, verdict: str
+) -> None:
+    (setting,) = parse_environ(f"{name}=64\0", estimate)
+
+    assert (setting.verdict, setting.by) == (verdict, 64 - estimate.parallelism)
+
+
 def test_the_first_of_a_name_counts() -> None:
-    (setting,) = parse_environ("GOMAXPROCS=1\0GOMAXPROCS=9\0", 2)
+    (setting,) = parse_environ("GOMAXPROCS=1\0GOMAXPROCS=9\0", QUOTA)
 
     assert setting.value == "1"
 
@@ -188,5 +248,34 @@ def test_oversubscribed(runnable: float, throttled: int, over: bool, expected: b
     threads = [Family("a", 4, runnable - 0.5, ""), Family("b", 4, 0.5, "")]
     settings = [Setting("GOMAXPROCS", "4", "over" if over else "within", 0, "")]
     levels = [Throttling(10, throttled, 1.0), Throttling(0, 0, 0.0)]
+    one = under("quota", "rate", 1)
 
-    assert is_oversubscribed(threads, settings, levels, 1) is expected
+    assert is_oversubscribed(threads, settings, levels, one, 20) is expected
+
+
+@pytest.mark.parametrize(
+    ("estimate", "runnable", "looks", "expected"),
+    [
+        (under("affinity", "set", 1), 8.0, 20, True),
+        (under("cpuset", "set", 2), 8.0, 20, True),
+        (under("online", "set", 4), 8.0, 20, True),
+        (
+            Estimate([Limit("quota", "rate", 1, "", ""), Limit("affinity", "set", 1, "", "")], []),
+            8.0,
+            20,
+            True,
+        ),
+        (under("affinity", "set", 1), 1.3, 20, False),
+        (under("affinity", "set", 8), 8.0, 20, False),
+        (under("affinity", "set", 1), 8.0, 3, False),  # a glimpse
+        (under("quota", "rate", 1), 8.0, 20, False),  # more than the quota's share was idle
+        (under("slurm", "allocation", 1), 8.0, 20, False),  # nothing holds it there
+    ],
+)
+def test_oversubscribed_without_throttling(
+    estimate: Estimate, runnable: float, looks: int, expected: bool
+) -> None:
+    """A set of CPUs holds threads back, and no file counts how often."""
+    threads = [Family("a", 8, runnable, "")]
+
+    assert is_oversubscribed(threads, [], [], estimate, looks) is expected

@@ -36,8 +36,9 @@ def process(**changes: object) -> ProcessReport:
         "a\tb",
         ESTIMATE,
         1.0004,
+        20,
         [Family("worker-*", 4, 3.456, ""), Family("GC Thread#*", 2, 0.0, "Java")],
-        [Setting("GOMAXPROCS", "4", "over", 3, "kumo run -- CMD (GOMAXPROCS=1)")],
+        [Setting("GOMAXPROCS", "4", "over", 3, "GOMAXPROCS=1")],
         [
             Level("/sys/fs/cgroup/a", 1.0, Throttling(10, 9, 0.75)),
             Level("/sys/fs/cgroup", inf, None),
@@ -149,9 +150,17 @@ def test_a_process_as_data() -> None:
         },
         {"where": "/sys/fs/cgroup", "quota": None, "throttling": None},
     ]
-    assert data["settings"][0]["mend"] == "kumo run -- CMD (GOMAXPROCS=1)"
+    assert data["settings"][0]["mend"] == "GOMAXPROCS=1"
     assert (data["pid"], data["name"], data["window"]) == (42, "a\tb", 1.0)
     assert json.loads(json.dumps(data)) == data
+
+
+def test_no_bound_has_no_number() -> None:
+    report = process(settings=[Setting("MAKEFLAGS", "-j", "over", None, "-j1 in MAKEFLAGS")])
+
+    cells = [line.split() for line in report.text().splitlines()]
+    assert ["MAKEFLAGS", "-j", "1", "over,", "no", "bound", "-j1", "in", "MAKEFLAGS"] in cells
+    assert report.data()["settings"][0]["by"] is None
 
 
 def test_a_process_that_has_no_more_to_tell() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kumo._doctor.beliefs import Belief
-from kumo._doctor.verdict import judge, mend_by
+from kumo._doctor.verdict import judge
 from kumo._records import Estimate, Limit
 
 AFFINITY = Limit("affinity", "set", 8, "sched_getaffinity", "0-7")
@@ -87,7 +87,14 @@ def test_a_variable_is_the_reason_where_it_is_read_and_says_the_same(
         ("os.cpu_count()", "3.9.18", "kumo.available_parallelism() in its place"),
         ("nproc", "9.1", "$(kumo) in its place"),
         ("os.availableParallelism()", "20.20.2 (libuv 1.46.0)", "kumo run --pin -- CMD"),
-        ("ray.init()", "2.60.0", "ray.init(num_cpus=2) in its place"),
+        ("ray.init()", "2.60.0 (Python 3.12.1)", "ray.init(num_cpus=2) in its place"),
+        ("ray.init()", "2.60.0 (Python 3.13.0)", "kumo run -- CMD (PYTHON_CPU_COUNT=2)"),
+        ("dask.system.CPU_COUNT", "2026.8.0 (Python 3.12.1)", "kumo run --pin -- CMD"),
+        (
+            "dask.system.CPU_COUNT",
+            "2026.8.0 (Python 3.13.0)",
+            "kumo run -- CMD (PYTHON_CPU_COUNT=2)",
+        ),
         (
             "Runtime.availableProcessors()",
             "17.0.15",
@@ -104,6 +111,57 @@ def test_nothing_needs_mending_where_the_count_is_not_exceeded() -> None:
     assert judge(Belief("nproc", "9.1", 1), under(quota(2)), {}).mend == ""
 
 
-def test_a_variable_that_kumo_run_does_not_set() -> None:
-    assert mend_by("UV_THREADPOOL_SIZE", 2) == "UV_THREADPOOL_SIZE=2"
-    assert mend_by("NO_SUCH_VARIABLE", 2) == "NO_SUCH_VARIABLE=2"
+@pytest.mark.parametrize(
+    ("call", "version", "cpus", "variables", "mend"),
+    [
+        (
+            "os.process_cpu_count()",
+            "3.13.0",
+            8,
+            {"PYTHON_CPU_COUNT": "8"},
+            "unset PYTHON_CPU_COUNT and kumo run -- CMD, or PYTHON_CPU_COUNT=2",
+        ),
+        # It is set, though not what is believed: a cap, or what cannot be read.
+        (
+            "loky.cpu_count()",
+            "3.7.0",
+            8,
+            {"LOKY_MAX_CPU_COUNT": "64"},
+            "unset LOKY_MAX_CPU_COUNT and kumo run -- CMD, or LOKY_MAX_CPU_COUNT=2",
+        ),
+        (
+            "os.cpu_count()",
+            "3.13.0",
+            8,
+            {"PYTHON_CPU_COUNT": ""},
+            "unset PYTHON_CPU_COUNT and kumo run -- CMD, or PYTHON_CPU_COUNT=2",
+        ),
+        # Another one is set, which kumo run does not beat.
+        ("numexpr.nthreads", "2.14", 8, {"OMP_NUM_THREADS": "8"}, "OMP_NUM_THREADS=2"),
+        ("openblas in numpy.libs", "0.3", 8, {"GOTO_NUM_THREADS": "64"}, "GOTO_NUM_THREADS=2"),
+        ("blis in x", "1", 8, {"BLIS_NT": "8"}, "BLIS_NT=2"),
+        ("nproc", "9.1", 8, {"OMP_NUM_THREADS": "8"}, "OMP_NUM_THREADS=2"),
+        ("nproc", "9.1", 8, {"OMP_NUM_THREADS": "4"}, "$(kumo) in its place"),
+        # A variable of flags may hold others.
+        (
+            "Runtime.availableProcessors()",
+            "17",
+            8,
+            {"JAVA_TOOL_OPTIONS": "-Xmx1g"},
+            "-XX:ActiveProcessorCount=2 in JAVA_TOOL_OPTIONS",
+        ),
+        # This one does not read it.
+        (
+            "os.cpu_count()",
+            "3.12.1",
+            8,
+            {"PYTHON_CPU_COUNT": "8"},
+            "kumo.available_parallelism() in its place",
+        ),
+    ],
+)
+def test_a_variable_that_is_set_has_to_be_changed(
+    call: str, version: str, cpus: int, variables: dict[str, str], mend: str
+) -> None:
+    """`kumo run` keeps it, and would change nothing."""
+    assert judge(Belief(call, version, cpus), under(quota(2)), variables).mend == mend

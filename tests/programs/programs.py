@@ -257,7 +257,7 @@ PROGRAMS = (
 # Default rows whose program could not be brought here.
 NOT_RUN = {
     "JULIA_CPU_THREADS": "not in Debian 12 or on npm; PyPI's installers fetch it from elsewhere",
-    "DOTNET_PROCESSOR_COUNT": ".NET 6 or later is not in Debian 12, on PyPI or on npm; NuGet was not tried",
+    "DOTNET_PROCESSOR_COUNT": "not in Debian 12, on PyPI or on npm; NuGet was not tried",
 }
 
 

@@ -147,15 +147,19 @@ if not threadpool_info():
 """
 
 
-def _library(name: str, call: str, program: str) -> Runtime:
+def _library(name: str, call: str, program: str, version: str = "top.__version__") -> Runtime:
     text = (
+        "import platform\n"
         f"import {program.partition('.')[0]} as top, {program.rpartition('.')[0]} as module\n"
         f"count = module.{program.rpartition('.')[2]}\n"
         "count = count() if callable(count) else count\n"
-        f"print({call!r}, top.__version__, int(count), sep='\\t')\n"
+        f"print({call!r}, {version}, int(count), sep='\\t')\n"
     )
     return Runtime(name, (), (("{program}", "-c", text),), read_lines, module=name)
 
+
+# Of libraries that begin with what Python counts, of which 3.13 reads a variable.
+ON_PYTHON = "f'{top.__version__} (Python {platform.python_version()})'"
 
 RUNTIMES = (
     Runtime(
@@ -214,8 +218,8 @@ RUNTIMES = (
     ),
     _library("loky", "loky.cpu_count()", "loky.cpu_count"),
     _library("joblib", "joblib.cpu_count()", "joblib.cpu_count"),
-    _library("dask", "dask.system.CPU_COUNT", "dask.system.CPU_COUNT"),
-    _library("ray", "ray.init()", "ray._private.utils.get_num_cpus"),
+    _library("dask", "dask.system.CPU_COUNT", "dask.system.CPU_COUNT", ON_PYTHON),
+    _library("ray", "ray.init()", "ray._private.utils.get_num_cpus", ON_PYTHON),
     _library("numexpr", "numexpr.nthreads", "numexpr.nthreads"),
     _library("polars", "polars.thread_pool_size()", "polars.thread_pool_size"),
     _library("numba", "numba.config.NUMBA_NUM_THREADS", "numba.core.config.NUMBA_NUM_THREADS"),

@@ -40,12 +40,16 @@ class Level(NamedTuple):
 
 
 class Checkup(NamedTuple):
-    """What was seen of a process within *window* seconds. *remarks* say what could not be."""
+    """What was seen of a process within *window* seconds, in so many *looks* at its threads.
+
+    *remarks* say what could not be seen.
+    """
 
     pid: int
     name: str
     estimate: Estimate
     window: float
+    looks: int
     threads: list[Family]
     settings: list[Setting]
     levels: list[Level]
@@ -55,8 +59,7 @@ class Checkup(NamedTuple):
     def oversubscribed(self) -> bool:
         """By `is_oversubscribed`."""
         seen = [level.seen for level in self.levels if level.seen is not None]
-        count = self.estimate.parallelism
-        return is_oversubscribed(self.threads, self.settings, seen, count)
+        return is_oversubscribed(self.threads, self.settings, seen, self.estimate, self.looks)
 
 
 def check(pid: int, window: float = WINDOW) -> Checkup:
@@ -71,7 +74,7 @@ def _check(pid: int, window: float) -> Checkup:
     remarks: list[str] = []
     own = estimate(pid=pid)
     name = parse_stat(_read(f"/proc/{pid}/stat")).name
-    settings = _settings(pid, own.parallelism, remarks)
+    settings = _settings(pid, own, remarks)
     quotas = {
         os.path.dirname(limit.where): limit.cpus
         for limit in own.limits
@@ -87,12 +90,13 @@ def _check(pid: int, window: float) -> Checkup:
         Level(where, quota, difference(before[where], _throttling(where, [])))
         for where, quota in quotas.items()
     ]
-    return Checkup(pid, name, own, took, families(samples), settings, levels, remarks)
+    seen = families(samples)
+    return Checkup(pid, name, own, took, len(samples), seen, settings, levels, remarks)
 
 
-def _settings(pid: int, count: int, remarks: list[str]) -> list[Setting]:
+def _settings(pid: int, own: Estimate, remarks: list[str]) -> list[Setting]:
     try:
-        return parse_environ(read_file(f"/proc/{pid}/environ") or "", count)
+        return parse_environ(read_file(f"/proc/{pid}/environ") or "", own)
     except OSError as error:
         remarks.append(f"its environment could not be read ({error_name(error)})")
         return []

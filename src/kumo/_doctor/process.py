@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import NamedTuple
 
-from kumo._doctor.verdict import mend_by
+from kumo._doctor.verdict import mend_set
 from kumo._launch.knobs import KNOBS
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from kumo._launch.knobs import Knob
+    from kumo._records import Estimate
     from kumo._throttling import Throttling
 
 # Whose threads bear which names, which the kernel cuts to 15 bytes.
@@ -26,6 +28,12 @@ OWNERS = (
     (r"polars-", "Polars"),
     (r"(\.NET |dotnet)", ".NET"),
 )  # fmt: skip
+
+
+# -j4 or -j 4, --jobs=4, letters without a dash in the first word, no number for no bound:
+# https://www.gnu.org/software/make/manual/html_node/Options_002fRecursion.html
+MAKE_JOBS = r"(?:^|(?:^|\s)-)\w*j\s*(\d{1,9})?(?!\S)|(?:^|\s)--jobs(?:[=\s](\d{1,9}))?(?!\S)"
+LOOKS = 10  # half of a second's: fewer prove nothing
 
 
 class Thread(NamedTuple):
@@ -49,12 +57,15 @@ class Family(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A variable of the knob table in the process's environment, against the count."""
+    """A variable of the knob table in the process's environment, against the count.
+
+    *by* is how far it is above the count, `None` where it sets no bound.
+    """
 
     name: str
     value: str
     verdict: Literal["over", "within", "other"]
-    by: int
+    by: int | None
     mend: str
 
 
@@ -95,7 +106,7 @@ def _owner(name: str) -> str:
     return next((owner for pattern, owner in OWNERS if re.match(pattern, name)), "")
 
 
-def parse_environ(text: str, count: int) -> list[Setting]:
+def parse_environ(text: str, estimate: Estimate) -> list[Setting]:
     """Return the variables of the knob table that *text* sets, in the table's order.
 
     Format: ``NAME=value`` entries, each ended by a NUL; the first of a name counts.
@@ -103,32 +114,55 @@ def parse_environ(text: str, count: int) -> list[Setting]:
     """
     pairs = [entry.partition("=")[::2] for entry in text.split("\0") if "=" in entry]
     values = dict(reversed(pairs))
-    return [_setting(knob, values[name], count) for name, knob in KNOBS.items() if name in values]
+    return [
+        _setting(knob, values[name], estimate) for name, knob in KNOBS.items() if name in values
+    ]
 
 
-def _setting(knob: Knob, value: str, count: int) -> Setting:
+def _setting(knob: Knob, value: str, estimate: Estimate) -> Setting:
+    number = None if knob.use == "never" else _number(knob, value)
+    if number is None:
+        return Setting(knob.name, value, "other", 0, "")
+    by = None if number == inf else int(number) - estimate.parallelism
+    if number <= estimate.parallelism or (knob.effect == "cap" and _counts_right(knob, estimate)):
+        return Setting(knob.name, value, "within", by, "")
+    return Setting(knob.name, value, "over", by, mend_set(knob.name, estimate.parallelism))
+
+
+def _number(knob: Knob, value: str) -> float | None:
+    """Return the number that the value sets, `inf` for no bound, `None` where it is no count."""
+    if knob.name == "MAKEFLAGS":
+        jobs = [float(each[1] or each[2] or inf) for each in re.finditer(MAKE_JOBS, value)]
+        return jobs[-1] if jobs else None
     # OMP_NUM_THREADS may be a list, whose first number is for the outermost level; a variable of
     # flags may hold others.
     form = re.escape(knob.form).replace(r"\{\}", r"(\d{1,9})(?:,\d+)*")
-    if knob.form == "{}":
-        found = re.fullmatch(form, value)
-    else:
-        found = re.search(rf"(?:^|\s){form}(?=\s|$)", value)
-    if found is None or knob.use == "never":
-        return Setting(knob.name, value, "other", 0, "")
-    by = int(found[1]) - count
-    if by <= 0:
-        return Setting(knob.name, value, "within", by, "")
-    return Setting(knob.name, value, "over", by, mend_by(knob.name, count))
+    found = re.fullmatch(form if knob.form == "{}" else rf"(?:.*\s)?{form}(?:\s.*)?", value)
+    return None if found is None else int(found[1])
+
+
+def _counts_right(knob: Knob, estimate: Estimate) -> bool:
+    """Whether the program counts right without the variable, so that no cap is needed."""
+    count = estimate.parallelism
+    sets = {x.source for x in estimate.limits if x.kind == "set" and x.cpus <= count}
+    seen = "online" in sets or (bool(sets) and "affinity" in knob.sees)
+    return seen or (knob.redundant and estimate.binding.kind == "rate")
 
 
 def is_oversubscribed(
     threads: Iterable[Family],
     settings: Iterable[Setting],
     levels: Iterable[Throttling],
-    count: int,
+    estimate: Estimate,
+    looks: int,
 ) -> bool:
-    """Whether more threads want a CPU than *count* while throttled, or a setting asks for more."""
+    """Whether a setting asks for more than the count, or more threads want a CPU.
+
+    That many threads are too many where a quota throttles them, and where a set of CPUs is what
+    limits them, as *looks* at them show.
+    """
+    count = estimate.parallelism
+    full = any(limit.kind == "set" and limit.cpus <= count for limit in estimate.limits)
+    held = any(level.throttled > 0 for level in levels) or (full and looks >= LOOKS)
     runnable = sum(family.runnable for family in threads)
-    throttled = any(level.throttled > 0 for level in levels)
-    return (throttled and round(runnable) > count) or any(x.verdict == "over" for x in settings)
+    return (held and round(runnable) > count) or any(x.verdict == "over" for x in settings)

@@ -179,7 +179,9 @@ def _notes(estimate: Estimate) -> list[str]:
     return [line for note in estimate.notes for line in (f"{note.code}: {note.text}", "")]
 
 
-def _verdict(verdict: str, by: int) -> str:
+def _verdict(verdict: str, by: int | None) -> str:
+    if by is None:
+        return f"{verdict}, no bound"
     return f"{verdict} by {abs(by)}" if verdict in ("over", "under") else verdict
 
 

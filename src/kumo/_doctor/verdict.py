@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Call(NamedTuple):
     """What a call's answer goes by, the variable that mends it, others that it heeds.
 
-    *since* is the first version that reads *variable*. *instead* stands for the call where no
-    variable mends it. *io* marks the size of a pool that waits for input and output.
+    *since* is the first version that reads *variable*, of the Python below where the version names
+    one. *instead* stands for the call where no variable mends it. *io* marks the size of a pool
+    that waits for input and output.
     """
 
     goes_by: str
@@ -72,9 +73,14 @@ CALLS = {
     "joblib.cpu_count()": Call(
         f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"
     ),
-    "dask.system.CPU_COUNT": Call(f"{MASK} and some quotas, rounded up"),
+    "dask.system.CPU_COUNT": Call(
+        f"{MASK} and some quotas, rounded up", "PYTHON_CPU_COUNT", since=(3, 13)
+    ),
     "ray.init()": Call(
-        f"{ONLINE} and the topmost cgroup's quota", instead="ray.init(num_cpus={count})"
+        f"{ONLINE} and the topmost cgroup's quota",
+        "PYTHON_CPU_COUNT",
+        since=(3, 13),
+        instead="ray.init(num_cpus={count})",
     ),
     "numexpr.nthreads": Call(
         f"{ONLINE}, at most 16",
@@ -117,20 +123,23 @@ def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) ->
     verdict: Verdict = "io" if call.io else "over" if by > 0 else "under" if by < 0 else "right"
     if verdict in ("io", "right"):
         return Finding(belief, verdict, by, "", "")
-    return Finding(
-        belief,
-        verdict,
-        by,
-        _why(belief, call, estimate, environment),
-        _mend(belief, call, estimate.parallelism) if verdict == "over" else "",
-    )
+    cause = _cause(belief, call, environment)
+    why = f"{cause}={environment[cause]} is set" if cause else _why(belief, call, estimate)
+    over = verdict == "over"
+    mend = _mend(belief, call, estimate.parallelism, environment, cause) if over else ""
+    return Finding(belief, verdict, by, why, mend)
 
 
-def _why(belief: Belief, call: Call, estimate: Estimate, environment: Mapping[str, str]) -> str:
-    variable = (call.variable,) if _reads_variable(belief, call) else ()
-    for name in (*variable, *call.heeds):
+def _cause(belief: Belief, call: Call, environment: Mapping[str, str]) -> str:
+    """Return the variable that is set to what is believed, ``""`` where none is."""
+    names = [call.variable] if _reads_variable(belief, call) else []
+    for name in (*names, *call.heeds):
         if re.fullmatch(rf"(.*\D)?{belief.cpus}", environment.get(name, "")):
-            return f"{name}={environment[name]} is set"
+            return name
+    return ""
+
+
+def _why(belief: Belief, call: Call, estimate: Estimate) -> str:
     binding = estimate.binding
     bound = f"{limit_in_words(binding)} binds"
     if "rounded" in call.goes_by and binding.cpus % 1 and ceil(binding.cpus) == belief.cpus:
@@ -143,25 +152,37 @@ def limit_in_words(limit: Limit) -> str:
     return f"{limit.source} {show_cpus(limit)}"
 
 
-def _mend(belief: Belief, call: Call, count: int) -> str:
+def _mend(
+    belief: Belief, call: Call, count: int, environment: Mapping[str, str], cause: str
+) -> str:
     """Return the line or setting that brings the belief down to *count*."""
     if _reads_variable(belief, call):
-        return mend_by(call.variable, count)
+        knob = KNOBS[call.variable]
+        # `kumo run` keeps what is set, and sets nothing that would beat it.
+        for name in (cause, knob.name, *knob.unless):
+            if name in environment:
+                return mend_set(name, count)
+        chosen = "" if knob.use == "default" else f" --with {knob.group}"
+        return f"kumo run{chosen} -- CMD ({knob.name}={knob.value(count)})"
+    if cause:
+        return mend_set(cause, count)
     if call.instead:
         return f"{call.instead.format(count=count)} in its place"
     return "kumo run --pin -- CMD" if MASK in call.goes_by else ""
 
 
-def mend_by(variable: str, count: int) -> str:
-    """Return the `kumo run` line that sets *variable* for *count* CPUs, or else the setting."""
+def mend_set(variable: str, count: int) -> str:
+    """Return what to do about *variable*, which is set too high and which `kumo run` keeps."""
     knob = KNOBS.get(variable)
-    if knob is None or knob.use == "never":
+    if knob is None:
         return f"{variable}={count}"
-    if knob.use == "default":
-        return f"kumo run -- CMD ({variable}={knob.value(count)})"
-    return f"kumo run --with {knob.group or variable} -- CMD ({variable}={knob.value(count)})"
+    if knob.form != "{}":
+        return f"{knob.value(count)} in {variable}"  # it may hold other flags
+    unset = f"unset {variable} and kumo run -- CMD, or " if knob.use == "default" else ""
+    return f"{unset}{variable}={knob.value(count)}"
 
 
 def _reads_variable(belief: Belief, call: Call) -> bool:
-    version = tuple(int(part) for part in re.findall(r"\d+", belief.version)[:2])
+    told = belief.version.partition("Python ")[2] or belief.version
+    version = tuple(int(part) for part in re.findall(r"\d+", told)[:2])
     return bool(call.variable) and version >= call.since
