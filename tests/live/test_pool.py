@@ -143,7 +143,10 @@ def test_a_variable_that_is_no_count(value: str, monkeypatch: pytest.MonkeyPatch
         ({"minimum": 0}, "minimum must be a whole number, 1 or more, not 0"),
         ({"maximum": 0}, "maximum must be a whole number, 1 or more, not 0"),
         ({"minimum": 3, "maximum": 2}, "maximum must be at least minimum, 3, not 2"),
-        ({"share": 0}, "share must be a positive number, such as 0.5, or a part of a budget, not 0"),
+        (
+            {"share": 0},
+            "share must be a positive number, such as 0.5, or a part of a budget, not 0",
+        ),
         ({"share": float("inf")}, "or a part of a budget, not inf"),
         ({"share": "0.5"}, "or a part of a budget, not '0.5'"),
         ({"share": kumo.Budget(web=1)}, r"or a part of a budget, not Budget\({'web': 1}\)"),
@@ -597,7 +600,7 @@ print("done")
 
 
 def test_a_worker_that_goes_on_by_itself_is_not_woken_too() -> None:
-    """Where one is seen parked and is gone when it is to be woken: `add` and `resize` do without."""
+    """Where it was seen parked and is gone when it is to be woken, `add` and `resize` go on."""
 
     class Deceptive(list[threading.Lock]):
         def __bool__(self) -> bool:

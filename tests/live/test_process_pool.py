@@ -249,6 +249,19 @@ def test_map_in_chunks() -> None:
             list(pool.map(fail, ["lost"]))
 
 
+def test_map_takes_what_the_standard_executors_map_takes() -> None:
+    with kumo.ProcessPool("web", processes=1) as pool:
+        if sys.version_info < (3, 14):
+            with pytest.raises(TypeError, match="buffersize"):
+                pool.map(abs, [1], buffersize=2)
+        else:
+            drawn: list[int] = []
+            numbers = (drawn.append(n) or n for n in range(100))
+            results = pool.map(abs, numbers, chunksize=3, buffersize=2)
+            assert (next(results), len(drawn)) == (0, 9)
+            assert list(results) == list(range(1, 100))
+
+
 def test_asyncio_runs_calls_in_it() -> None:
     async def main(pool: Executor) -> int:
         return await asyncio.get_running_loop().run_in_executor(pool, os.getpid)
@@ -499,6 +512,37 @@ def test_a_forked_child_has_processes_of_its_own() -> None:
         "print('the same')\n"
     )
     assert printed == "the same\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_others_start_processes() -> None:
+    program = """
+import os, signal, threading, time, warnings, kumo
+warnings.simplefilter("ignore", DeprecationWarning)
+def churn(name):
+    while not end.is_set():
+        with kumo.ProcessPool(name, processes=1) as pool:
+            pool.submit(int).result()
+if __name__ == "__main__":
+    kumo.ProcessPool("first").submit(int).result()  # a fork while a module is imported hangs
+    end = threading.Event()
+    threads = [threading.Thread(target=churn, args=(name,), daemon=True) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(30)
+            with kumo.ProcessPool("child", processes=1) as pool:
+                os._exit(pool.submit(int).result())
+        assert os.waitpid(pid, 0)[1] == 0, "the child has waited for ever"
+        time.sleep(0.02)
+    end.set()
+    for thread in threads:
+        thread.join()
+    print("done")
+"""
+    assert python(program) == "done\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

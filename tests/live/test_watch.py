@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import trio
-from real.host import TIMEOUT, environment, needs_two_cpus
+from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
+from real.host import TIMEOUT, environment, in_groups, needs_two_cpus
 
 import kumo
 from kumo import Change
@@ -360,6 +361,57 @@ def test_a_thread_that_cannot_be_started_leaves_nothing_behind(
             kumo.watch(print)
     with kumo.watch():
         assert len(watchers()) == 1
+
+
+# --- a survey that cannot read
+
+BLIND = """
+import os, resource, sys, time
+quota = os.open(sys.argv[1] + "/cpu.cfs_quota_us", os.O_WRONLY)
+watch = kumo.watch(interval=0.01, settle=0.05)
+before = watch.estimate
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # nothing more can be opened
+os.write(quota, b"120000")
+time.sleep(0.5)
+assert watch.estimate == before, watch.estimate
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+change = next(watch)
+print(change.old.cpus, change.new.cpus)
+os.lseek(quota, 0, 0)
+os.write(quota, b"-1")
+print(next(watch).new.parallelism)
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("before", "warning"),
+    [
+        pytest.param("kumo.available_parallelism()", "", id="what is kept can be read"),
+        pytest.param("", "_kept.py'; the estimate before it stands\n", id="a module is not loaded"),
+    ],
+)
+def test_out_of_descriptors_nothing_grows(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    before: str,
+    warning: str,
+) -> None:
+    needs_two_cpus()
+    group = make_group(cpus=1.9)
+    program = f"import kumo; {before}\n{BLIND}"
+    ran = subprocess.run(
+        in_groups([group], [sys.executable, "-c", program, str(group.path)]),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        env=environment(),
+    )
+
+    assert (ran.returncode, ran.stdout) == (0, "1.9 1.2\n2\n"), ran.stderr
+    assert ran.stderr.endswith(warning)
+    assert ran.stderr.count("\n") == warning.count("\n")
 
 
 # --- forks and the end

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
@@ -46,6 +47,11 @@ def start() -> Iterator[Start]:
 def line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
+
+
+def error_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
 
 
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -106,6 +112,61 @@ def test_a_command_is_run_at_each_change(
     assert stderr in (f"kumo: --exec {sys.executable} ended with exit code 7\n", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "ran"),
+    [
+        (["--exec", "{}", "log", "--", "file"], "log -- file"),
+        (["--exec", "--", "{}", "--", "--json"], "-- --json"),
+        (["--exec={}", "--exec", "-h"], "--exec -h"),
+    ],
+)
+def test_all_that_follows_is_the_commands(
+    start: Start, tmp_path: Path, words: list[str], ran: str
+) -> None:
+    cpus = needs_two_cpus()
+    process = start("--interval", "0.02", *(word.format(echo(tmp_path)) for word in words))
+    line(process)
+    os.sched_setaffinity(process.pid, cpus[:1])
+    line(process)
+
+    assert line(process) == f"{ran}\n"
+    assert interrupt(process) == (130, "")
+
+
+def echo(directory: Path, then: str = "") -> str:
+    script = directory / "echo.sh"
+    script.write_text(f'#!/bin/sh\necho "$@"\n{then}\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def test_how_a_command_ends_is_reported_and_the_watch_goes_on(start: Start, tmp_path: Path) -> None:
+    cpus = needs_two_cpus()
+    script = echo(tmp_path, "kill -KILL $$")
+    process = start("--interval", "0.02", "--settle", "0", "--exec", script, "ran")
+    line(process)
+    os.sched_setaffinity(process.pid, cpus[:1])
+    line(process)
+    assert line(process) == "ran\n"
+    assert error_line(process) == f"kumo: --exec {script} was ended by SIGKILL\n"
+    os.unlink(script)
+    os.sched_setaffinity(process.pid, cpus[:2])
+    line(process)
+    gone = f"kumo: --exec {script} could not be run: No such file or directory\n"
+    assert error_line(process) == gone
+    os.sched_setaffinity(process.pid, cpus[:1])
+    assert line(process).startswith("1  ")
+
+
+def test_a_closed_stdout_is_an_error() -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *kumo("watch")]
+    ran = subprocess.run(
+        command, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT, check=False, env=environment()
+    )
+
+    assert (ran.returncode, ran.stderr) == (3, "kumo: cannot write the output: stdout is closed\n")
+
+
 def test_it_watches_another_process_to_its_end(start: Start) -> None:
     cpus = needs_two_cpus()
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -141,6 +202,10 @@ def test_a_reader_that_has_gone_ends_it(start: Start) -> None:
         (["--interval", "x"], 2, "argument --interval: 'x' is not a number of seconds"),
         (["--settle", "-1"], 2, "--settle must be a number of seconds, at least 0, not -1.0"),
         (["--exec"], 2, "--exec needs a command after it"),
+        (["--exec="], 2, "--exec needs a command after it"),
+        (["--exec", "--"], 2, "--exec needs a command after it"),
+        (["--exec=/no/such", "x"], 3, "--exec /no/such: no such program that can be run"),
+        (["--exec", "--", "/no/such"], 3, "--exec /no/such: no such program that can be run"),
         (["--pid", "x"], 2, "argument --pid: 'x' is not a process id, such as 1234"),
         (["--exec", "/no/such"], 3, "--exec /no/such: no such program that can be run"),
         (["--pid", "4194304"], 3, "--pid 4194304: no such process"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import threading
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kumo._records import Estimate
     from kumo._watch.watch import Watch
 
+_LOGGER = logging.getLogger("kumo")
 # Guards what is here and every watch; notified when an iteration is to look again.
 changed = threading.Condition()
 _thread: threading.Thread | None = None
@@ -111,11 +113,9 @@ def _poll(read: Callable[[], Estimate], wrong: str) -> str:
     """Tell each watch of a reading; return what is wrong with it, of which *wrong* was said."""
     try:
         reading = read()
-    except OverrideError as error:
+    except (OverrideError, OSError) as error:  # as where a module cannot be opened to be loaded
         if str(error) != wrong:
-            import logging
-
-            logging.getLogger("kumo").warning("%s; the estimate before it stands", error)
+            _LOGGER.warning("%s; the estimate before it stands", error)
         return str(error)
     now = monotonic()
     with changed:
