@@ -247,6 +247,40 @@ def test_a_worker_whose_parent_has_ended_ends() -> None:
     assert ran.stdout.splitlines()[-1].startswith("end ")
 
 
+@linux
+def test_a_worker_that_may_not_set_its_affinity_keeps_the_one_it_has() -> None:
+    """A sandbox may refuse the call, as the kernel does where none of the CPUs exists."""
+    ran = subprocess.run(
+        [sys.executable, str(probe.WORKER), "1", "99999"],
+        input=f"{time.monotonic_ns()} {time.monotonic_ns() + 1_000_000}",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=SOON,
+    )
+
+    assert ran.stdout.startswith("ready\n")
+
+
+@linux
+def test_a_worker_costs_one_descriptor() -> None:
+    """So that a thousand CPUs can be measured where 1024 descriptors may be open."""
+    program = (
+        "import resource; from kumo._measure.probe import probe\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))\n"
+        "print(len(probe(32, [], [], 0.5, lambda part: None)[0]))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT,
+    )
+
+    assert (ran.stdout, ran.stderr) == ("32\n", "")
+
+
 # --- what can fail
 
 
@@ -255,11 +289,15 @@ def test_a_worker_whose_parent_has_ended_ends() -> None:
     [
         ("raise OSError('no memory')", "a worker failed: OSError: no memory"),
         (
-            "print('ready', flush=True); input(); raise OSError('!')",
+            "import os; print('ready', flush=True); os.read(0, 64); raise OSError('!')",
             "a worker failed: OSError: !",
         ),
         ("import os; print('ready', flush=True); os._exit(1)", "a worker failed: it was ended"),
-        ("print('ready', flush=True); input(); print('1 2 3')", "a worker failed: it was ended"),
+        ("print('no loader')", "a worker failed: no loader"),
+        (
+            "import os; print('ready', flush=True); os.read(0, 64); print('1 2 3')",
+            "a worker failed: it was ended",
+        ),
     ],
 )
 def test_a_failing_worker(

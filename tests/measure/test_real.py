@@ -77,6 +77,27 @@ def test_a_visible_quota_is_not_hidden() -> None:
     assert found["cpus"] == pytest.approx(1.5, rel=0.15), found
 
 
+def test_a_visible_quota_that_others_use_too() -> None:
+    """A spinner in the group takes half of its quota: that is seen, and no line is suggested."""
+    until_quiet()
+    spinner = [sys.executable, "-I", "-S", "-c", "while True: pass"]
+    with outer(1.0) as group:
+        inside = in_groups([Outer(group.inner)], spinner)
+        with subprocess.Popen(inside) as other:
+            try:
+                found = json.loads(run_in(group, "--json").stdout)
+                line = run_in(group, "--write")
+                shown = run_in(group)
+            finally:
+                other.kill()
+
+    assert (found["allowed"], found["hidden"], found["parallelism"]) == (1.0, False, 1)
+    assert found["shared"] == str(group.path)
+    assert found["cpus"] < 0.7
+    assert line.stdout == ""
+    assert f"other programs use the quota of {group.path} too" in shown.stdout.splitlines()[0]
+
+
 def test_the_line_that_would_make_the_count_right() -> None:
     """With it in the environment the count is the hidden quota's; without a limit there is none."""
     until_quiet()

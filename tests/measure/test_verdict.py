@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 
+from kumo._measure.quotas import Quota
 from kumo._measure.ticks import Ticks, parse_ticks
 from kumo._measure.verdict import Measurement, as_dict, judge
 from measure.schedules import neighbours, schedule
@@ -44,6 +45,37 @@ def test_nothing_that_binds() -> None:
     found = judge(schedule(2, 2.0), 2.0, BUSY, allowed=2.0, seconds=2.0)
 
     assert found == Measurement(2.0, 2.0, False, None, 2.0, 2, 0, 0.0, 0.0, 0.0)
+
+
+def test_a_visible_quota_that_others_use_too_is_not_hidden() -> None:
+    """Half of a visible quota of one CPU comes: whoever throttles is seen."""
+    workers = schedule(1, 2.0, 0.5)
+
+    def measured(*quotas: Quota) -> tuple[bool, str | None, int]:
+        found = judge(workers, 2.0, BUSY, allowed=1.0, seconds=2.0, quotas=quotas)
+        assert found.cpus == pytest.approx(0.5, rel=0.05)
+        return found.hidden, found.shared, found.parallelism
+
+    assert measured(Quota("/a", 0.1, 0), Quota("/", 0.1, 20)) == (False, "/", 1)
+    assert measured(Quota("/a", 0.1, 18)) == (False, "/a", 1)
+    assert measured(Quota("/a", 0.1, 5)) == (True, None, 1)
+    assert measured(Quota("/a", 0.01, 20)) == (True, None, 1)  # not the period of the stops
+    assert measured() == (True, None, 1)
+
+
+def test_a_shared_quota_where_the_stops_keep_no_period() -> None:
+    workers = schedule(2, 2.0, others=neighbours(0.5, 0.005, seed=3))
+
+    found = judge(workers, 2.0, Ticks(2.0, 0.0), 2.0, 2.0, [Quota("/a", 0.1, 19)])
+
+    assert (found.hidden, found.period_ms, found.shared) == (False, None, "/a")
+
+
+def test_a_visible_quota_that_comes_whole_is_not_shared() -> None:
+    quotas = [Quota("/a", 0.1, 20)]
+    found = judge(schedule(2, 2.0, 1.5), 2.0, Ticks(1.0, 0.0), 1.5, 2.0, quotas)
+
+    assert (found.hidden, found.shared) == (False, None)
 
 
 def test_what_other_programs_take_is_no_limit() -> None:
@@ -106,6 +138,7 @@ def test_as_json() -> None:
         "contention": 0.1,
         "stopped": 0.9,
         "steal": None,
+        "shared": None,
         "parallelism": 1,
     }
     assert pickle.loads(pickle.dumps(found)) == found

@@ -1,7 +1,8 @@
 """``kumo.measure()``: what is really delivered.
 
 `probe` runs the workers (`worker`) and ends them, `gaps` finds the period in which they are
-stopped, `ticks` reads what the CPUs did meanwhile, `verdict` concludes, and `command` shows it.
+stopped, `ticks` and `quotas` read what the CPUs and the visible quotas did meanwhile, `verdict`
+concludes, and `command` shows it.
 """
 
 from __future__ import annotations
@@ -38,13 +39,17 @@ def measured(seconds: float, told: Callable[[float], None]) -> Measurement:
     from time import monotonic
 
     from kumo._measure.probe import probe
+    from kumo._measure.quotas import visible_quotas
     from kumo._measure.verdict import judge
+    from kumo._survey import estimate
 
     check_seconds(seconds)
     began = monotonic()
-    allowed, cpus = visible()
-    workers, ticks = probe(ceil(allowed), cpus, seconds, told)
-    return judge(workers, seconds, ticks, allowed, monotonic() - began)
+    found = estimate()
+    allowed = allowed_by(found)
+    limits = visible_quotas(found)
+    workers, seen = probe(ceil(allowed), _cpus(found), limits, seconds, told)
+    return judge(workers, seconds, seen.ticks, allowed, monotonic() - began, seen.quotas)
 
 
 def check_seconds(seconds: float) -> None:
@@ -53,13 +58,9 @@ def check_seconds(seconds: float) -> None:
         raise ValueError(f"seconds must be from {LEAST:g} to {MOST:g}, not {seconds!r}")
 
 
-def visible() -> tuple[float, list[int]]:
-    """Return what the visible limits allow in CPUs, and the CPUs of the process, where told."""
-    from kumo._survey import estimate
-
-    found = estimate()
-    allowed = min(limit.cpus for limit in found.limits if limit.kind != "override")
-    return float(allowed), _cpus(found)
+def allowed_by(found: Estimate) -> float:
+    """Return what the visible limits allow, in CPUs: an override is none."""
+    return float(min(limit.cpus for limit in found.limits if limit.kind != "override"))
 
 
 def _cpus(found: Estimate) -> list[int]:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from math import ceil
 
 from kumo._detectors.override import VARIABLE
-from kumo._measure import LEAST, MOST, SECONDS, check_seconds, measured, visible
+from kumo._measure import LEAST, MOST, SECONDS, allowed_by, check_seconds, measured
 from kumo._measure.verdict import as_dict
+from kumo._notes import quoted
 from kumo._options import InputError, UsageError, seconds, verb_parser
+from kumo._survey import estimate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +31,7 @@ It costs CPU time, the seconds times the CPUs, and may spend the burst credits o
 def main(arguments: Sequence[str]) -> int:
     """Say what it costs, measure, print the result. Raise as `kumo.measure` does."""
     options = _parse(arguments)
-    allowed, _ = visible()
-    _say(_cost(allowed, options.seconds))
+    _say(_cost(allowed_by(estimate()), options.seconds))
     try:
         with _shown() as progress:
             found = measured(options.seconds, progress)
@@ -100,6 +101,8 @@ def _write(found: Measurement) -> None:
 def _verdict(found: Measurement) -> str:
     if found.hidden:
         return "something that cannot be seen from here binds"
+    if found.shared is not None:
+        return f"other programs use the quota of {quoted(found.shared, 200)} too"
     if found.contention > BUSY * found.workers:
         return "nothing hidden was met, but other programs were in the way; measure again without"
     return "nothing hidden binds"

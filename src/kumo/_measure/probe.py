@@ -6,60 +6,89 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from kumo._measure.gaps import parse_worker
-from kumo._measure.ticks import Ticks, parse_ticks
+from kumo._measure.quotas import between, read_quotas
+from kumo._measure.ticks import during, parse_ticks
 from kumo._system import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from typing import IO
 
     from kumo._measure.gaps import Worker
+    from kumo._measure.quotas import Quota
+    from kumo._measure.ticks import Ticks
+    from kumo._records import Limit
 
     Told = Callable[[float], None]
 
 WORKER = Path(__file__).with_name("worker.py")
 AHEAD = 0.05  # s between the workers' order and their start
 AHEAD_EACH = 0.002  # s more for each worker
+ORDER = 64  # bytes of a worker's order, of which a pipe's page holds a whole number
 SHOW = 0.1  # s between two calls that tell the progress
 
 
+class Seen(NamedTuple):
+    """What was read beside the workers: the time of the CPUs, and the visible quotas."""
+
+    ticks: Ticks | None
+    quotas: list[Quota]
+
+
 def probe(
-    number: int, cpus: Collection[int], seconds: float, told: Told
-) -> tuple[list[Worker], Ticks | None]:
+    number: int, cpus: Collection[int], quotas: Sequence[Limit], seconds: float, told: Told
+) -> tuple[list[Worker], Seen]:
     """Have *number* workers spin on *cpus* for *seconds*; return what they and the CPUs saw.
 
-    *told* is called with the part that is done. Raise `RuntimeError` where a worker cannot be
-    started or fails. None is left, interrupted or not.
+    *quotas* are the visible ones. *told* is called with the part that is done. Raise
+    `RuntimeError` where a worker cannot be started or fails. None is left, interrupted or not.
     """
     with ExitStack() as stack:
+        theirs, ours = _pipe()
+        order = stack.enter_context(open(ours, "wb", buffering=0))
         workers = []
-        for _ in range(number):
-            workers.append(_start(cpus))
-            stack.callback(_end, workers[-1])
+        with open(theirs, "rb", buffering=0) as orders:
+            for _ in range(number):
+                workers.append(_start(cpus, orders))
+                stack.callback(_end, workers[-1])
         for worker in workers:
             _expect_ready(worker)
-        ticks = _spin(workers, cpus, seconds, told)
-        return [_collect(worker, seconds) for worker in workers], ticks
+        seen = _spin(number, order, lambda: (_ticks(cpus), read_quotas(quotas)), seconds, told)
+        return [_collect(worker, seconds) for worker in workers], seen
 
 
-def _start(cpus: Collection[int]) -> subprocess.Popen[str]:
+def _pipe() -> tuple[int, int]:
+    """One for the orders of all workers, so that a worker costs one descriptor."""
+    try:
+        return os.pipe()
+    except OSError as error:
+        raise _not_started(error) from None
+
+
+def _not_started(error: OSError) -> RuntimeError:
+    return RuntimeError(f"a worker cannot be started: {error.strerror}")
+
+
+def _start(cpus: Collection[int], orders: IO[bytes]) -> subprocess.Popen[str]:
     if not sys.executable or getattr(sys, "frozen", False):
         raise RuntimeError("there is no Python interpreter here to start the workers with")
     listed = ",".join(map(str, sorted(cpus)))
     try:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(WORKER), str(os.getpid()), listed],
-            stdin=subprocess.PIPE,
+            stdin=orders,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
     except OSError as error:
-        raise RuntimeError(f"a worker cannot be started: {error.strerror}") from None
+        raise _not_started(error) from None
 
 
 def _end(worker: subprocess.Popen[str]) -> None:
@@ -70,32 +99,34 @@ def _end(worker: subprocess.Popen[str]) -> None:
 
 def _expect_ready(worker: subprocess.Popen[str]) -> None:
     assert worker.stdout is not None
-    if worker.stdout.readline() != "ready\n":
-        raise _failed(worker)
+    line = worker.stdout.readline()
+    if line != "ready\n":
+        worker.kill()
+        raise _failed(line + worker.stdout.read())
 
 
 def _spin(
-    workers: Sequence[subprocess.Popen[str]], cpus: Collection[int], seconds: float, told: Told
-) -> Ticks | None:
-    """Order the workers to spin, and return the CPUs' ticks while they do."""
-    start = time.monotonic() + AHEAD + AHEAD_EACH * len(workers)
+    number: int,
+    order: IO[bytes],
+    beside: Callable[[], tuple[Ticks | None, list[Quota]]],
+    seconds: float,
+    told: Told,
+) -> Seen:
+    """Order the workers to spin, and return what is read *beside* them meanwhile."""
+    start = time.monotonic() + AHEAD + AHEAD_EACH * number
     end = start + seconds
-    for worker in workers:
-        assert worker.stdin is not None
-        try:
-            print(int(start * 1e9), int(end * 1e9), file=worker.stdin, flush=True)
-        except BrokenPipeError:
-            raise _failed(worker) from None
+    window = f"{int(start * 1e9)} {int(end * 1e9)}".ljust(ORDER - 1) + "\n"
+    with suppress(BrokenPipeError):  # all workers have ended, which shows when they are collected
+        for _ in range(number):
+            order.write(window.encode())
     time.sleep(max(0.0, start - time.monotonic()))
-    began, before = time.monotonic(), _ticks(cpus)
+    began, (ticks, quotas) = time.monotonic(), beside()
     while (left := end - time.monotonic()) > 0:
         told(1 - left / seconds)
         time.sleep(min(left, SHOW))
-    after = _ticks(cpus)
-    if before is None or after is None:
-        return None
+    later, quotas_later = beside()
     part = seconds / (time.monotonic() - began)  # it may itself have been stopped
-    return Ticks((after.idle - before.idle) * part, (after.steal - before.steal) * part)
+    return Seen(during(ticks, later, part), between(quotas, quotas_later))
 
 
 def _ticks(cpus: Collection[int]) -> Ticks | None:
@@ -109,14 +140,13 @@ def _ticks(cpus: Collection[int]) -> Ticks | None:
 
 
 def _collect(worker: subprocess.Popen[str], seconds: float) -> Worker:
-    out, error = worker.communicate()
+    told, _ = worker.communicate()
     try:
-        return parse_worker(out, seconds)
+        return parse_worker(told, seconds)
     except ValueError:
-        raise _failed(worker, error) from None
+        raise _failed(told) from None
 
 
-def _failed(worker: subprocess.Popen[str], error: str | None = None) -> RuntimeError:
-    worker.kill()
-    said = (worker.communicate()[1] if error is None else error).strip().splitlines()
+def _failed(told: str) -> RuntimeError:
+    said = [line for line in told.splitlines() if line[:1].isalpha()]  # its gaps are numbers
     return RuntimeError(f"a worker failed: {said[-1] if said else 'it was ended'}")

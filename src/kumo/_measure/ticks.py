@@ -17,6 +17,13 @@ class Ticks(NamedTuple):
     steal: float
 
 
+def during(before: Ticks | None, after: Ticks | None, part: float) -> Ticks | None:
+    """Return what *part* of the time between two readings holds; `None` where one is."""
+    if before is None or after is None:
+        return None
+    return Ticks((after.idle - before.idle) * part, (after.steal - before.steal) * part)
+
+
 def parse_ticks(text: str, cpus: Collection[int], hertz: int) -> Ticks | None:
     """Return the idle and stolen time of *cpus*, of all where none of them is listed.
 

@@ -2,8 +2,9 @@
 
     python worker.py PARENT [CPULIST]
 
-It prints ``ready``, reads ``START END`` (nanoseconds of the monotonic clock), spins from one to
-the other, and prints what `kumo._measure.gaps.parse_worker` reads. It is run by its path, needs
+It prints ``ready``, reads ``START END`` (nanoseconds of the monotonic clock, in 64 bytes of a pipe
+that all workers share), spins from one to the other, and prints what
+`kumo._measure.gaps.parse_worker` reads. It is run by its path, needs
 the standard library alone, and ends with its parent.
 """
 
@@ -13,6 +14,7 @@ import gc
 import os
 import sys
 import time
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,15 +22,17 @@ if TYPE_CHECKING:
 
 GAP = 1_000_000  # ns between two readings of the clock that are more than an interrupt
 LOOK = 20_000_000  # ns after which it looks whether its parent is there
+ORDER = 64  # bytes that say the window
 SPIN = 0.005  # s before the start in which it no longer sleeps, since a sleep ends late
 
 
 def main(parent: int, cpus: str = "") -> None:
-    """Spin in the window that the first line of stdin says, and print the gaps."""
+    """Spin in the window that stdin says, and print the gaps."""
     if cpus and sys.platform == "linux":
-        os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")])
+        with suppress(OSError):  # a sandbox may forbid it; the parent's CPUs are inherited
+            os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")])
     print("ready", flush=True)
-    window = sys.stdin.readline().split()
+    window = os.read(0, ORDER).split()
     if len(window) != 2:
         return  # the parent has ended
     start, end = map(int, window)

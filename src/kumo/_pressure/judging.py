@@ -6,9 +6,8 @@ import os
 from math import ceil, inf
 
 from kumo._cpulist import parse_cpulist
-from kumo._pressure.reading import OWN, quota_limits
+from kumo._pressure.reading import OWN, quota_limits, quota_period
 from kumo._pressure.records import Gil, Lateness, Level, Pressure
-from kumo._quota import parse_quota
 from kumo._throttling import difference
 
 TYPE_CHECKING = False
@@ -114,14 +113,10 @@ def _own_cpus(estimate: Estimate, known: dict[int, CpuTimes]) -> tuple[int, int]
 def _level(limit: Limit, before: Reading, after: Reading, seconds: float) -> Level:
     where = os.path.dirname(limit.where)
     old, new = before.cgroups[where], after.cgroups[where]
-    period = None
-    if limit.cpus < inf:
-        rate = parse_quota(limit.text, "max" if limit.where.endswith("/cpu.max") else "-1")
-        period = rate[1] / 1e6 if rate else None
     return Level(
         where,
         limit.cpus,
-        period,
+        quota_period(limit) if limit.cpus < inf else None,
         difference(old.throttling, new.throttling),
         None if old.used is None or new.used is None else (new.used - old.used) / seconds,
         _stalled(old.stalled, new.stalled, "some", seconds),

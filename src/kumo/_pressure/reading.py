@@ -15,6 +15,7 @@ from kumo._pressure.parsers import (
     parse_stat,
     parse_usage,
 )
+from kumo._quota import parse_quota
 from kumo._throttling import parse_cpu_stat
 
 TYPE_CHECKING = False
@@ -121,6 +122,12 @@ def quota_limits(estimate: Estimate) -> list[Limit]:
         for limit in estimate.limits
         if (limit.source, limit.kind) == ("quota", "rate") and limit.text != "(covered)"
     ]
+
+
+def quota_period(limit: Limit) -> float | None:
+    """Return the period in seconds of a level's quota, `None` where it sets none."""
+    rate = parse_quota(limit.text, "max" if limit.where.endswith("/cpu.max") else "-1")
+    return rate[1] / 1e6 if rate else None
 
 
 def _cgroup(reader: _Reader, limit: Limit) -> Cgroup:
