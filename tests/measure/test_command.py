@@ -293,7 +293,7 @@ def test_a_worker_costs_one_descriptor() -> None:
             "a worker failed: OSError: !",
         ),
         ("import os; print('ready', flush=True); os._exit(1)", "a worker failed: it was ended"),
-        ("print('no loader')", "a worker failed: no loader"),
+        ("print('no loader'); print('ready'); print('lost')", "a worker failed: lost"),
         (
             "import os; print('ready', flush=True); os.read(0, 64); print('1 2 3')",
             "a worker failed: it was ended",

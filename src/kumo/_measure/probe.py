@@ -99,10 +99,12 @@ def _end(worker: subprocess.Popen[str]) -> None:
 
 def _expect_ready(worker: subprocess.Popen[str]) -> None:
     assert worker.stdout is not None
-    line = worker.stdout.readline()
-    if line != "ready\n":
-        worker.kill()
-        raise _failed(line + worker.stdout.read())
+    told = ""
+    while line := worker.stdout.readline():
+        if line == "ready\n":
+            return
+        told += line  # a loader may complain first
+    raise _failed(told)
 
 
 def _spin(
