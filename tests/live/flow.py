@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import kumo
 
@@ -78,22 +78,52 @@ def alive(pool: kumo.ThreadPool) -> int:
     return sum(t.name.startswith(f"{pool.name}-") for t in threading.enumerate())
 
 
-def seconds_until(condition: Callable[[], bool]) -> float:
-    start = time.monotonic()
+class Took(NamedTuple):
+    """How long something took, and how late the machine let a wait of a millisecond end."""
+
+    seconds: float
+    late: float
+
+    def and_then(self, other: Took) -> Took:
+        return Took(self.seconds + other.seconds, max(self.late, other.late))
+
+
+def time_until(condition: Callable[[], bool]) -> Took:
+    late, start = 0.0, time.monotonic()
+    now = start
     while not condition():
-        if time.monotonic() > start + MOMENT:
+        if now > start + MOMENT:
             raise TimeoutError("the size has not been reached")
         time.sleep(0.001)
-    return time.monotonic() - start
+        before, now = now, time.monotonic()
+        late = max(late, now - before - 0.001)
+    return Took(time.monotonic() - start, late)
 
 
-def fork_one(pool: kumo.ThreadPool) -> bool:
-    """Fork a child that uses the pool too; whether it went well there."""
+def shrink(group: Path, pool: kumo.ThreadPool, chance: random.Random) -> tuple[Took, Took]:
+    """Let it grow, and shrink it; the time to the size, and to the workers."""
+    set_quota(group, chance.choice((None, 2, 3.5)))
+    time_until(lambda: pool.size == FULL)
+    time.sleep(chance.random() * 0.2)
+    set_quota(group, chance.choice((1, 1.2, 1.9)))
+    size = time_until(lambda: pool.size == HALF)
+    return size, size.and_then(time_until(lambda: alive(pool) <= HALF))
+
+
+def fork_one(group: Path, pool: kumo.ThreadPool, chance: random.Random) -> tuple[Took, Took]:
+    """Fork a child that uses the pool and has it shrink too; the times there."""
+    read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         futures = [pool.submit(int) for _ in range(50)]
-        os._exit(sum(future.result(MOMENT) for future in futures))
-    return os.waitpid(pid, 0)[1] == 0
+        if not sum(future.result(MOMENT) for future in futures):
+            os.write(write, json.dumps(shrink(group, pool, chance)).encode())
+        os._exit(0)
+    os.close(write)
+    with open(read, "rb") as file:
+        size, workers = json.load(file)
+    os.waitpid(pid, 0)
+    return Took(*size), Took(*workers)
 
 
 def shut_one_down(chance: random.Random) -> bool:
@@ -106,32 +136,28 @@ def shut_one_down(chance: random.Random) -> bool:
     return len(ran) + cancelled == 200 and all(future.done() for future in futures)
 
 
-def one_round(group: Path, pool: kumo.ThreadPool, chance: random.Random) -> tuple[float, float]:
-    """Let it grow, shrink it and change it at random; the seconds for the size, for the workers."""
-    set_quota(group, chance.choice((None, 2, 3.5)))
-    seconds_until(lambda: pool.size == FULL)
-    time.sleep(chance.random() * 0.2)
-    set_quota(group, chance.choice((1, 1.2, 1.9)))
-    size = seconds_until(lambda: pool.size == HALF)
-    workers = size + seconds_until(lambda: alive(pool) <= HALF)
+def one_round(group: Path, pool: kumo.ThreadPool, chance: random.Random) -> tuple[Took, Took]:
+    """Let it grow, shrink it and change it at random; the times as of `shrink`."""
+    took = shrink(group, pool, chance)
     for _ in range(chance.randrange(6)):
         set_quota(group, chance.choice((None, 1, 1.5, 2, 3)))
         time.sleep(chance.random() * 0.3)
-    return size, workers
+    return took
 
 
 def main(group: Path, seconds: float, seed: int) -> dict[str, Any]:
     chance = random.Random(seed)
     pool = kumo.ThreadPool("flow", share=4)
     flow = Flow(pool, seed)
-    rounds, healthy, end = [], [], time.monotonic() + seconds
+    rounds, forks, healthy, end = [], [], [], time.monotonic() + seconds
     while time.monotonic() < end:
         rounds.append(one_round(group, pool, chance))
-        healthy += [fork_one(pool), shut_one_down(chance)]
+        forks.append(fork_one(group, pool, chance))
+        healthy.append(shut_one_down(chance))
     flow.end.set()
     flow.thread.join()
     pool.shutdown()
-    seconds_until(lambda: threading.active_count() == 1)
+    time_until(lambda: threading.active_count() == 1)
     counts = collections.Counter(flow.done)
     return {
         "tasks": flow.submitted,
@@ -141,6 +167,8 @@ def main(group: Path, seconds: float, seed: int) -> dict[str, Any]:
         "healthy": all(healthy),
         "size": [size for size, _ in rounds],
         "workers": [workers for _, workers in rounds],
+        "size in a child": [size for size, _ in forks],
+        "workers in a child": [workers for _, workers in forks],
     }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import subprocess
 import sys
 import threading
 import time
 import types
+from functools import partial
 from typing import Any
 
 import anyio
@@ -234,10 +236,137 @@ def test_nothing_to_follow_is_an_error() -> None:
         kumo.follow()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"minimum": 0}, "minimum must be a whole number, 1 or more, not 0"),
+        ({"share": 0}, "share must be a positive number"),
+    ],
+)
+def test_a_number_out_of_range_is_an_error(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kumo.follow("loky", **options)
+
+
 @pytest.mark.parametrize("name", ["anyio", "asyncio", "trio"])
 def test_what_belongs_to_a_loop_needs_one(name: str) -> None:
     with pytest.raises(RuntimeError, match=r"can be followed only where its event loop runs"):
         kumo.follow(name)
+
+
+def test_what_belongs_to_a_loop_needs_that_one() -> None:
+    message = "{} can be followed only where its event loop runs: call follow in a coroutine there"
+
+    async def main(other: str) -> None:
+        with pytest.raises(RuntimeError, match=message.format(other)):
+            kumo.follow(other)
+
+    asyncio.run(main("trio"))
+    trio.run(main, "asyncio")
+
+
+def set_parallelism(monkeypatch: pytest.MonkeyPatch, following: kumo.Follow, count: int) -> None:
+    """Change it, and wait until the watch has told of it."""
+    monkeypatch.setenv(VARIABLE, str(count))
+    deadline = time.monotonic() + TIMEOUT
+    while following._watch.estimate.parallelism != count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_a_share_is_followed_and_not_below_the_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "8")
+    monkeypatch.delenv("LOKY_MAX_CPU_COUNT", raising=False)
+    budget = kumo.Budget(web=3, batch=1)
+    with (
+        kumo.follow("loky", share=budget.part("web"), minimum=2) as web,
+        kumo.ThreadPool("batch", share=budget.part("batch")) as batch,
+    ):
+        assert (os.environ["LOKY_MAX_CPU_COUNT"], web.parallelism, batch.size) == ("6", 6, 2)
+        set_parallelism(monkeypatch, web, 1)
+        web.update()
+        assert (os.environ["LOKY_MAX_CPU_COUNT"], web.parallelism) == ("2", 2)
+    assert "LOKY_MAX_CPU_COUNT" not in os.environ
+
+
+@pytest.mark.parametrize(("before", "then"), [("1", "1"), ("9", "3"), ("", "3")])
+def test_what_the_user_lets_loky_count_is_not_raised(
+    monkeypatch: pytest.MonkeyPatch, before: str, then: str
+) -> None:
+    monkeypatch.setenv(VARIABLE, "3")
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", before)
+    with kumo.follow("loky"):
+        assert os.environ["LOKY_MAX_CPU_COUNT"] == then
+    assert os.environ["LOKY_MAX_CPU_COUNT"] == before
+
+
+def test_several_loops_and_a_pool_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+
+    async def main() -> str:
+        kumo.follow("asyncio", minimum=2)
+        loop: Any = asyncio.get_running_loop()
+        inner = partial(loop._default_executor.submit, lambda: threading.current_thread().name)
+        return await asyncio.to_thread(lambda: inner().result(TIMEOUT))  # of another worker
+
+    with kumo.ThreadPool("asyncio", threads=1):
+        loops = [asyncio.new_event_loop() for _ in range(2)]
+        assert [loop.run_until_complete(main()) for loop in loops] == ["asyncio2-1", "asyncio3-1"]
+        assert sorted(kumo.pools()) == ["asyncio", "asyncio2", "asyncio3"]
+        for loop in loops:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+
+def test_a_loop_that_hides_its_executor_is_refused() -> None:
+    """As uvloop's does."""
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        del loop._default_executor
+        with pytest.raises(RuntimeError, match="hides its default executor, which could not be"):
+            kumo.follow("asyncio")
+        loop._default_executor = None
+
+    asyncio.run(main())
+    assert kumo.pools() == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_others_follow() -> None:
+    program = """
+import os, signal, threading, kumo
+kumo.follow("loky").close()  # a fork while a module is imported is not what this is about
+end = threading.Event()
+following = kumo.follow("loky")
+def update():
+    while not end.is_set():
+        following.update()
+threads = [threading.Thread(target=update, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in range(100):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(30)
+        following.close()
+        kumo.follow("loky").close()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0, "the child has waited for ever"
+end.set()
+for thread in threads:
+    thread.join()
+following.close()
+print("done")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+        env=environment(),
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "done\n", "")
 
 
 @pytest.mark.parametrize(
