@@ -29,6 +29,8 @@ GROWN = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, the process's own by default; return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["run"]:
+        _die_of_interrupts()
     try:
         code = _plain() if not arguments else _verb(arguments)
         if sys.stdout is not None:
@@ -42,6 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _die_of_interrupts() -> None:
+    """Let SIGINT end this process as it would the command, unless the caller ignored it."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _plain() -> int:

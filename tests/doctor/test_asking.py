@@ -123,6 +123,18 @@ def test_the_first_on_path_is_asked(tmp_path: Path) -> None:
     assert only(path)[0] == [Belief("Etc.nprocessors", "3.1.2", 1)]
 
 
+def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are run elsewhere than where they were found."""
+    (tmp_path / "bin").mkdir()
+    write(tmp_path / "bin", "ruby", TELL.format(3))
+    monkeypatch.chdir(tmp_path)
+
+    (answer,) = answers(Path("bin"))
+
+    assert answer.beliefs == [Belief("Etc.nprocessors", "3.1.2", 3)]
+    assert answer.question.program == str(tmp_path / "bin" / "ruby")
+
+
 def test_flags_join_what_the_user_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from kumo._doctor.asking import ask, find
 

@@ -167,22 +167,50 @@ def test_help(tmp_path: Path) -> None:
     assert ran.stdout.startswith("usage: kumo doctor [--pid N] [--json]\n")
 
 
-def test_an_interrupt_kills_those_who_are_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+def test_a_signal_ends_those_who_are_asked(tmp_path: Path, number: int, code: int) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     body = f"/bin/sleep 600 & echo $$ $! > {tmp_path}/now; mv {tmp_path}/now {tmp_path}/pids; wait"
     write(tmp_path, "nproc", f"PATH=/bin:/usr/bin; {body}")
     with subprocess.Popen(
-        COMMAND, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        COMMAND,
+        env=environment(tmp_path, TMPDIR=str(temporary)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         deadline = time.monotonic() + TIMEOUT
         while not (tmp_path / "pids").exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         printed = process.communicate(timeout=ASKED / 2)
 
-    assert (process.returncode, printed) == (130, (b"", b""))
+    assert (process.returncode, printed) == (code, (b"", b""))
+    assert list(temporary.iterdir()) == []
     wait_until_gone(tmp_path / "pids")
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    body = f"echo > {tmp_path}/asked; until [ -e {tmp_path}/go ]; do sleep 0.05; done; echo 1"
+    write(tmp_path, "nproc", f"PATH=/bin:/usr/bin; {body}")
+    nohup = ["/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]
+    with subprocess.Popen(
+        [*nohup, *COMMAND, "--json"], env=environment(tmp_path), stdout=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + TIMEOUT
+        while not (tmp_path / "asked").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGHUP)
+        (tmp_path / "go").touch()
+        printed, _ = process.communicate(timeout=TIMEOUT)
+
+    assert json.loads(printed)["unanswered"] == []
 
 
 def test_progress_is_told_on_a_terminal_and_wiped(tmp_path: Path) -> None:

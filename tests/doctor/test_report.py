@@ -72,6 +72,19 @@ def test_the_runtimes_as_text() -> None:
     assert lines[-1] == "oversubscribed: 1 of those asked would use more than 1"
 
 
+def test_two_pythons_are_told_apart() -> None:
+    answers = [
+        Answer(Question(ROWS[name], program), [Belief(name, "1", 1)], "")
+        for name, program in [("nproc", "/bin/nproc"), ("Python", "/a/py"), ("Python", "/b/py")]
+    ]
+
+    lines = RuntimesReport(ESTIMATE, answers, [], {}).text().splitlines()
+
+    assert [line.split("  ")[0] for line in lines[3:6]] == [
+        "nproc", "Python (/a/py)", "Python (/b/py)",
+    ]  # fmt: skip
+
+
 def test_the_runtimes_as_data() -> None:
     report = runtimes(2)
 

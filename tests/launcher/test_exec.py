@@ -215,6 +215,30 @@ def test_sigpipe_ends_the_command(kumo: Kumo) -> None:
     assert (ran.stdout, ran.stderr) == (b"y\n", b"141\n")
 
 
+def test_an_interrupt_before_the_command_ends_it_too(kumo: Kumo, tmp_path: Path) -> None:
+    """Not by an exception: by the signal, as the shell that waits for it has to see."""
+    script = (
+        "import os, signal, sys, time\n"
+        "from kumo import _cli\n"
+        "import kumo._survey\n"
+        "def survey(*_): print(flush=True); time.sleep(60)\n"
+        "kumo._survey.survey = survey\n"
+        "sys.exit(_cli.main(['run', 'true']))\n"
+    )
+    with subprocess.Popen(
+        [kumo.python, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as started:
+        assert started.stdout is not None
+        started.stdout.readline()
+        started.send_signal(signal.SIGINT)
+        printed = started.communicate(timeout=TIMEOUT)
+
+    assert (started.returncode, printed) == (-signal.SIGINT, (b"", b""))
+
+
 def test_signals_are_disposed_of_as_they_were(kumo: Kumo) -> None:
     """What the caller ignores stays ignored; Python's own SIGPIPE and SIGXFSZ do not."""
     if not os.path.exists("/proc/self/status"):
@@ -251,6 +275,7 @@ REFUSED = [
     ("./nosuch", 127, "command not found"),
     ("./plain/nosuch", 127, "command not found"),
     ("", 127, "command not found"),
+    ("directory", 127, "command not found"),
     ("./plain", 126, "Permission denied"),
     ("plain", 126, "Permission denied"),
     ("./directory", 126, "Permission denied"),
@@ -274,6 +299,34 @@ def test_commands_that_cannot_be_run(
     assert ran.returncode == code
     assert ran.stdout == b""
     assert ran.stderr.decode() == f"kumo: {shown or repr('')}: {message}\n"
+
+
+# Root goes before, so that all is loaded where the user can read neither Python nor kumo.
+AS_NOBODY = """\
+import os, sys
+from kumo._launch.run import _become
+environment = {"PATH": sys.argv[1]}
+_become(["nosuch"], environment)
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(_become([sys.argv[2]], environment))
+"""
+
+
+@pytest.mark.parametrize(("command", "code", "lines"), [("nosuch", 127, 2), ("true", 0, 1)])
+def test_a_path_that_may_not_be_searched(
+    kumo: Kumo, tmp_path: Path, command: str, code: int, lines: int
+) -> None:
+    """As in bash and dash: it is passed over, and what is in it is not found."""
+    if os.geteuid() != 0:
+        skip_real("becoming another user needs root")
+    (tmp_path / "true").write_text("exit 1\n")
+    tmp_path.chmod(0o600)
+
+    ran = run([kumo.python, "-c", AS_NOBODY, f"{tmp_path}:/usr/bin:/bin", command])
+
+    assert ran.returncode == code
+    assert ran.stderr == b"kumo: nosuch: command not found\n" * lines
 
 
 def test_too_long_arguments(kumo: Kumo) -> None:

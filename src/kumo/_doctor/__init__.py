@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import contextmanager
 from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kumo._doctor.asking import Question
     from kumo._doctor.report import Report
@@ -68,13 +70,46 @@ def _runtimes() -> Report:
     own = estimate()
     questions = list(find(os.environ.get("PATH", os.defpath), sys.executable or ""))
     told, done = _progress(len(questions))
-    try:
-        answers = ask(questions, os.environ, at_once=min(own.parallelism, AT_ONCE), told=told)
-    finally:
-        done()
+    with _cleared_away():
+        try:
+            answers = ask(questions, os.environ, at_once=min(own.parallelism, AT_ONCE), told=told)
+        finally:
+            done()
     found = {question.runtime.name for question in questions}
     missing = [runtime.name for runtime in RUNTIMES if runtime.name not in found]
     return RuntimesReport(own, answers, missing, os.environ)
+
+
+class _Ended(BaseException):
+    """A signal has come that ends this process."""
+
+
+@contextmanager
+def _cleared_away() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end what is asked within, and its directories, before this process.
+
+    Who ignores one of them goes on doing so.
+    """
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    heeded = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(number: int, _: object) -> None:
+        for each in heeded:
+            signal.signal(each, signal.SIG_IGN)  # once is enough
+        raise _Ended(number)
+
+    for number in heeded:
+        signal.signal(number, end)
+    try:
+        yield
+    except _Ended as ended:
+        (number,) = ended.args
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _progress(total: int) -> tuple[Callable[[Question], None], Callable[[], None]]:

@@ -58,7 +58,8 @@ def find(path: str, own: str, runtimes: Iterable[Runtime] = RUNTIMES) -> Iterato
 
     *own* is the Python that runs: it is the first of the Pythons, and imports the libraries.
     """
-    directories = [directory for directory in path.split(os.pathsep) if directory]
+    # They are run in another directory than this one.
+    directories = [os.path.abspath(each) for each in path.split(os.pathsep) if each]
     for runtime in runtimes:
         if runtime.module:
             if own and _importable(runtime.module):

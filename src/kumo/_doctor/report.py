@@ -190,8 +190,9 @@ def _name(answer: Answer) -> str:
 
 
 def _cells(answer: Answer, finding: Finding, estimate: Estimate) -> tuple[str, ...]:
+    runtime = answer.question.runtime.name
     return (
-        answer.question.runtime.name,
+        _name(answer) if runtime == "Python" else runtime,  # there may be several
         quoted(finding.belief.version, 40),
         quoted(finding.belief.call, 60),
         str(finding.belief.cpus),

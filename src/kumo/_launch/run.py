@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from errno import EBADF, ENOENT, ENOTDIR
+from errno import EACCES, EBADF, ENOENT, ENOTDIR
 
 from kumo._detectors.override import VARIABLE
 from kumo._launch.options import run_options
@@ -154,11 +154,14 @@ def _failure(program: str, error: OSError, path: str | None) -> tuple[int, str]:
     """Return the exit code and what is said of a program that was not run."""
     from shutil import which
 
-    if error.errno not in (ENOENT, ENOTDIR):
-        return CANNOT_RUN, error.strerror or str(error)
-    if which(program, os.F_OK, path) is None:
-        return NOT_FOUND, "command not found"
-    return CANNOT_RUN, "the interpreter that its first line names was not found"
+    # A directory of PATH that may not be searched, and what is no file in one, are passed over.
+    passed_over = () if "/" in program else (EACCES,)
+    if error.errno in (ENOENT, ENOTDIR, *passed_over):
+        if which(program, os.F_OK, path) is None:
+            return NOT_FOUND, "command not found"
+        if error.errno != EACCES:
+            return CANNOT_RUN, "the interpreter that its first line names was not found"
+    return CANNOT_RUN, error.strerror or str(error)
 
 
 def write(text: str) -> int:
