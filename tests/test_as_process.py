@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from errno import EACCES, EINVAL, ELOOP
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from conftest import skip_real
@@ -20,7 +21,6 @@ if sys.platform != "linux":
     pytest.skip("/proc/PID/root is Linux's", allow_module_level=True)
 
 NOBODY = 65534
-WAIT = "print(flush=True); input()"
 Start = Callable[..., int]
 
 
@@ -50,12 +50,11 @@ def start() -> Iterator[Start]:
 
 
 @pytest.fixture
-def open_path(tmp_path: Path) -> Path:
-    """A directory that everybody may search, up to the root."""
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
-            directory.chmod(directory.stat().st_mode | 0o755)
-    return tmp_path
+def open_path() -> Iterator[Path]:
+    """A directory that everybody may search, as pytest's own are not."""
+    with TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
 
 
 def read_as(pid: int, path: Path | str) -> str:

@@ -362,6 +362,29 @@ def test_a_list_that_cannot_be_read_says_nothing_about_the_job(name: str) -> Non
     assert "ended" not in left_out.text
 
 
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"SLURM_JOB_ID": "7"}, "job 7 is elsewhere, SLURM_JOB_NODELIST is not set, and this host"),
+        ({"SLURM_JOB_CPUS_PER_NODE": "4"}, "job ? is elsewhere, SLURM_JOB_NODELIST is not set"),
+        ({"LSB_JOBID": "7", "LSB_HOSTS": "n9"}, "this host, (unknown), is not among them"),
+        ({"NSLOTS": "4"}, "JOB_ID, which every job has, is not set"),
+    ],
+)
+def test_what_is_not_told_is_said_in_words(variables: dict[str, str], words: str) -> None:
+    told = "".join(f"-- ${name} --\n{value}\n" for name, value in variables.items())
+
+    notes = survey(Machine(f"-- !affinity --\n0-7\n{told}")).notes
+
+    assert any(words in note.text for note in notes)
+    assert not any("None" in note.text for note in notes)
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_nothing_is_said_of_none(path: Path) -> None:
+    assert "None" not in str(survey(read_machine(path)))
+
+
 def test_the_note_about_a_file_names_the_variable() -> None:
     told = "-- !affinity --\n0-7\n-- $PBS_JOBID --\n7\n-- $NCPUS --\n1\n-- $PBS_NODEFILE --\n"
     for section, words in [

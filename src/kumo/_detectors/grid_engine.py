@@ -39,7 +39,7 @@ def parse_hostfile(text: str, host: str) -> int:
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    host = system.fact("hostname") or ""
+    host = system.fact("hostname") or "(unknown)"
     notes: list[Note] = []
     if system.env("JOB_ID") is None:
         yield left_out(system, NSLOTS, "JOB_ID, which every job has, is not set")

@@ -52,7 +52,7 @@ def parse_affinity(text: str, host: str) -> int:
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    host, job = system.fact("hostname") or "", f"job {system.env('LSB_JOBID')}"
+    host, job = system.fact("hostname") or "(unknown)", f"job {system.env('LSB_JOBID')}"
     notes: list[Note] = []
     counted, listed = system.env(COUNTED), (system.env(LISTED) or "").split()
     mask, name, text = 0, COUNTED if counted else LISTED, ""

@@ -33,7 +33,7 @@ def in_cpuset(membership: str) -> bool:
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    path, host = system.env(VARIABLE) or "", system.fact("hostname") or ""
+    path, host = system.env(VARIABLE) or "", system.fact("hostname") or "(unknown)"
     try:
         held = in_cpuset(system.read(system.proc("cgroup")) or "")
     except OSError:

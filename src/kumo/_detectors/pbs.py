@@ -23,7 +23,7 @@ NODEFILE, NCPUS, NP, PPN = "PBS_NODEFILE", "NCPUS", "PBS_NP", "PBS_NUM_PPN"
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    host = system.fact("hostname") or ""
+    host = system.fact("hostname") or "(unknown)"
     notes: list[Note] = []
     text = read_named(system, NODEFILE, notes)
     lines = sum(same_host(line, host) for line in (text or "").split("\n"))

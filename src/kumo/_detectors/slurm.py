@@ -32,8 +32,8 @@ NODE, NODES = "SLURMD_NODENAME", "SLURM_JOB_NODELIST"
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    job, node, host = system.env("SLURM_JOB_ID"), system.env(NODE), system.fact("hostname") or ""
-    own = own_job(system)
+    job, node = system.env("SLURM_JOB_ID"), system.env(NODE)
+    own, host = own_job(system), system.fact("hostname") or "(unknown)"
     notes: list[Note] = []
     nodes = read_list(system, NODES, parse_nodelist, NODELIST_FORM, notes)
     # A heterogeneous job's variables hold its first component's id, cgroups each one's own.
@@ -41,8 +41,8 @@ def detect(system: System) -> Iterator[Limit | Note]:
     at = next((i for i, name in enumerate(nodes) if same_host(name, node or host)), None)
     if foreign or not (own or (same_host(node, host) if node else at is not None)):
         here = f"this process is job {own}'s" if foreign else f"this host is {host}"
-        place = f"{NODE} {node}" if node else f"{NODES} {system.env(NODES)}"
-        reason = f"job {job} is elsewhere, {place}, and {here}"
+        place = f"{NODE} {node}" if node else f"{NODES} {system.env(NODES) or 'is not set'}"
+        reason = f"job {job or '?'} is elsewhere, {place}, and {here}"
         yield left_out(system, PER_NODE if system.env(PER_NODE) else "SLURM_JOB_ID", reason)
     else:
         told = f"job {job or own or '?'}"
