@@ -79,25 +79,24 @@ def alive(pool: kumo.ThreadPool) -> int:
 
 
 class Took(NamedTuple):
-    """How long something took, and how late the machine let a wait of a millisecond end."""
+    """How long something took, and by how much in all the waits of a millisecond were late."""
 
     seconds: float
     late: float
 
     def and_then(self, other: Took) -> Took:
-        return Took(self.seconds + other.seconds, max(self.late, other.late))
+        return Took(self.seconds + other.seconds, self.late + other.late)
 
 
 def time_until(condition: Callable[[], bool]) -> Took:
-    late, start = 0.0, time.monotonic()
-    now = start
+    waits, start = 0, time.monotonic()
     while not condition():
-        if now > start + MOMENT:
+        if time.monotonic() > start + MOMENT:
             raise TimeoutError("the size has not been reached")
         time.sleep(0.001)
-        before, now = now, time.monotonic()
-        late = max(late, now - before - 0.001)
-    return Took(time.monotonic() - start, late)
+        waits += 1
+    seconds = time.monotonic() - start
+    return Took(seconds, seconds - waits * 0.001)
 
 
 def shrink(group: Path, pool: kumo.ThreadPool, chance: random.Random) -> tuple[Took, Took]:
