@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command.conftest import Kumo, Ran, environment
+from command.conftest import TIMEOUT, Kumo, Ran, environment
 from conftest import skip_real
 from real.conftest import MakeGroup
 from real.host import in_groups, needs_two_cpus
@@ -275,6 +275,42 @@ def test_programs_under_a_quota(kumo: Kumo, make_group: MakeGroup) -> None:
     assert told("nproc") == everything
     assert told("--pin", "nproc") == "1"
     assert told("--workers", "1", "nproc") == "1"
+
+
+COUNTS = """\
+import kumo
+print(kumo.available_parallelism(), flush=True)
+input()
+print(kumo.available_parallelism())
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("options", "later"),
+    [([], "1\n"), (["--without", OWN, "--without", "PYTHON_CPU_COUNT"], "2\n")],
+    ids=["as it is", "live"],
+)
+def test_what_keeps_the_count_live(
+    kumo: Kumo, make_group: MakeGroup, options: list[str], later: str
+) -> None:
+    """A growth of the quota reaches kumo in the command where no variable says what was before."""
+    needs_two_cpus()
+    group = make_group(cpus=1)
+    command = [kumo.script, "run", *options, "--", kumo.python, "-c", COUNTS]
+    with subprocess.Popen(
+        in_groups([group], command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    ) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "1\n"
+        group.limit(2)
+        printed, _ = started.communicate("\n", timeout=TIMEOUT)
+
+    assert printed == later
 
 
 def python_3_13() -> str | None:
