@@ -423,6 +423,15 @@ def test_shutdown_drops_what_is_queued_where_it_is_told_to() -> None:
     assert all(future.result(MOMENT) for future in held.futures)
 
 
+def test_shutdown_drops_what_no_worker_has_taken_meanwhile() -> None:
+    for _ in range(50):
+        ran: list[int] = []
+        pool = kumo.ThreadPool("web", threads=4)
+        futures = [pool.submit(ran.append, number) for number in range(2000)]
+        pool.shutdown(cancel_futures=True)
+        assert len(ran) + sum(future.cancelled() for future in futures) == 2000
+
+
 def test_a_pool_that_nobody_has_any_more_ends_after_its_tasks(
     parallelism: Callable[[int], None],
 ) -> None:

@@ -388,14 +388,14 @@ print(next(watch).new.parallelism)
 @pytest.mark.parametrize(
     ("before", "warning"),
     [
-        pytest.param("kumo.available_parallelism()", "", id="what is kept can be read"),
-        pytest.param("", "_kept.py'; the estimate before it stands\n", id="a module is not loaded"),
+        pytest.param("kumo.available_parallelism()", False, id="what is kept can be read"),
+        pytest.param("", True, id="a module is not loaded"),
     ],
 )
 def test_out_of_descriptors_nothing_grows(
     make_group: MakeGroup,  # noqa: F811 - the fixture
     before: str,
-    warning: str,
+    warning: bool,
 ) -> None:
     needs_two_cpus()
     group = make_group(cpus=1.9)
@@ -410,8 +410,10 @@ def test_out_of_descriptors_nothing_grows(
     )
 
     assert (ran.returncode, ran.stdout) == (0, "1.9 1.2\n2\n"), ran.stderr
-    assert ran.stderr.endswith(warning)
-    assert ran.stderr.count("\n") == warning.count("\n")
+    said = ran.stderr.splitlines()
+    assert bool(said) == warning
+    assert all("Too many open files" in line for line in said)
+    assert all(line.endswith("; the estimate before it stands") for line in said)
 
 
 # --- forks and the end

@@ -1,7 +1,4 @@
-"""The workers of one thread pool and their queue.
-
-Those of the standard executor know nothing of leaving early, so that they are not used.
-"""
+"""The workers of one thread pool and their queue: the standard executor's cannot leave early."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import logging
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from itertools import count
 
 from kumo._pools.task import BROKEN, EXITING, SHUT_DOWN, STANDARD_LOGGER, run
@@ -182,9 +180,10 @@ class Crew:
         """Take no more tasks, and return those that with *drop* are not to be run."""
         with self.lock:
             self.closed = self.closed or why
-            dropped = list(self.tasks) if drop else []
-            if drop:
-                self.tasks.clear()
+            dropped: list[Task] = []
+            with suppress(IndexError):
+                while drop:  # one by one, since workers take tasks meanwhile
+                    dropped.append(self.tasks.popleft())
             while self.wake():
                 pass
             last = not self.workers

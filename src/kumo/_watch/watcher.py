@@ -113,7 +113,7 @@ def _poll(read: Callable[[], Estimate], wrong: str) -> str:
     """Tell each watch of a reading; return what is wrong with it, of which *wrong* was said."""
     try:
         reading = read()
-    except (OverrideError, OSError) as error:  # as where a module cannot be opened to be loaded
+    except (OverrideError, OSError, ImportError) as error:  # a module may still be to be loaded
         if str(error) != wrong:
             _LOGGER.warning("%s; the estimate before it stands", error)
         return str(error)
