@@ -424,12 +424,15 @@ def test_shutdown_drops_what_is_queued_where_it_is_told_to() -> None:
 
 
 def test_shutdown_drops_what_no_worker_has_taken_meanwhile() -> None:
-    for _ in range(50):
+    for _ in range(20):
         ran: list[int] = []
-        pool = kumo.ThreadPool("web", threads=4)
-        futures = [pool.submit(ran.append, number) for number in range(2000)]
+        pool = kumo.ThreadPool("web", threads=2)
+        held = Held(pool, 2)
+        held.wait_for(2)
+        futures = [pool.submit(ran.append, number) for number in range(5000)]
+        held.gate.set()
         pool.shutdown(cancel_futures=True)
-        assert len(ran) + sum(future.cancelled() for future in futures) == 2000
+        assert len(ran) + sum(future.cancelled() for future in futures) == 5000
 
 
 def test_a_pool_that_nobody_has_any_more_ends_after_its_tasks(
