@@ -26,14 +26,16 @@ def start() -> Iterator[Start]:
     """Start ``kumo watch`` in cgroups; it is ended in any case."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, groups: tuple[Group, ...] = ()) -> subprocess.Popen[str]:
+    def begin(
+        *arguments: str, groups: tuple[Group, ...] = (), **variables: str
+    ) -> subprocess.Popen[str]:
         command = in_groups(groups, kumo("watch", *arguments))
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env=environment() | variables,
         )
         started.append(process)
         return process
@@ -73,6 +75,19 @@ def test_it_prints_a_line_for_each_change_of_a_quota(
     assert line(process) == f"1  quota 1.75 -> 0.50 {where}"
     group.limit(1.5)
     assert line(process) == f"1  quota 0.50 -> 1.50 {where}"
+    assert interrupt(process) == (130, "")
+
+
+@pytest.mark.real
+def test_a_path_that_cannot_be_printed_is_escaped(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    start: Start,
+) -> None:
+    group = make_group(cpus=1.5, name="\xe9")
+    process = start(groups=(group,), PYTHONIOENCODING="ascii")
+    where = f"{group.path}/cpu.cfs_quota_us".replace("\xe9", r"\xe9")
+
+    assert line(process) == f"1  quota 1.50 at {where}\n"
     assert interrupt(process) == (130, "")
 
 

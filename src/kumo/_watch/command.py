@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 import time
-from errno import EBADF
 from functools import partial
 
+from kumo._launch.run import write
 from kumo._notes import quoted
 from kumo._options import InputError, UsageError, process_id, seconds, verb_parser
 from kumo._survey import estimate
@@ -52,9 +52,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _print(line: str) -> None:
-    if sys.stdout is None:
-        raise OSError(EBADF, "stdout is closed")
-    print(line, flush=True)
+    write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
