@@ -39,6 +39,11 @@ def cannot_show(machine: MachineFile) -> str | None:
         return f"the machine runs {machine.platform}"
     if {"threads"} & {*machine.facts, *machine.failing}:
         return "further threads with masks of their own"
+    if "x_cpu_count" in machine.facts:
+        return "a Python started with -X cpu_count"
+    count = machine.env.get("PYTHON_CPU_COUNT", "")
+    if count not in ("", "default") and not count.isdigit():
+        return "a $PYTHON_CPU_COUNT with which no CPython from 3.13 on starts"
     if "cpus" in machine.facts:
         return "a count of CPUs that is not the length of the list on line"
     if "/proc" in machine.denied:
