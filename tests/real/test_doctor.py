@@ -30,13 +30,13 @@ COMMANDS = {
     "R": "Rscript",
 }
 SPIN = """\
-import ctypes, hashlib, threading
+import ctypes, hashlib, sys, threading
 block = bytes(1 << 22)
 def spin(number):
     ctypes.CDLL(None).prctl(15, b"worker-%d" % number)  # PR_SET_NAME
     while True:
         hashlib.sha256(block).digest()  # holds no lock of the interpreter
-for number in range(4):
+for number in range(int(sys.argv[1])):
     threading.Thread(target=spin, args=(number,), daemon=True).start()
 print(flush=True)
 input()
@@ -154,8 +154,8 @@ def test_what_is_said_to_mend_it_does(limited: dict[str, Any]) -> None:
 # --- a process
 
 
-def spinning(groups: list[Group]) -> subprocess.Popen[bytes]:
-    command = in_groups(groups, [sys.executable, "-c", SPIN])
+def spinning(groups: list[Group], workers: int) -> subprocess.Popen[bytes]:
+    command = in_groups(groups, [sys.executable, "-c", SPIN, str(workers)])
     process = subprocess.Popen(
         command, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -167,7 +167,7 @@ def spinning(groups: list[Group]) -> subprocess.Popen[bytes]:
 def test_a_throttled_process(make_group: MakeGroup) -> None:
     outer = make_group(cpus=0.5)
     inner = make_group(outer)
-    with spinning([inner]) as process:
+    with spinning([inner], 4) as process:
         try:
             data = doctor([], "--pid", str(process.pid))
         finally:
@@ -186,12 +186,16 @@ def test_a_throttled_process(make_group: MakeGroup) -> None:
     assert throttling["seconds"] > 0
 
 
-def test_a_busy_process_that_nothing_throttles(make_group: MakeGroup) -> None:
-    with spinning([make_group()]) as process:
+@pytest.mark.parametrize(("more", "oversubscribed"), [(0, False), (2, True)])
+def test_a_busy_process_that_nothing_throttles(
+    make_group: MakeGroup, more: int, oversubscribed: bool
+) -> None:
+    workers = len(os.sched_getaffinity(0)) + more
+    with spinning([make_group()], workers) as process:
         try:
             data = doctor([], "--pid", str(process.pid))
         finally:
             process.kill()
 
-    assert not data["oversubscribed"]
-    assert sum(family["runnable"] for family in data["threads"]) > 1
+    assert data["oversubscribed"] is oversubscribed
+    assert sum(family["runnable"] for family in data["threads"]) > workers - 1
