@@ -18,6 +18,7 @@ Caveat: on a machine of two CPUs, one is the only quota that shows anything.
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -49,6 +50,7 @@ JOIN = ("sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"')
 
 
 def main() -> int:
+    argparse.ArgumentParser(description="Ask programs, with and without kumo run.").parse_args()
     if reason := _groups.why_not():
         print(reason, file=sys.stderr)
         return 1
