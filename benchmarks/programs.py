@@ -33,7 +33,7 @@ import _report
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from programs.programs import (  # noqa: E402
+from programs.programs import (  # noqa: E402 - it finds its neighbours first
     NOT_RUN,
     PROGRAMS,
     Program,
@@ -43,7 +43,7 @@ from programs.programs import (  # noqa: E402
     under_kumo,
     version_of,
 )
-from programs.traps import EXPORTED, KUMO, TRAPS, Trap  # noqa: E402
+from programs.traps import EXPORTED, KUMO, TRAPS, Trap  # noqa: E402 - the same
 
 QUOTA = 1  # CPUs, and the count that is right under it
 JOIN = ("sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"')

@@ -60,6 +60,7 @@ class Grants:
         Raise `OSError` where it cannot be asked for.
         """
         try:
+            # No public attribute: `_live._override` says why.
             variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
         except AttributeError:
             return True  # somebody has put another mapping in its place

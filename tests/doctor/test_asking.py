@@ -17,6 +17,7 @@ TELL = 'echo "Etc.nprocessors\t3.1.2\t{}"'
 
 def only(directory: Path, **how: float) -> tuple[list[Belief], str]:
     """The beliefs and the failure of the one program of *directory*."""
+    # Of its options those that are numbers.
     (answer,) = answers(directory, **how)  # type: ignore[arg-type]
     return answer.beliefs, answer.failure
 

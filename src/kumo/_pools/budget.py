@@ -104,6 +104,7 @@ def as_share(share: float | Share) -> Share:
 
 def _is_positive(number: object) -> bool:
     try:
+        # What cannot be compared is no number, which the type checker does not know.
         return bool(0 < number < inf)  # type: ignore[operator]
     except TypeError:
         return False

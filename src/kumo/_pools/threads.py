@@ -52,7 +52,8 @@ class ThreadPool(Pool, ThreadPoolExecutor):
 
         self._begin(name, share, threads, Bounds(minimum, maximum), make_crew)
 
-    # What programs read of the standard executor, though it is not public.
+    # What programs read of the standard executor, though it is not public; for type checkers these
+    # are attributes there.
 
     @property
     def _max_workers(self) -> int:  # type: ignore[override]

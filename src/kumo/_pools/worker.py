@@ -119,7 +119,7 @@ def _answer(task: bytes) -> bytes:
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
         try:
             return _pickled((True, _with_traceback(error)))
-        except BaseException as unsendable:  # noqa: BLE001
+        except BaseException as unsendable:  # noqa: BLE001 - a result may raise it
             return _pickled((True, _with_traceback(unsendable)))
 
 

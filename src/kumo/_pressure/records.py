@@ -64,7 +64,7 @@ class Lateness(Record):
     max: float
     count: int
 
-    def __init__(self, p50: float, p99: float, max: float, count: int) -> None:  # noqa: A002
+    def __init__(self, p50: float, p99: float, max: float, count: int) -> None:  # noqa: A002 - a field
         self._set(p50=p50, p99=p99, max=max, count=count)
 
 
