@@ -20,36 +20,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _prose import blocks, unfenced
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^ *(`{3,}|~{3,}) *(\w*)")
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+<?([^\s>]+)", re.MULTILINE)
 COMMAND = re.compile(r"\bkumo\b.* --machine[ =]|^KUMO_AVAILABLE_PARALLELISM=\w+ kumo(;|$)")
-
-
-def blocks(text: str) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield each fenced block: its language, the number of its first line, its lines."""
-    fence, language, start, lines = "", "", 0, []
-    for number, line in enumerate(text.split("\n"), 1):
-        found = FENCE.match(line)
-        if found and not fence:
-            fence, language = found[1], found[2]
-            start, lines = number + 1, []
-        elif fence and line.strip() == fence:
-            yield language, start, lines
-            fence = ""
-        elif fence:
-            lines.append(line)
-
-
-def unfenced(text: str) -> str:
-    """Return *text* with its fenced blocks blanked."""
-    lines = text.split("\n")
-    for _, start, body in blocks(text):
-        lines[start - 2 : start + len(body)] = [""] * (len(body) + 2)
-    return "\n".join(lines)
 
 
 def anchors(text: str) -> set[str]:
