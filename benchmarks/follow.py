@@ -8,7 +8,7 @@ minutes on a quiet machine; benchmarks/requirements.txt has the libraries.
 Caveats first:
 
 - Two CPUs under a quota of 1.0 and 0.5: twice and four times too many. Where there are many more
-  CPUs than the quota the harm is greater: docs/live.md names two reports.
+  CPUs than the quota the harm is greater: docs/reference/live.md names two reports.
 - Each arm is a program of its own, in its cgroup before it starts. It sees that cgroup as a
   container does its own, at the mount's root, where loky looks for a quota. In a systemd slice or
   a nested cgroup loky and joblib see none, and their arm would be that of os.cpu_count.

@@ -19,6 +19,6 @@ def main(script: str, usage: str | None, page: Path, text: Callable[[], str]) ->
     if not arguments:
         page.write_text(text(), "utf-8")
     elif not page.exists() or page.read_text("utf-8") != text():
-        print(f"docs/{page.name} differs: run python docs/{Path(script).name}", file=sys.stderr)
+        print(f"{page.name} differs: run python docs/{Path(script).name}", file=sys.stderr)
         return 1
     return 0

@@ -105,7 +105,7 @@ def main() -> int:
         if any(part.startswith(".") or part in ("build", "dist") for part in name.parts):
             continue
         problems = list(wrong_links(path))
-        if path == ROOT / "README.md" or path.parent == ROOT / "docs":
+        if path == ROOT / "README.md" or name.parts[0] == "docs":
             problems += [*wrong_examples(path), *wrong_outputs(path)]
         for problem in problems:
             print(f"{name}: {problem}", file=sys.stderr)

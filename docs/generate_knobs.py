@@ -1,4 +1,4 @@
-"""Write docs/knobs.md from the knob table in src/kumo/_launch/knobs.py.
+"""Write docs/reference/knobs.md from the knob table in src/kumo/_launch/knobs.py.
 
 With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import _page
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE / "knobs.md"
+PAGE = HERE / "reference" / "knobs.md"
 sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's table, whatever is installed
 
 from kumo._launch.knobs import KNOBS, Knob  # noqa: E402

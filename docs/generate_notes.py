@@ -1,4 +1,4 @@
-"""Write docs/notes.md from the table of notes in src/kumo/_notes.py.
+"""Write docs/reference/notes.md from the table of notes in src/kumo/_notes.py.
 
 With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import _page
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE / "notes.md"
+PAGE = HERE / "reference" / "notes.md"
 sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's notes, whatever is installed
 
 from kumo._notes import DIRECTION, NOTES  # noqa: E402
@@ -41,7 +41,7 @@ There are {number}:
 """
 TAIL = """
 Some things have no note, because nothing that kumo reads would tell them:
-[what kumo cannot know](how-kumo-decides.md#what-kumo-cannot-know).
+[what kumo cannot know](../understand/how-kumo-decides.md#what-kumo-cannot-know).
 """
 
 

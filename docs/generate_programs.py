@@ -1,4 +1,4 @@
-"""Write the tables of docs/programs.md from benchmarks/results/programs.md.
+"""Write the tables of docs/reference/programs.md from benchmarks/results/programs.md.
 
 With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 import _page
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE / "programs.md"
+PAGE = HERE / "reference" / "programs.md"
 RESULTS = HERE.parent / "benchmarks" / "results" / "programs.md"
 PARTS = ("counts", "threads", "signature")  # of the results, in their order
 

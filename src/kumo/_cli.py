@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Exit codes, documented in docs/command.md. 1 is left to verbs that answer yes or no.
+# Exit codes, documented in docs/reference/command.md. 1 is left to verbs that answer yes or no.
 OK = 0
 USAGE = 2
 BAD_INPUT = 3

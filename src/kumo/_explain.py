@@ -55,7 +55,7 @@ def show_cpus(limit: Limit) -> str:
 
 
 def as_dict(estimate: Estimate) -> dict[str, Any]:
-    """Return what ``--json`` prints, by docs/command.md: schema 1."""
+    """Return what ``--json`` prints, by docs/reference/command.md: schema 1."""
     return {
         "schema": SCHEMA,
         "parallelism": estimate.parallelism,

@@ -4,7 +4,7 @@ Each descriptor's file offset, which `pread` leaves alone, is set to a number of
 Where somebody has closed the descriptor and its number serves another file, the offset
 differs: that file is neither read as ours nor closed by us.
 
-What it relies on, beyond the rule of docs/how-kumo-decides.md:
+What it relies on, beyond the rule of docs/understand/how-kumo-decides.md:
 - polling mountinfo tells of every change of the mount table (proc_pid_mountinfo(5));
 - v1 refuses a quota above an ancestor's (tg_cfs_schedulable_down in kernel/sched/core.c),
   so that the nearest level with a quota is the tightest;

@@ -2,7 +2,7 @@
 
 A section begins with a line ``-- NAME --`` and runs to the next such line. NAME is a path,
 ``$VARIABLE``, ``!fact`` or ``expect``; a path or fact may be followed by an errno's name in
-parentheses. docs/machine-files.md describes the form.
+parentheses. docs/reference/machine-files.md describes the form.
 """
 
 from __future__ import annotations

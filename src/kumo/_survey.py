@@ -133,7 +133,7 @@ def estimate(
     integer, `ProcessLookupError` where no process *pid* exists, `OSError` or
     `MachineError` where the machine file cannot be read, `ValueError` for another *scope*
     or both *pid* and *machine*.
-    The rule and its sources: docs/how-kumo-decides.md.
+    The rule and its sources: docs/understand/how-kumo-decides.md.
     """
     return survey(open_system(scope, pid, machine))
 

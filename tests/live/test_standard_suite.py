@@ -13,7 +13,7 @@ import pytest
 
 from live.standard_suite import SUITE
 
-DOCS = Path(__file__).parents[2] / "docs" / "live.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "live.md"
 # Named in the docs with the reason.
 DIFFERENT = {
     "test_default_workers",

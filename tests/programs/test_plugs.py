@@ -1,4 +1,4 @@
-"""The examples of docs/plugs.md, read from there and run with the programs themselves."""
+"""The examples of docs/guides/plugs.md, read from there and run with the programs themselves."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ APP = "def app(environ, start_response):\n    start_response('200 OK', [])\n    
 
 def examples(title: str, language: str) -> list[str]:
     """The fenced blocks of *language* below the heading *title*."""
-    page = (DOCS / "plugs.md").read_text("utf-8")
+    page = (DOCS / "guides" / "plugs.md").read_text("utf-8")
     part = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     found = re.findall(rf"```{language}\n(.*?)```", part, re.DOTALL)
-    assert found, f"docs/plugs.md has no {language} below {title}"
+    assert found, f"docs/guides/plugs.md has no {language} below {title}"
     return found
 
 

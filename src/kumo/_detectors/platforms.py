@@ -1,6 +1,6 @@
 """Platforms that hold a program to less than anything inside shows, and what would tell.
 
-docs/platforms.md has the sources, and the platforms that hide nothing.
+docs/reference/platforms.md has the sources, and the platforms that hide nothing.
 """
 
 from __future__ import annotations

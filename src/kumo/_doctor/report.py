@@ -1,4 +1,4 @@
-"""What `kumo doctor` prints: as text for people and as data for programs (docs/doctor.md)."""
+"""What `kumo doctor` prints, for people and for programs: docs/reference/doctor.md."""
 
 from __future__ import annotations
 

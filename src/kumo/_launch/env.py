@@ -36,7 +36,7 @@ def as_shell(changed: Mapping[str, str], shell: str) -> str:
 
 
 def _as_json(count: int, changed: Mapping[str, str], decisions: list[Decision]) -> str:
-    """Return the object by docs/run.md: schema 1."""
+    """Return the object by docs/reference/run.md: schema 1."""
     import json
 
     rows = [{"name": d.name, "action": d.action, "value": d.value, "why": d.why} for d in decisions]

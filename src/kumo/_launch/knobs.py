@@ -1,7 +1,7 @@
 """The knob table: the variables that tell other programs a count, with provenance.
 
-`KNOBS` maps a variable's name to its `Knob`, in the order of the page docs/knobs.md, which
-docs/generate_knobs.py makes from it. `kumo run` decides by it, and tests are made from it.
+`KNOBS` maps a variable's name to its `Knob`, in the order of docs/reference/knobs.md, the
+page that docs/generate_knobs.py makes from it. `kumo run` decides by it, as do tests.
 The rows stand in `kumo._launch.table`.
 
 *use* says when `kumo run` emits the variable:

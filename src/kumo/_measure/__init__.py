@@ -29,7 +29,7 @@ def measure(seconds: float = SECONDS) -> Measurement:
 
     Raise `ValueError` for other *seconds*, `OverrideError` as `estimate` does, and `RuntimeError`
     where a process cannot be started or fails.
-    The method: docs/measure.md.
+    The method: docs/reference/measure.md.
     """
     return measured(seconds, lambda part: None)
 

@@ -138,7 +138,7 @@ def _shared(quotas: Sequence[Quota], found: Periods | None, window: float) -> st
 
 
 def as_dict(found: Measurement) -> dict[str, Any]:
-    """Return what ``--json`` prints, by docs/measure.md: schema 1."""
+    """Return what ``--json`` prints, by docs/reference/measure.md: schema 1."""
     fields = {name: getattr(found, name) for name in found.__slots__}
     return {
         "schema": SCHEMA,

@@ -114,8 +114,8 @@ class Budget:
     """The parallelism divided by weights: whole parts, each at least 1, that together are it.
 
     ``Budget(web=2, batch=1)``, or a mapping of names to weights. Parts are recomputed when they
-    are asked for. By largest remainder, as docs/live.md says. Where there are more parts than
-    CPUs each is 1, which is logged as a warning: together they exceed the parallelism.
+    are asked for. By largest remainder, as docs/reference/live.md says. Where there are more
+    parts than CPUs each is 1, which is logged as a warning: together they exceed the parallelism.
 
     Raise `ValueError` where there is no part or a weight is not a positive number.
     """

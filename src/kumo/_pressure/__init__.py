@@ -29,7 +29,7 @@ def pressure(
     flap: it is replaced when another has come up twice in a row.
     Raise `ValueError` where *seconds* is not above 0 and at most 86400, `ProcessLookupError` where
     no process *pid* exists or it ended meanwhile, `OverrideError` as `kumo.estimate` does.
-    The sources and the rules of the verdict: docs/pressure.md.
+    The sources and the rules of the verdict: docs/reference/pressure.md.
     """
     seen = _watch(pid, seconds, probing=pid is None)
     if after is None:

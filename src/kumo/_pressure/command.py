@@ -98,7 +98,7 @@ def _show(seen: Pressure, held: Verdict, options: argparse.Namespace) -> str:
 
 
 def as_dict(seen: Pressure, held: Verdict) -> dict[str, Any]:
-    """Return what ``--json`` prints, by docs/pressure.md: schema 1."""
+    """Return what ``--json`` prints, by docs/reference/pressure.md: schema 1."""
     return {
         "schema": SCHEMA,
         "verdict": held.code,

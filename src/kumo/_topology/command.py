@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def as_dict(found: Topology) -> dict[str, Any]:
-    """Return what ``--json`` prints, by docs/topology.md: schema 1."""
+    """Return what ``--json`` prints, by docs/reference/topology.md: schema 1."""
     return {
         "schema": SCHEMA,
         "cpus": list(found.cpus),

@@ -39,7 +39,7 @@ def follow(*things: Any, share: float | Share = 1, minimum: int = 1) -> Follow:
 
     A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
     ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. What is
-    set, and which threads it reaches, is in docs/live.md. *share* is a fraction of the
+    set, and which threads it reaches, is in docs/reference/live.md. *share* is a fraction of the
     parallelism or a part of a `Budget`, as for `ThreadPool`; each thing is set to all of it,
     at least to *minimum*.
 
