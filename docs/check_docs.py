@@ -1,18 +1,24 @@
 """Check the documentation: links lead somewhere, and examples print what they show.
 
-    python docs/check_docs.py
+    python docs/check_docs.py [FILE ...]            exit 1 if something is wrong
+    python docs/check_docs.py --update [FILE ...]   write into the pages what the commands print
 
 - Each relative link of each Markdown file leads to a file, and its ``#part`` to a heading.
-- The fenced ``pycon`` blocks of README.md and docs/*.md pass doctest, those of a file together.
-- Each command in a fenced ``console`` block whose output does not depend on this machine,
-  which is one with ``kumo … --machine FILE`` or with an override for the plain ``kumo``,
-  prints what stands below it, stdout and stderr together. It is run by a shell from the
-  repository's root, with the kumo that is installed for this Python.
+- The fenced ``pycon`` blocks of README.md and docs/ pass doctest, those of a file together.
+- Each command in a fenced ``console`` block prints what is shown below it, stdout and stderr
+  together. A shell runs it from the repository's root, with the kumo that is installed for
+  this Python. Its output must not depend on this machine: it is a ``kumo … --machine FILE``,
+  or sets the override.
+- Each fenced ``sh`` and ``python`` block, which may depend on the machine, is free of syntax
+  errors, and the options after a verb of ``kumo`` in it are in the help of that verb.
+- Each public name of the package is in the API page.
 """
 
 from __future__ import annotations
 
+import ast
 import doctest
+import functools
 import os
 import re
 import subprocess
@@ -22,10 +28,13 @@ from typing import TYPE_CHECKING
 
 from _prose import blocks, unfenced
 
+import kumo
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+API = ROOT / "docs" / "reference" / "api.md"
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+<?([^\s>]+)", re.MULTILINE)
 COMMAND = re.compile(r"\bkumo\b.* --machine[ =]|^KUMO_AVAILABLE_PARALLELISM=\w+ kumo(;|$)")
 
@@ -58,7 +67,7 @@ def wrong_examples(path: Path) -> Iterator[str]:
     for language, start, body in blocks(text):
         if language == "pycon":
             lines[start - 1 : start - 1 + len(body)] = body
-    name = str(path.relative_to(ROOT))
+    name = shown(path)
     test = doctest.DocTestParser().get_doctest("\n".join(lines), {}, name, name, 0)
     report: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.REPORT_ONLY_FIRST_FAILURE).run(
@@ -69,15 +78,75 @@ def wrong_examples(path: Path) -> Iterator[str]:
 
 
 def wrong_outputs(path: Path) -> Iterator[str]:
+    """Yield each command of a console block that prints something else, or may do so elsewhere."""
+    for line, command, expected in console(path.read_text("utf-8")):
+        if not COMMAND.search(command):
+            yield f"line {line}: {command}\nmay print something else elsewhere: use a sh block"
+        elif (printed := output(command)) != expected:
+            yield f"line {line}: {command}\nprints\n{printed}"
+
+
+def console(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield each command of the console blocks: its line, the command, the output below it."""
+    for language, start, body in blocks(text):
+        if language == "console":
+            starts = [place for place, line in enumerate(body) if line.startswith("$ ")]
+            for place, after in zip(starts, [*starts[1:], len(body)], strict=True):
+                shown = "".join(line + "\n" for line in body[place + 1 : after])
+                yield start + place, body[place][2:], shown
+
+
+def updated(text: str) -> str:
+    """Return a page with the outputs in its console blocks as they are now."""
+    lines = text.split("\n")
+    for line, command, shown in reversed(list(console(text))):
+        if COMMAND.search(command):
+            lines[line : line + shown.count("\n")] = output(command).split("\n")[:-1]
+    return "\n".join(lines)
+
+
+def wrong_code(path: Path) -> Iterator[str]:
+    """Yield each syntax error, and each option of kumo that its help does not have."""
     for language, start, body in blocks(path.read_text("utf-8")):
-        if language != "console":
-            continue
-        starts = [place for place, line in enumerate(body) if line.startswith("$ ")]
-        for place, after in zip(starts, [*starts[1:], len(body)], strict=True):
-            command = body[place][2:]
-            expected = "".join(line + "\n" for line in body[place + 1 : after])
-            if COMMAND.search(command) and (printed := output(command)) != expected:
-                yield f"line {start + place}: {command}\nprints\n{printed}"
+        text = "\n".join(body) + "\n"
+        if language == "python":
+            try:
+                compile(text, str(path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            except SyntaxError as error:
+                yield f"line {start + (error.lineno or 1) - 1}: {error.msg}"
+        if language == "sh":
+            ran = subprocess.run(
+                ["bash", "-n"], input=text, capture_output=True, text=True, check=False
+            )
+            if ran.returncode:
+                yield f"line {start}: {ran.stderr.strip()}"
+        if language in ("sh", "console", "dockerfile"):
+            for place, line in enumerate(body):
+                yield from (f"line {start + place}: {wrong}" for wrong in wrong_options(line))
+
+
+def wrong_options(line: str) -> Iterator[str]:
+    """Yield each option after a verb of kumo that the verb's help does not name."""
+    for match in re.finditer(r"(?:^|[\s(`])kumo ([a-z]+)((?: (?:-- .*|[^|;&)#\s]+))*)", line):
+        verb, rest = match[1], f" {match[2]} ".split(" -- ")[0]
+        rest = rest.split(" --exec ")[0]
+        for option in re.findall(r" (--[a-z][a-z-]*)", rest):
+            if option not in help_of(verb):
+                yield f"kumo {verb} has no {option}"
+
+
+@functools.cache
+def help_of(verb: str) -> str:
+    """Return the help of a verb."""
+    return output(f"kumo {verb} --help")
+
+
+def missing_names() -> Iterator[str]:
+    """Yield each public name that the API page does not have."""
+    text = API.read_text("utf-8")
+    for name in kumo.__all__:
+        if not re.search(rf"^::: kumo\.{name}$", text, re.MULTILINE):
+            yield f"kumo.{name} is not in the page"
 
 
 def output(command: str) -> str:
@@ -96,22 +165,55 @@ def output(command: str) -> str:
     return ran.stdout
 
 
-def main() -> int:
+def update(path: Path) -> None:
+    """Write what the commands print now into a page."""
+    text = path.read_text("utf-8")
+    new = updated(text)
+    if new != text:
+        path.write_text(new, "utf-8")
+        print(shown(path))
+
+
+def shown(path: Path) -> str:
+    """Return the name of a file as it is reported."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def problems(path: Path) -> Iterator[str]:
+    """Yield what is wrong with one Markdown file."""
+    yield from wrong_links(path)
+    if path.is_relative_to(ROOT / "tests") or path.is_relative_to(ROOT / "benchmarks"):
+        return
+    yield from wrong_examples(path)
+    yield from wrong_outputs(path)
+    yield from wrong_code(path)
+    if path == API:
+        yield from missing_names()
+
+
+def every_page() -> Iterator[Path]:
+    """Yield each Markdown file of the repository."""
+    for path in sorted(ROOT.rglob("*.md")):
+        parts = path.relative_to(ROOT).parts
+        if not any(part.startswith(".") or part in ("build", "dist") for part in parts):
+            yield path
+
+
+def main(arguments: list[str]) -> int:
+    """Return the exit code."""
+    updating = arguments[:1] == ["--update"]
+    named = [Path(name).resolve() for name in arguments[updating:]]
     os.chdir(ROOT)
     os.environ.pop("KUMO_AVAILABLE_PARALLELISM", None)
     failures = 0
-    for path in sorted(ROOT.rglob("*.md")):
-        name = path.relative_to(ROOT)
-        if any(part.startswith(".") or part in ("build", "dist") for part in name.parts):
-            continue
-        problems = list(wrong_links(path))
-        if path == ROOT / "README.md" or name.parts[0] == "docs":
-            problems += [*wrong_examples(path), *wrong_outputs(path)]
-        for problem in problems:
-            print(f"{name}: {problem}", file=sys.stderr)
-        failures += len(problems)
+    for path in named or every_page():
+        if updating:
+            update(path)
+        for problem in problems(path):
+            print(f"{shown(path)}: {problem}", file=sys.stderr)
+            failures += 1
     return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
