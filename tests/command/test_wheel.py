@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from email import message_from_bytes
 from pathlib import Path
 
+import pytest
+from conftest import skip_real
+
 from command.conftest import CHECKOUT, Kumo, run
+
+VIEW = "kumo/_launch/libkumo_view.so"
 
 
 def names(wheel: Path) -> set[str]:
@@ -19,9 +28,40 @@ def test_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {path.relative_to(CHECKOUT / "src").as_posix() for path in sources}
     (info,) = {name.partition("/")[0] for name in names(wheel) if ".dist-info/" in name}
     about = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    library = set() if wheel.name.endswith("-py3-none-any.whl") else {VIEW}
 
-    assert names(wheel) == modules | {f"{info}/{name}" for name in about}
+    assert names(wheel) == modules | library | {f"{info}/{name}" for name in about}
     assert "kumo/py.typed" in modules
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the view is Linux's")
+def test_the_library_of_the_view_comes_with_a_compiler_and_not_without(tmp_path: Path) -> None:
+    """The wheel with it is for one architecture, and for glibc and musl; the other one is pure."""
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        skip_real("no C compiler is installed")
+    built = {}
+    for name, variables in {
+        "made": {"KUMO_BUILD_VIEW": "1"},
+        "declined": {"KUMO_BUILD_VIEW": "0"},
+        "no compiler": {"CC": "/nonexistent"},
+        "a compiler that fails": {"CC": "false"},
+    }.items():
+        directory = tmp_path / name
+        command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(directory)]
+        ran = subprocess.run(
+            [*command, str(CHECKOUT)], env={**os.environ, **variables}, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        if ran.returncode != 0:
+            skip_real(f"pip wheel failed, which needs pip and hatchling: {ran.stderr}")
+        (built[name],) = directory.glob("*.whl")
+
+    tags = built["made"].stem.partition("-py3-none-")[2].split(".")
+    assert [tag.partition("_")[0] for tag in tags] == ["manylinux", "manylinux2014", "musllinux"]
+    assert VIEW in names(built["made"])
+    for name in ("declined", "no compiler", "a compiler that fails"):
+        assert built[name].name.endswith("-py3-none-any.whl")
+        assert VIEW not in names(built[name])
 
 
 def test_metadata(wheel: Path) -> None:

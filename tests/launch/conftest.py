@@ -1,0 +1,131 @@
+"""The library of `kumo run --view` as the wheel has it, and programs to load it into."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from command.conftest import CHECKOUT, TIMEOUT, kumo, wheel
+from conftest import skip_real
+
+__all__ = ["kumo", "wheel"]  # fixtures
+
+SOURCES = Path(__file__).with_name("sources")
+LIBRARY = "kumo/_launch/libkumo_view.so"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Path]:
+    """A directory that every user may read."""
+    with tempfile.TemporaryDirectory(prefix="kumo-view-") as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def library(wheel: Path, shared: Path) -> str:
+    """The library out of the wheel."""
+    if sys.platform != "linux":
+        skip_real("the view is Linux's")
+    if os.cpu_count() == 1 or len(os.sched_getaffinity(0)) < 2:
+        skip_real("a view needs two CPUs, to show one of them")
+    with zipfile.ZipFile(wheel) as archive:
+        if LIBRARY not in archive.namelist():
+            skip_real("the wheel was built without a C compiler")
+        (shared / "libkumo_view.so").write_bytes(archive.read(LIBRARY))
+    (shared / "libkumo_view.so").chmod(0o755)
+    return str(shared / "libkumo_view.so")
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[str], str]:
+    """The path of a program, without which the test is skipped."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            skip_real(f"{name} is not installed: tests/launch/install.sh")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def compiled(shared: Path, needs: Callable[[str], str]) -> Callable[..., str]:
+    """Compile one of the sources, or more files, and return the program."""
+    made: dict[tuple[str, ...], str] = {}
+
+    def build(source: str, *flags: str, compiler: str = "gcc") -> str:
+        key = (source, compiler, *flags)
+        if key not in made:
+            path = str(shared / f"{source.removesuffix('.c')}-{len(made)}")
+            command = [
+                needs(compiler),
+                "-O1",
+                "-o",
+                path,
+                str(SOURCES / source),
+                "-pthread",
+                *flags,
+            ]
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            if ran.returncode:
+                skip_real(f"{' '.join(command)}: {ran.stderr.strip().splitlines()[-1:]}")
+            made[key] = path
+        return made[key]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def machine_64(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What to put before a command that is to find itself on a machine of 64 CPUs."""
+    if sys.platform != "linux":
+        skip_real("the stand-in is Linux's")
+    sys.path.insert(0, str(CHECKOUT / "benchmarks"))
+    try:
+        from many_cpus import prepare
+    finally:
+        del sys.path[0]
+    before = prepare(tmp_path_factory.mktemp("machine"), 64)
+    ran = subprocess.run([*before, "nproc"], capture_output=True, text=True, check=False)
+    if ran.stdout != "64\n":
+        skip_real(f"no machine of 64 CPUs can be made here: {ran.stderr.strip()}")
+    return before
+
+
+Seen = Callable[..., str]
+
+
+@pytest.fixture
+def seen(library: str) -> Seen:
+    """What a command prints under the library, as it is preloaded by hand."""
+
+    def look(
+        command: Sequence[str], cpus: str = "1", before: Sequence[str] = (), **variables: str
+    ) -> str:
+        given = {
+            "PATH": os.environ["PATH"],
+            "LC_ALL": "C.UTF-8",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "KMP_BLOCKTIME": "0",
+            "KUMO_VIEW_CPUS": cpus,
+            "LD_PRELOAD": library,
+            **variables,
+        }
+        hidden = {"env": [f"{name}={given.pop(name)}" for name in ("LD_PRELOAD", "KUMO_VIEW_CPUS")]}
+        line = [*before, "env", *hidden["env"], *command]
+        ran = subprocess.run(
+            line, env=given, capture_output=True, text=True, check=False, timeout=TIMEOUT * 2
+        )
+        assert (ran.returncode, ran.stderr) == (0, ""), (line, ran)
+        return ran.stdout
+
+    return look
