@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 FENCE = re.compile(r"^ *(?:> *)?(`{3,}|~{3,}) *(\w*)")
 ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.) +")
-# A sentence ends with a full stop, or with a colon at the end of a line.
-END = re.compile(r"(?<=[.!?])[)\"]?\s+(?=[A-Z(\[`*\"])|(?<=:)\s*\n")
+# A sentence ends with a full stop before a capital, or with a full stop or colon at the end of
+# a line. The command's name begins sentences, too.
+END = re.compile(r"(?<=[.!?])[)\"]?(?:\s+(?=[A-Z(\[`*\"]|kumo )|[ ]*\n)|(?<=:)[ ]*\n")
 NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|etc|No|Nos|p|pp|Inc|St)|[A-Z])\.$")
 MIN_WORDS_OF_A_STRING = 4
 

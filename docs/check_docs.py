@@ -8,7 +8,8 @@
 - Each command in a fenced ``console`` block prints what is shown below it, stdout and stderr
   together. A shell runs it from the repository's root, with the kumo that is installed for
   this Python. Its output must not depend on this machine: it is a ``kumo … --machine FILE``,
-  or sets the override.
+  or sets the override. A comment such as <!-- machine: tests/machines/NAME.txt --> right
+  above the block adds that file to each kumo of the block, so that readers see plain commands.
 - Each fenced ``sh`` and ``python`` block, which may depend on the machine, is free of syntax
   errors, and the options after a verb of ``kumo`` in it are in the help of that verb.
 - Each public name of the package is in the API page.
@@ -35,7 +36,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 API = ROOT / "docs" / "reference" / "api.md"
-LINK = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+<?([^\s>]+)", re.MULTILINE)
+MACHINE = re.compile(r"<!-- machine: (\S+) -->")
+KUMO = re.compile(r"\bkumo( explain| topology| snapshot)?(?= |$|\))")
+LINK = re.compile(
+    r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+<?([^\s>]+)|\b(?:src|srcset)=\"([^\"]+)", re.MULTILINE
+)
 COMMAND = re.compile(r"\bkumo\b.* --machine[ =]|^KUMO_AVAILABLE_PARALLELISM=\w+ kumo(;|$)")
 
 
@@ -50,7 +55,7 @@ def anchors(text: str) -> set[str]:
 def wrong_links(path: Path) -> Iterator[str]:
     text = unfenced(path.read_text("utf-8"))
     for match in LINK.finditer(re.sub(r"`[^`\n]*`", "", text)):
-        link = match[1] or match[2]
+        link = match[1] or match[2] or match[3]
         if re.match(r"[a-z][a-z0-9+.-]*:", link):
             continue
         file, _, part = link.partition("#")
@@ -79,29 +84,35 @@ def wrong_examples(path: Path) -> Iterator[str]:
 
 def wrong_outputs(path: Path) -> Iterator[str]:
     """Yield each command of a console block that prints something else, or may do so elsewhere."""
-    for line, command, expected in console(path.read_text("utf-8")):
-        if not COMMAND.search(command):
+    for line, command, run, expected in console(path.read_text("utf-8")):
+        if not COMMAND.search(run):
             yield f"line {line}: {command}\nmay print something else elsewhere: use a sh block"
-        elif (printed := output(command)) != expected:
+        elif (printed := output(run)) != expected:
             yield f"line {line}: {command}\nprints\n{printed}"
 
 
-def console(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield each command of the console blocks: its line, the command, the output below it."""
+def console(text: str) -> Iterator[tuple[int, str, str, str]]:
+    """Yield each command of the console blocks: its line, as shown, as run, the output below."""
+    every = text.split("\n")
     for language, start, body in blocks(text):
         if language == "console":
+            machine = MACHINE.match(every[start - 3]) if start > 2 else None
             starts = [place for place, line in enumerate(body) if line.startswith("$ ")]
             for place, after in zip(starts, [*starts[1:], len(body)], strict=True):
                 shown = "".join(line + "\n" for line in body[place + 1 : after])
-                yield start + place, body[place][2:], shown
+                command = body[place][2:]
+                run = command
+                if machine:
+                    run = re.sub(KUMO, rf"\g<0> --machine {machine[1]}", command)
+                yield start + place, command, run, shown
 
 
 def updated(text: str) -> str:
     """Return a page with the outputs in its console blocks as they are now."""
     lines = text.split("\n")
-    for line, command, shown in reversed(list(console(text))):
-        if COMMAND.search(command):
-            lines[line : line + shown.count("\n")] = output(command).split("\n")[:-1]
+    for line, _, run, shown in reversed(list(console(text))):
+        if COMMAND.search(run):
+            lines[line : line + shown.count("\n")] = output(run).split("\n")[:-1]
     return "\n".join(lines)
 
 
