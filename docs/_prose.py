@@ -20,7 +20,7 @@ ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.) +")
 # A sentence ends with a full stop before a capital, or with a full stop or colon at the end of
 # a line. The command's name begins sentences, too.
 END = re.compile(r"(?<=[.!?])[)\"]?(?:\s+(?=[A-Z(\[`*\"]|kumo )|[ ]*\n)|(?<=:)[ ]*\n")
-NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|etc|No|Nos|p|pp|Inc|St)|[A-Z])\.$")
+NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|etc|No|Nos|p|pp|Inc|St)|\b[A-Z])\.$")
 MIN_WORDS_OF_A_STRING = 4
 
 

@@ -41,7 +41,7 @@ There are {number}:
 """
 TAIL = """
 Some things have no note, because nothing that kumo reads would tell them:
-[what kumo cannot know](../understand/how-kumo-decides.md#what-kumo-cannot-know).
+[what kumo cannot know](../understand/cannot-know.md).
 """
 
 
