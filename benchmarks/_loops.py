@@ -32,8 +32,8 @@ for time in _clock.batches(loop):
 
 # Else the loop would have timed a survey at each call.
 _KUMO_KEPT = """\
-import kumo._live
-assert kumo._live._kept is not None, "kumo kept no descriptors here"
+import kumo._hot.count
+assert kumo._hot.count._kept is not None, "kumo kept no descriptors here"
 """
 
 _RUST = """\

@@ -22,7 +22,7 @@ from _clock import typical
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 import kumo
-from kumo import _live
+from kumo._hot import count as _hot_count
 
 _MS_BIND = 4096  # include/uapi/linux/mount.h
 _BATCHES = 12
@@ -31,7 +31,7 @@ _BATCHES = 12
 def report(name: str) -> None:
     kumo.available_parallelism()
     call = typical(kumo.available_parallelism, _BATCHES)
-    assert _live._kept is not None, "kumo kept no descriptors here"
+    assert _hot_count._kept is not None, "kumo kept no descriptors here"
     print(name, f"{call:.0f} {typical(kumo.estimate, _BATCHES):.0f}", flush=True)
 
 

@@ -5,7 +5,7 @@
  *
  * Prints nanoseconds per call, a line for each batch; with -w the percent of one CPU that ten
  * calls a second take. Text is read but not parsed: a quota's
- * first byte says whether it is one. src/kumo/_kept.py has the same calls in the same order.
+ * first byte says whether it is one. src/kumo/_hot/kept.py has the same calls in the same order.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -32,8 +32,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "topology
 import shapes
 
 import kumo
-from kumo._machine import Machine
-from kumo._system import LiveSystem
+from kumo._system.live import LiveSystem
+from kumo._system.machine_file import Machine
 from kumo._topology.read import read_topology
 
 # Packages, nodes a package, caches a node, cores a cache, threads a core.

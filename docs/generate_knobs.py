@@ -1,4 +1,4 @@
-"""Write docs/reference/knobs.md from the knob table in src/kumo/_launch/knobs.py.
+"""Write docs/reference/knobs.md from the knob table in src/kumo/_runtimes/knobs.py.
 
 With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
 """
@@ -15,10 +15,10 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "reference" / "knobs.md"
 sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's table, whatever is installed
 
-from kumo._launch.knobs import KNOBS, Knob  # noqa: E402
+from kumo._runtimes.knobs import KNOBS, Knob  # noqa: E402
 
 HEAD = """\
-<!-- Written by docs/generate_knobs.py from src/kumo/_launch/table.py. Change those. -->
+<!-- Written by docs/generate_knobs.py from src/kumo/_runtimes/table.py. Change those. -->
 
 # Knobs
 

@@ -11,13 +11,13 @@ from conftest import MACHINES
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from kumo._detectors.override import VARIABLE
 from kumo._explain import as_dict
-from kumo._machine import Machine, MachineError, parse_sections
-from kumo._notes import quoted
+from kumo._override import VARIABLE
 from kumo._records import Estimate, OverrideError
 from kumo._snapshot import snapshot
 from kumo._survey import survey
+from kumo._system.machine_file import Machine, MachineError, parse_sections
+from kumo._text import quoted
 
 TEXTS = [path.read_text("utf-8", "surrogateescape") for path in MACHINES]
 BASES = [{k: v for k, v in parse_sections(t).items() if isinstance(v, str)} for t in TEXTS]

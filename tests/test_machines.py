@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from conftest import MACHINES
 
-from kumo._machine import Machine, read_machine
 from kumo._notes import NOTES
 from kumo._records import Estimate
 from kumo._snapshot import snapshot
 from kumo._survey import survey
+from kumo._system.machine_file import Machine, read_machine
 from kumo._topology.read import read_topology
 
 # What an estimate says for each word of `expect`; numbers as machine files write them.

@@ -119,7 +119,7 @@ def test_counting_loads_no_heavy_module(statement: str) -> None:
 
 
 def test_the_plain_command_loads_the_standard_library_alone() -> None:
-    loaded = modules_after("from kumo._cli import main; main([])")
+    loaded = modules_after("from kumo._command.main import main; main([])")
 
     roots = {module.partition(".")[0] for module in loaded}
     assert roots - {"kumo"} <= sys.stdlib_module_names
@@ -149,37 +149,13 @@ def test_a_module_imports_the_standard_library_alone(path: Path) -> None:
     assert imported(tree) <= sys.stdlib_module_names
 
 
-def test_no_detector_imports_another() -> None:
-    for path in (PACKAGE / "_detectors").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                assert not node.module.startswith("kumo._detectors")
-
-
-# --- size
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_module_is_within_its_budget(path: Path) -> None:
-    lines = len(path.read_text("utf-8").splitlines())
-
-    assert lines <= (80 if path.parent.name == "_detectors" else 250)
+# --- documentation and types
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_function_is_within_its_budget(path: Path) -> None:
-    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
-
-    assert {function: lines for function, lines in lengths.items() if lines > 30} == {}
-
-
-# --- documentation and types
 
 
 @pytest.mark.parametrize("public", sorted(PUBLIC))

@@ -1,8 +1,18 @@
-"""How much parallelism this program really has, and why.
+"""How many CPUs this program can really use, and why.
 
-General layout: `_system` is the door to the machine and `_machine` a stand-in for it;
-`_detectors` turn what it answers into limits and notes (`_records`, `_notes`);
-`_survey` makes the estimate; `_explain`, `_snapshot` and `_cli` show it.
+The rooms, from the ground up; each imports only from those before it:
+
+- `_records`, `_text`, `_override`, `_errors`: what everything is made of
+- `_notes`: the table of notes
+- `_cgroups`: levels, quotas, cpusets and counters as text
+- `_system`: the only door to the machine, live or from a machine file
+- `_detectors`: one source each, from the system's answers to limits and notes
+- `_survey`, `_explain`: the estimate, and the estimate as text and JSON
+- `_hot`: `available_parallelism()` on kept descriptors
+- `_runtimes`: what is known about other programs, as data
+- `_topology`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each
+- `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count
+- `_command`: the command, one module a verb
 
 Nothing is read at import, and names load when they are asked for.
 """
@@ -13,16 +23,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from kumo._live import available_parallelism as available_parallelism
-    from kumo._machine import MachineError as MachineError
-    from kumo._measure import measure as measure
+    from kumo._hot.count import available_parallelism as available_parallelism
+    from kumo._measure.measure import measure as measure
     from kumo._measure.verdict import Measurement as Measurement
     from kumo._pools.budget import Budget as Budget
+    from kumo._pools.follow import Follow as Follow
+    from kumo._pools.follow import follow as follow
     from kumo._pools.pool import pools as pools
     from kumo._pools.processes import ProcessPool as ProcessPool
     from kumo._pools.threads import ThreadPool as ThreadPool
-    from kumo._pressure import headroom as headroom
-    from kumo._pressure import pressure as pressure
+    from kumo._pressure.pressure import headroom as headroom
+    from kumo._pressure.pressure import pressure as pressure
     from kumo._pressure.records import Pressure as Pressure
     from kumo._records import Estimate as Estimate
     from kumo._records import Limit as Limit
@@ -30,69 +41,43 @@ if TYPE_CHECKING:
     from kumo._records import OverrideError as OverrideError
     from kumo._records import round_cpus as round_cpus
     from kumo._survey import estimate as estimate
-    from kumo._topology.places import Topology as Topology
+    from kumo._system.machine_file import MachineError as MachineError
     from kumo._topology.read import topology as topology
-    from kumo._watch.changes import Change as Change
-    from kumo._watch.follow import Follow as Follow
-    from kumo._watch.follow import follow as follow
+    from kumo._topology.records import Topology as Topology
+    from kumo._watch.change import Change as Change
     from kumo._watch.watch import Watch as Watch
     from kumo._watch.watch import watch as watch
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "available_parallelism": "kumo._live",
+    "available_parallelism": "kumo._hot.count",
     "estimate": "kumo._survey",
     "Estimate": "kumo._records",
     "Limit": "kumo._records",
     "Note": "kumo._records",
     "OverrideError": "kumo._records",
-    "MachineError": "kumo._machine",
+    "MachineError": "kumo._system.machine_file",
     "Measurement": "kumo._measure.verdict",
-    "measure": "kumo._measure",
+    "measure": "kumo._measure.measure",
     "round_cpus": "kumo._records",
-    "Topology": "kumo._topology.places",
+    "Topology": "kumo._topology.records",
     "topology": "kumo._topology.read",
-    "headroom": "kumo._pressure",
-    "pressure": "kumo._pressure",
+    "headroom": "kumo._pressure.pressure",
+    "pressure": "kumo._pressure.pressure",
     "Pressure": "kumo._pressure.records",
     "watch": "kumo._watch.watch",
-    "Change": "kumo._watch.changes",
+    "Change": "kumo._watch.change",
     "Watch": "kumo._watch.watch",
-    "follow": "kumo._watch.follow",
-    "Follow": "kumo._watch.follow",
+    "follow": "kumo._pools.follow",
+    "Follow": "kumo._pools.follow",
     "ThreadPool": "kumo._pools.threads",
     "ProcessPool": "kumo._pools.processes",
     "pools": "kumo._pools.pool",
     "Budget": "kumo._pools.budget",
 }
 
-__all__ = [
-    "Budget",
-    "Change",
-    "Estimate",
-    "Follow",
-    "Limit",
-    "MachineError",
-    "Measurement",
-    "Note",
-    "OverrideError",
-    "Pressure",
-    "ProcessPool",
-    "ThreadPool",
-    "Topology",
-    "Watch",
-    "available_parallelism",
-    "estimate",
-    "follow",
-    "headroom",
-    "measure",
-    "pools",
-    "pressure",
-    "round_cpus",
-    "topology",
-    "watch",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,5 @@
 import sys
 
-from kumo._cli import main
+from kumo._command.main import main
 
 sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._notes import quoted, show_rate
+from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ Codes are stable: programs test for them.
 from __future__ import annotations
 
 from kumo._records import Note
+from kumo._text import error_name, quoted, repr_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,26 +184,3 @@ def unreadable(where: str, error: OSError) -> Note:
 def malformed(where: str, text: str, form: str) -> Note:
     """Return the note that *where* holds *text* instead of *form*."""
     return note("malformed", where=quoted(where, 200), text=repr_short(text.strip()), form=form)
-
-
-def error_name(error: OSError) -> str:
-    """Return ``EACCES`` and the like, or the message where there is no number."""
-    from errno import errorcode
-
-    return errorcode.get(error.errno or 0, str(error))
-
-
-def show_rate(cpus: float) -> str:
-    """Return *cpus* with two decimals, or one digit where two decimals would say 0.00."""
-    return f"{cpus:.2f}" if cpus >= 0.01 else f"{cpus:.1g}"
-
-
-def repr_short(text: str) -> str:
-    """Return *text* between quotes, on one line, in printable ASCII, cut where it is long."""
-    return ascii(text if len(text) <= 60 else text[:60] + "...")
-
-
-def quoted(text: str, most: int) -> str:
-    """Return *text* as it is where it is printable, else escaped; cut beyond *most* characters."""
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return shown if len(shown) <= most else shown[:most] + "..."

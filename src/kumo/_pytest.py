@@ -29,7 +29,7 @@ class AutoWorkers:
         """
         if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
             return None
-        from kumo._live import available_parallelism
+        from kumo._hot.count import available_parallelism
         from kumo._records import OverrideError
 
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kumo._cgroup import V2, membership, parse_mounts
+from kumo._cgroups.levels import V2, membership, parse_mounts
 from kumo._survey import survey
 
 TYPE_CHECKING = False
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kumo._records import Estimate
-    from kumo._system import System
+    from kumo._system.live import System
 
 
 def snapshot(system: System, topology: bool = False) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import inf
 
 from kumo._detectors import affinity, cgroup_quota, machine, override
-from kumo._notes import note, show_rate
+from kumo._notes import note
 from kumo._records import Estimate, Limit
+from kumo._text import show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kumo._records import Note
-    from kumo._system import Scope, System
+    from kumo._system.live import Scope, System
 
     Detector = Callable[[System], Iterator[Limit | Note]]
 
@@ -145,10 +146,10 @@ def open_system(scope: Scope, pid: int | None, machine: str | os.PathLike[str] |
     if pid is not None and machine is not None:
         raise ValueError("pid and machine exclude each other")
     if machine is not None:
-        from kumo._machine import read_machine
+        from kumo._system.machine_file import read_machine
 
         return read_machine(machine, scope)
-    from kumo._system import LiveSystem, process_exists
+    from kumo._system.live import LiveSystem, process_exists
 
     if pid is not None and not process_exists(pid):
         raise ProcessLookupError(3, "no such process", str(pid))

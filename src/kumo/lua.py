@@ -8,8 +8,8 @@ runtime.eval("math.ceil(kumo.available_parallelism() / 2)")
 
 from __future__ import annotations
 
-from kumo._detectors.override import VARIABLE
-from kumo._live import available_parallelism
+from kumo._hot.count import available_parallelism
+from kumo._override import VARIABLE
 from kumo._records import OverrideError
 
 TYPE_CHECKING = False

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from kumo._doctor.asking import Answer, ask, find
-from kumo._doctor.beliefs import RUNTIMES
+from kumo._doctor.ask import Answer, ask, find
+from kumo._runtimes.runtimes import RUNTIMES
 
 TIMEOUT = 30.0  # that of a test whose programs answer
 

@@ -16,12 +16,13 @@ import pytest
 from conftest import skip_real
 
 from doctor.programs import TIMEOUT, wait_until_gone, write
-from kumo._doctor.asking import TIMEOUT as ASKED
+from kumo._doctor.ask import TIMEOUT as ASKED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux shows them")
 # Without site-packages there is no library to be asked, and kumo is found by its path.
 KUMO = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from kumo._cli import main; sys.exit(main())"
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from kumo._command.main import main; sys.exit(main())"
 )
 SOURCE = str(Path(__file__).parents[2] / "src")
 COMMAND = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE, "doctor"]
@@ -325,7 +326,7 @@ def test_a_process_of_another_user(tmp_path: Path, sleeping: subprocess.Popen[by
 AS_NOBODY = """\
 import io, os, sys
 sys.path.insert(0, sys.argv[1])
-from kumo._cli import main
+from kumo._command.main import main
 sys.stdout, shown = io.StringIO(), sys.stdout
 main(["doctor", "--pid", sys.argv[2]])
 sys.stdout = shown

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kumo._cgroups.cpu_stat import Throttling, difference, parse_cpu_stat
 from kumo._doctor.process import (
     Family,
     Setting,
@@ -16,7 +17,6 @@ from kumo._doctor.process import (
     parse_stat,
 )
 from kumo._records import Estimate, Limit
-from kumo._throttling import Throttling, difference, parse_cpu_stat
 
 ONLINE = Limit("online", "set", 8, "/sys/devices/system/cpu/online", "0-7")
 

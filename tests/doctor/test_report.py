@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from math import inf
 
-from kumo._doctor.asking import Answer, Question
-from kumo._doctor.beliefs import RUNTIMES, Belief
+from kumo._cgroups.cpu_stat import Throttling
+from kumo._command.doctor_report import ProcessReport, RuntimesReport
+from kumo._doctor.ask import Answer, Question
 from kumo._doctor.checkup import Checkup, Level
 from kumo._doctor.process import Family, Setting
-from kumo._doctor.report import ProcessReport, RuntimesReport, table
 from kumo._notes import note
 from kumo._records import Estimate, Limit
-from kumo._throttling import Throttling
+from kumo._runtimes.runtimes import RUNTIMES, Belief
+from kumo._text import table
 
 ROWS = {runtime.name: runtime for runtime in RUNTIMES}
 QUOTA = Limit("quota", "rate", 1.0, "/sys/fs/cgroup/a/cpu.max", "100000 100000")

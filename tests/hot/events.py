@@ -209,13 +209,13 @@ def descriptors_reused(groups: list[Group]) -> Iterator[int]:
 
 def one_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     """The same for each kept file alone."""
-    from kumo import _live
+    from kumo._hot import count as _hot_count
 
     for place in range(2 * len(groups)):
         groups[2].set(200_000)
         yield 2
-        assert _live._kept is not None
-        files = [file for level in _live._kept.levels for file in (level.quota, level.period)]
+        assert _hot_count._kept is not None
+        files = [file for level in _hot_count._kept.levels for file in (level.quota, level.period)]
         numbers = [file.descriptor for file in files[place : place + 1] if file is not None]
         theirs = put_others(groups, numbers)
         groups[2].set(100_000)
@@ -227,21 +227,21 @@ def one_descriptor_reused(groups: list[Group]) -> Iterator[int]:
 
 def mount_table_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     """What tells of changed mounts is another file, and then they change."""
-    from kumo import _live
+    from kumo._hot import count as _hot_count
 
     private_mounts()
     groups[2].set(100_000)
     yield 1
-    assert _live._kept is not None
+    assert _hot_count._kept is not None
     # Polled as an urgent event, the null device is quiet, as an unchanged mount table is.
-    os.dup2(os.open(os.devnull, os.O_RDONLY), _live._kept.mounts.descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), _hot_count._kept.mounts.descriptor)
     mount("none", str(mount_point("cpu")), "tmpfs")
     yield len(CPUS)
 
 
 def namespace_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     """What tells of the own namespaces is another process's, and then they change."""
-    from kumo import _live
+    from kumo._hot import count as _hot_count
 
     groups[2].set(100_000)
     join_roots()
@@ -250,9 +250,9 @@ def namespace_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     if child == 0:
         signal.pause()
     try:
-        assert _live._kept is not None
+        assert _hot_count._kept is not None
         theirs = os.open(f"/proc/{child}/ns", os.O_RDONLY)
-        os.dup2(theirs, _live._kept.spaces.descriptor)
+        os.dup2(theirs, _hot_count._kept.spaces.descriptor)
         groups[2].join()
         unshare(CLONE_NEWCGROUP)
         yield 1

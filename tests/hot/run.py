@@ -11,14 +11,14 @@ import trials
 from history import history
 
 import kumo
-from kumo import _live
+from kumo._hot import count as _hot_count
 
 
 def run_event(name: str) -> None:
     with events.tree() as groups:
         groups[2].join()
         kumo.available_parallelism()
-        assert _live._kept is not None, "nothing was kept: the hot path is not tested"
+        assert _hot_count._kept is not None, "nothing was kept: the hot path is not tested"
         event = getattr(events, name, None) or getattr(trials, name)
         for step, right in enumerate(event(groups)):
             for again in range(3):

@@ -12,16 +12,16 @@ import importlib
 import os
 import pkgutil
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import events
 
 import kumo
-from kumo import _detectors, _live
-from kumo._detectors.machine import ONLINE
-from kumo._machine import Machine, read_machine
+from kumo._cgroups.cpulist import ONLINE
+from kumo._hot import count as _hot_count
+from kumo._system.machine_file import Machine, read_machine
 
 MACHINES = sorted((Path(__file__).parent.parent / "machines").glob("*.txt"))
 ROOT = "/mnt"
@@ -180,10 +180,10 @@ class Staged:
             happening = self.choose.choice(self.happenings)
             told = [*told[-9:], happening.__name__]
             happening()
-            before = _live._kept
+            before = _hot_count._kept
             hot, surveyed = kumo.available_parallelism(), kumo.estimate().parallelism
             assert hot == surveyed, f"step {step}, {told}: {hot}, where a survey says {surveyed}"
-            kept += before is not None and before is _live._kept
+            kept += before is not None and before is _hot_count._kept
         return kept
 
 
@@ -217,7 +217,7 @@ def v1_rate(group: str) -> float | None:
 
 def histories(steps: int, seed: int) -> None:
     """At least *steps* in all, on every machine file of this system; each in its own process."""
-    for module in (*pkgutil.iter_modules(kumo.__path__, "kumo."), *detectors()):
+    for module in pkgutil.walk_packages(kumo.__path__, "kumo."):
         if module.name not in ("kumo.__main__", "kumo._pytest"):
             load(module.name)
     machines = {path.stem: read_machine(path) for path in MACHINES}
@@ -255,10 +255,6 @@ def in_child(call: Callable[[], str]) -> str:
         answer = pipe.read()
     os.waitpid(child, 0)
     return answer
-
-
-def detectors() -> Iterator[pkgutil.ModuleInfo]:
-    return pkgutil.iter_modules(_detectors.__path__, "kumo._detectors.")
 
 
 def load(name: str) -> None:

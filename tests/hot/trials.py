@@ -13,7 +13,7 @@ from events import CPUS
 from v1 import Group
 
 import kumo
-from kumo import _live
+from kumo._hot import count as _hot_count
 
 
 def open_descriptors() -> set[int]:
@@ -24,7 +24,7 @@ def surveyed_ten_thousand_times(groups: list[Group]) -> Iterator[int]:
     """No descriptor is left over."""
     before = open_descriptors()
     for _ in range(10_000):
-        _live._survey("process")
+        _hot_count._survey("process")
     assert open_descriptors() == before
     yield len(CPUS)
 

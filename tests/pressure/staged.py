@@ -20,7 +20,7 @@ from collections.abc import Callable
 from threading import Thread
 
 import kumo
-from kumo._pressure.command import as_dict
+from kumo._command.pressure import as_dict
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 BEGIN = 0.4  # seconds in which the workers begin

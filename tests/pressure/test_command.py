@@ -19,7 +19,8 @@ import pytest
 import kumo
 
 KUMO = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from kumo._cli import main; sys.exit(main())"
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from kumo._command.main import main; sys.exit(main())"
 )
 SOURCE = str(Path(__file__).parents[2] / "src")
 COMMAND = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE, "pressure"]

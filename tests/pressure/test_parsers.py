@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kumo._cgroups.cpu_stat import Throttling, difference, parse_cpu_stat
 from kumo._pressure.parsers import (
     CpuTimes,
     parse_cpuacct,
@@ -14,7 +15,6 @@ from kumo._pressure.parsers import (
     parse_stat,
     parse_usage,
 )
-from kumo._throttling import Throttling, difference, parse_cpu_stat
 
 V2 = """\
 usage_usec 5000000

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from kumo._launch.knobs import KNOBS
+from kumo._runtimes.knobs import KNOBS
 
 SOURCES = Path(__file__).resolve().with_name("sources")
 CACHE = Path(os.environ.get("KUMO_PROGRAMS_CACHE", "~/.cache/kumo-programs")).expanduser()

@@ -9,7 +9,7 @@ from conftest import skip_real
 from real.conftest import MakeGroup
 from real.host import JOIN, Group, needs_two_cpus
 
-from kumo._launch.knobs import KNOBS, Knob
+from kumo._runtimes.knobs import KNOBS, Knob
 from programs.programs import (
     NOT_RUN,
     PROGRAMS,

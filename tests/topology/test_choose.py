@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kumo._cpulist import format_cpulist
-from kumo._topology.places import Core
+from kumo._cgroups.cpulist import format_cpulist
+from kumo._topology.records import Core
 from kumo._topology.split import choose
 
 

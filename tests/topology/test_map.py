@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 import shapes
 
-from kumo._machine import Machine
+from kumo._command.topology import as_dict
 from kumo._snapshot import snapshot
-from kumo._topology.command import as_dict
+from kumo._system.machine_file import Machine
 from kumo._topology.read import read_cores, read_topology
 
 MACHINES = Path(__file__).with_name("machines")
 SOURCE = str(Path(__file__).parents[2] / "src")
 KUMO = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); from kumo._cli import main; sys.exit(main())"
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from kumo._command.main import main; sys.exit(main())"
 )
 PLAIN = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE]  # without site-packages, so without rich
 WITH_RICH = [sys.executable, "-m", "kumo"]

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kumo
-from kumo._cpulist import format_cpulist
-from kumo._machine import Machine
-from kumo._topology.places import Core, Topology
+from kumo._cgroups.cpulist import format_cpulist
+from kumo._system.machine_file import Machine
 from kumo._topology.read import read_topology
+from kumo._topology.records import Core, Topology
 from kumo._topology.split import choose
 
 MACHINES = sorted(Path(__file__).with_name("machines").glob("*.txt"))

@@ -6,17 +6,18 @@ Where the call fails or answers nothing, the next best source, with a note.
 
 from __future__ import annotations
 
-from kumo._cpulist import format_cpulist, parse_cpulist
-from kumo._cpuset import fallbacks
-from kumo._notes import error_name, malformed, note, quoted
+from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
+from kumo._cgroups.cpuset import fallbacks
+from kumo._notes import malformed, note
 from kumo._records import Limit
+from kumo._text import error_name, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CPULIST_FORM = "a list of CPUs such as 0-3"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._grants import parse_count
+from kumo._detectors._grants import parse_count
 from kumo._notes import malformed, note
 from kumo._records import Limit
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 MEMORY, MEGABYTES_A_CPU = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769
 MANAGED = "lambda-managed-instances"

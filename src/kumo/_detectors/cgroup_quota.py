@@ -6,17 +6,17 @@ v1: https://docs.kernel.org/scheduler/sched-bwc.html
 
 from __future__ import annotations
 
-from kumo._cgroup import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
+from kumo._cgroups.levels import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
+from kumo._cgroups.quota import level_limits, seams
 from kumo._notes import malformed, note, unreadable
-from kumo._quota import level_limits, seams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kumo._cgroup import Mount
+    from kumo._cgroups.levels import Mount
     from kumo._records import Limit, Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 REAL_TIME = ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")
 

@@ -7,7 +7,7 @@ deleted with the job: where it cannot be found, the variable is another host's o
 
 from __future__ import annotations
 
-from kumo._grants import file_of, left_out, parse_count, read_named
+from kumo._detectors._grants import file_of, left_out, parse_count, read_named
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 VARIABLE = "_CONDOR_MACHINE_AD"
 

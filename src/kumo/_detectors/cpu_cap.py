@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CALL = "getrctl"
 CAPS = ("zone.cpu-cap", "project.cpu-cap")

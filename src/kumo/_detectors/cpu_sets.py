@@ -7,7 +7,7 @@ are a note and no limit.
 
 from __future__ import annotations
 
-from kumo._cpulist import parse_cpulist
+from kumo._cgroups.cpulist import parse_cpulist
 from kumo._notes import malformed, note, unreadable
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CALL = "GetProcessDefaultCpuSetMasks"
 

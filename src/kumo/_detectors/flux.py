@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._grants import read_count
+from kumo._detectors._grants import read_count
 from kumo._notes import note
 from kumo._records import Limit
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 # Of a task, and of the script that `flux batch` or the shell that `flux alloc` runs.
 JOBS = ("FLUX_JOB_ID", "FLUX_ENCLOSING_ID")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._grants import left_out, read_count, read_named
+from kumo._detectors._grants import left_out, read_count, read_named
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CORES, PROCESSES, HOSTS, JOB = "PJM_VNODE_CORE", "PJM_PROC_BY_NODE", "PJM_O_NODEINF", "PJM_JOBID"
 

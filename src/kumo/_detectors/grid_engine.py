@@ -7,7 +7,14 @@ names is the master task's alone, and goes with the job.
 
 from __future__ import annotations
 
-from kumo._grants import file_of, left_out, parse_count, read_count, read_named, same_host
+from kumo._detectors._grants import (
+    file_of,
+    left_out,
+    parse_count,
+    read_count,
+    read_named,
+    same_host,
+)
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 NSLOTS, NHOSTS, HOSTFILE = "NSLOTS", "NHOSTS", "PE_HOSTFILE"
 LINE_FORM = "a host, its slots, a queue and processors"

@@ -7,7 +7,7 @@ for the system's own number, and an empty variable is the same as none.
 
 from __future__ import annotations
 
-from kumo._grants import COUNT_FORM, parse_count
+from kumo._detectors._grants import COUNT_FORM, parse_count
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 VARIABLE = "PYTHON_CPU_COUNT"
 

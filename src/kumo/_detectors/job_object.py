@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CALL = "QueryInformationJobObject"
 FORM = "none, weight N, soft_cap N, hard_cap N or min_max N N, with a rate of 1 to 10000"

@@ -7,8 +7,8 @@ of all hosts, and LSB_MAX_NUM_PROCESSORS those that were asked for: neither is t
 
 from __future__ import annotations
 
-from kumo._cpulist import parse_cpulist
-from kumo._grants import file_of, left_out, parse_count, read_named, same_host, whose
+from kumo._cgroups.cpulist import parse_cpulist
+from kumo._detectors._grants import file_of, left_out, parse_count, read_named, same_host, whose
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 COUNTED, LISTED, AFFINITY = "LSB_MCPU_HOSTS", "LSB_HOSTS", "LSB_AFFINITY_HOSTFILE"
 

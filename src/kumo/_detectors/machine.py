@@ -5,7 +5,7 @@ https://www.kernel.org/doc/html/latest/admin-guide/cputopology.html
 
 from __future__ import annotations
 
-from kumo._cpulist import parse_cpulist
+from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
 
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
-ONLINE = "/sys/devices/system/cpu/online"
 # What each system has for it; os.cpu_count comes last, since Python's options change it.
 CALLS = {
     "GetActiveProcessorCount": "GetActiveProcessorCount",

@@ -6,7 +6,7 @@ affinity(3) of NetBSD, pset_info(2) of illumos.
 
 from __future__ import annotations
 
-from kumo._cpulist import parse_cpulist
+from kumo._cgroups.cpulist import parse_cpulist
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CALLS = ("GetProcessAffinityMask", "cpuset_getaffinity", "sched_getaffinity_np", "pset_info")
 

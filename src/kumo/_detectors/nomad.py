@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._cpulist import parse_cpulist
-from kumo._grants import left_out, whose
+from kumo._cgroups.cpulist import parse_cpulist
+from kumo._detectors._grants import left_out, whose
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CORES, MEGAHERTZ = "NOMAD_CPU_CORES", "NOMAD_CPU_LIMIT"
 

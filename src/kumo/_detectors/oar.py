@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._grants import left_out, read_named, same_host
+from kumo._detectors._grants import left_out, read_named, same_host
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 VARIABLE = "OAR_NODEFILE"
 

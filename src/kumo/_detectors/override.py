@@ -6,25 +6,15 @@ https://docs.kumomta.com/reference/kumo/available_parallelism/
 from __future__ import annotations
 
 from kumo._notes import unreadable
-from kumo._records import Limit, OverrideError
+from kumo._override import VARIABLE, parse_override
+from kumo._records import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
-
-VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
-# kumod parses it as a Rust usize.
-MOST = 2**64 - 1
-
-
-def parse_override(text: str) -> int:
-    """Return the count. Raise `OverrideError` for what is not a positive decimal integer."""
-    if text.isascii() and text.isdigit() and len(text) <= 4000 and 0 < int(text) <= MOST:
-        return int(text)
-    raise OverrideError(VARIABLE, text)
+    from kumo._system.live import System
 
 
 def detect(system: System) -> Iterator[Limit | Note]:

@@ -8,7 +8,7 @@ TORQUE, ``src/resmom/start_exec.c``: the file has a line for each CPU; PBS_NUM_P
 
 from __future__ import annotations
 
-from kumo._grants import left_out, not_confirmed, read_count, read_named, same_host
+from kumo._detectors._grants import left_out, not_confirmed, read_count, read_named, same_host
 from kumo._notes import note
 from kumo._records import Limit
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 NODEFILE, NCPUS, NP, PPN = "PBS_NODEFILE", "NCPUS", "PBS_NP", "PBS_NUM_PPN"
 

@@ -5,14 +5,15 @@ sysctl(3): ``hw.nperflevels``, ``hw.perflevelN.logicalcpu`` and ``hw.perflevelN.
 
 from __future__ import annotations
 
-from kumo._notes import malformed, note, quoted, unreadable
+from kumo._notes import malformed, note, unreadable
+from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 FACT = "hw.perflevel"
 

@@ -5,7 +5,7 @@ docs/reference/platforms.md has the sources, and the platforms that hide nothing
 
 from __future__ import annotations
 
-from kumo._cgroup import V2, levels, parse_membership, read_mounts
+from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
 from kumo._notes import note
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Limit, Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CLOUD_RUN = (
     "Cloud Run",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 CALL = "rctl_get_limits"
 FORM = "rules such as jail:www:pcpu:deny=250"

@@ -6,10 +6,8 @@ https://slurm.schedmd.com/srun.html and https://slurm.schedmd.com/salloc.html
 
 from __future__ import annotations
 
-from kumo._grants import left_out, read_count, same_host
-from kumo._notes import note
-from kumo._records import Limit
-from kumo._slurm import (
+from kumo._detectors._grants import left_out, read_count, same_host
+from kumo._detectors._slurm_format import (
     COUNTS_FORM,
     NODELIST_FORM,
     in_login,
@@ -19,13 +17,15 @@ from kumo._slurm import (
     parse_nodelist,
     read_list,
 )
+from kumo._notes import note
+from kumo._records import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._records import Note
-    from kumo._system import System
+    from kumo._system.live import System
 
 PER_TASK, ON_NODE, PER_NODE = "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE"
 NODE, NODES = "SLURMD_NODENAME", "SLURM_JOB_NODELIST"

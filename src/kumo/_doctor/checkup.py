@@ -7,25 +7,25 @@ import time
 from errno import ESRCH
 from typing import NamedTuple
 
+from kumo._cgroups.cpu_stat import difference, parse_cpu_stat
 from kumo._doctor.process import (
     families,
     is_oversubscribed,
     parse_environ,
     parse_stat,
 )
-from kumo._notes import error_name
-from kumo._options import InputError
+from kumo._errors import InputError
 from kumo._survey import estimate
-from kumo._system import read_file
-from kumo._throttling import difference, parse_cpu_stat
+from kumo._system.live import read_file
+from kumo._text import error_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kumo._cgroups.cpu_stat import Throttling
     from kumo._doctor.process import Family, Setting, Thread
     from kumo._records import Estimate
-    from kumo._throttling import Throttling
 
 WINDOW = 1.0  # seconds: ten periods of the usual length
 STEP = 0.05

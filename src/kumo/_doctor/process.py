@@ -6,17 +6,17 @@ import re
 from math import inf
 from typing import NamedTuple
 
-from kumo._doctor.verdict import mend_set
-from kumo._launch.knobs import KNOBS
+from kumo._doctor.judge import mend_set
+from kumo._runtimes.knobs import KNOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal
 
-    from kumo._launch.knobs import Knob
+    from kumo._cgroups.cpu_stat import Throttling
     from kumo._records import Estimate
-    from kumo._throttling import Throttling
+    from kumo._runtimes.knobs import Knob
 
 # Whose threads bear which names, which the kernel cuts to 15 bytes.
 OWNERS = (

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from kumo._detectors.override import VARIABLE
-from kumo._launch.knobs import KNOBS
-from kumo._notes import quoted, repr_short
+from kumo._override import VARIABLE
 from kumo._records import Record, round_cpus
+from kumo._runtimes.knobs import KNOBS
+from kumo._text import quoted, repr_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Literal
 
-    from kumo._launch.knobs import Knob
     from kumo._records import Rounding
+    from kumo._runtimes.knobs import Knob
 
     Action = Literal["set", "lower", "keep", "skip"]
 
@@ -65,7 +65,7 @@ def read_outer(environ: Mapping[str, str]) -> Outer | None:
     count, *pairs = text.split(":")
     numbers = dict([("", count), *(_pair(pair) for pair in pairs)])
     if not all(n.isascii() and n.isdigit() and len(n) <= 20 and int(n) for n in numbers.values()):
-        from kumo._options import InputError
+        from kumo._errors import InputError
 
         form = f"4:{VARIABLE}=4"
         raise InputError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from kumo._measure.gaps import parse_worker
 from kumo._measure.quotas import between, read_quotas
 from kumo._measure.ticks import during, parse_ticks
-from kumo._system import read_file
+from kumo._system.live import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import os
 from math import inf
 from typing import NamedTuple
 
-from kumo._pressure.reading import quota_limits, quota_period
-from kumo._system import read_file
-from kumo._throttling import parse_cpu_stat
+from kumo._cgroups.cpu_stat import parse_cpu_stat
+from kumo._pressure.read import quota_limits, quota_period
+from kumo._system.live import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

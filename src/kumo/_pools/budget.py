@@ -7,7 +7,7 @@ import sys
 from fractions import Fraction
 from math import inf
 
-from kumo._live import available_parallelism
+from kumo._hot.count import available_parallelism
 from kumo._records import round_cpus
 
 TYPE_CHECKING = False

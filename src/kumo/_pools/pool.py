@@ -9,7 +9,7 @@ import threading
 import weakref
 from concurrent.futures import Executor, Future
 
-from kumo._detectors.override import parse_override
+from kumo._override import parse_override
 from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._records import OverrideError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar, ParamSpec, SupportsIndex, TypeVar
 
-    from kumo._pools.crew import Crew
+    from kumo._pools.queue import Crew
 
     P = ParamSpec("P")
     T = TypeVar("T")

@@ -8,11 +8,11 @@ from functools import partial
 from importlib import import_module
 from itertools import chain, islice
 
-from kumo._live import available_parallelism
-from kumo._pools.crew import Crew
+from kumo._hot.count import available_parallelism
 from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
+from kumo._pools.queue import Crew
 from kumo._pools.task import STANDARD_LOGGER
-from kumo._pools.worker import VARIABLES, Worker, broken
+from kumo._pools.worker_process import VARIABLES, Worker, broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-from kumo._pools.crew import Crew
 from kumo._pools.pool import Bounds, Pool, check_initializer
+from kumo._pools.queue import Crew
 from kumo._pools.task import BROKEN
 
 TYPE_CHECKING = False

@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kumo._cgroups.cpu_stat import Throttling
     from kumo._records import Estimate
-    from kumo._throttling import Throttling
 
 
 class Level(Record):
@@ -161,7 +161,7 @@ class Pressure(Record):
     @property
     def verdict(self) -> Verdict:
         """What held the process back, with its evidence and one line of advice."""
-        from kumo._pressure.verdict import verdict
+        from kumo._pressure.rules import verdict
 
         return verdict(self)
 

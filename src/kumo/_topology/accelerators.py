@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kumo._system import System
+    from kumo._system.live import System
 
 DEVICES = "/sys/devices"
 COMPUTING = ("0x0302", "0x0380", "0x1200")

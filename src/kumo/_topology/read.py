@@ -7,12 +7,13 @@ A group of CPUs is read once, from its first CPU, so that the cost follows the n
 
 from __future__ import annotations
 
-from kumo._cpulist import format_cpulist, parse_cpulist
+from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
 from kumo._detectors import affinity, machine, native_affinity, performance_levels
-from kumo._notes import error_name, note, quoted, repr_short
+from kumo._notes import note
 from kumo._records import Limit, Note
+from kumo._text import error_name, quoted, repr_short
 from kumo._topology.accelerators import accelerators
-from kumo._topology.places import FULL, Core, Topology, lowest, members
+from kumo._topology.records import FULL, Core, Topology, lowest, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from kumo._survey import Detector
-    from kumo._system import System
+    from kumo._system.live import System
 
 CPU = "/sys/devices/system/cpu"
 NODE = "/sys/devices/system/node"
@@ -135,7 +136,7 @@ def _own(reader: _Reader) -> int:
 def _online(reader: _Reader) -> int:
     """The CPUs on line; as many from 0 on where the system tells their number alone."""
     for limit in reader.limits(machine.detect):
-        known = limit.where == machine.ONLINE
+        known = limit.where == ONLINE
         return parse_cpulist(limit.text) if known else (1 << int(limit.cpus)) - 1
     return 0
 

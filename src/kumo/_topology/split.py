@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kumo._topology.places import Core
+    from kumo._topology.records import Core
 
     Level = Callable[[Core], int]
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from functools import partial
 
 from kumo._survey import estimate
-from kumo._watch import watcher as _watcher
-from kumo._watch.changes import Change, Settling
+from kumo._watch import thread as _watcher
+from kumo._watch.change import Change, Settling
 from kumo._watch.eventloop import make_event
 
 TYPE_CHECKING = False

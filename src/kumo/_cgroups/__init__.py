@@ -1,0 +1,1 @@
+"""Control groups as text: membership and mounts, quotas, cpusets, counters, CPU lists."""

@@ -1,0 +1,73 @@
+"""The set of CPUs where the affinity call gives none.
+
+``Cpus_allowed_list`` of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, else the
+effective cpuset of https://docs.kernel.org/admin-guide/cgroup-v2.html (v1:
+https://docs.kernel.org/admin-guide/cgroup-v1/cpusets.html).
+"""
+
+from __future__ import annotations
+
+from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
+from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._system.live import System
+
+# By hierarchy, the effective set first; a v1 mount with the option noprefix leaves out "cpuset.".
+FILES = {
+    "cpuset": ("cpuset.effective_cpus", "effective_cpus", "cpuset.cpus", "cpus"),
+    V2: ("cpuset.cpus.effective",),
+}
+
+
+def fallbacks(system: System) -> Iterator[Limit]:
+    """Yield the set by each source that has one, the best first, cut to the CPUs on line."""
+    online = _cpus(system, ONLINE)
+    for source, where, text in _other_sources(system):
+        try:
+            mask = parse_cpulist(text)
+        except ValueError:
+            continue
+        mask &= online or mask
+        if mask:
+            yield Limit(source, "set", mask.bit_count(), where, format_cpulist(mask))
+
+
+def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
+    status = system.proc("status")
+    for line in (_text(system, status) or "").split("\n"):
+        name, _, value = line.partition(":")
+        if name == "Cpus_allowed_list":
+            yield "affinity", status, value
+    try:
+        mounts = read_mounts(system)[0]
+    except OSError:
+        return
+    paths = parse_membership(_text(system, system.proc("cgroup")) or "")[0]
+    for controller, names in FILES.items():
+        # A v2 level without the controller has its nearest ancestor's set.
+        found = (
+            levels(system, controller, paths[controller], mounts) if controller in paths else None
+        )
+        for directory in [shown for level in found.directories for shown in level] if found else ():
+            for name in names:
+                path = f"{directory}/{name}"
+                yield "cpuset", path, _text(system, path) or ""
+
+
+def _cpus(system: System, path: str) -> int:
+    try:
+        return parse_cpulist(_text(system, path) or "")
+    except ValueError:
+        return 0
+
+
+def _text(system: System, path: str) -> str | None:
+    try:
+        return system.read(path)
+    except OSError:
+        return None

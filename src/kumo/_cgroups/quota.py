@@ -1,0 +1,166 @@
+"""One level's quota, and what the levels that can be seen leave open."""
+
+from __future__ import annotations
+
+from math import inf
+
+from kumo._cgroups.levels import V2
+from kumo._notes import malformed, note, unreadable
+from kumo._records import Limit
+from kumo._text import error_name, quoted, show_rate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._cgroups.levels import Levels, Mount
+    from kumo._records import Note
+    from kumo._system.live import System
+
+# By hierarchy: the files of a quota, the file of its burst, and the form of the quota's text.
+FILES = {
+    V2: (("cpu.max",), "cpu.max.burst", "QUOTA PERIOD in microseconds"),
+    "cpu": (
+        ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
+        "cpu.cfs_burst_us",
+        "a quota and a period in microseconds",
+    ),
+}
+INITIAL_NAMESPACE = "cgroup:[4026531835]"  # PROC_CGROUP_INIT_INO in include/linux/proc_ns.h
+
+
+def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
+    """Return quota and period in microseconds, `None` where *text* sets no quota.
+
+    Format: ``150000 100000``, ``max 100000``; v1's two files, joined, ``-1 100000``,
+    where *unlimited* is ``-1``. Raise `ValueError` where *text* has another form.
+    """
+    quota, _, period = text.partition(" ")
+    none = quota in (unlimited, "0") or (quota[:1] == "-" and _number(quota[1:]))
+    without = ("0", "") if unlimited == "-1" else ("0",)  # v1's period has a file of its own
+    if none and (period in without or _number(period)):
+        return None
+    if not _number(quota) or not _number(period):
+        raise ValueError(f"not a quota and a period: {text!r}")
+    return int(quota), int(period)
+
+
+def _number(text: str) -> bool:
+    """Whether *text* is a positive decimal number that fits the kernel's 64 bits."""
+    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0
+
+
+def level_limits(
+    system: System, controller: str, found: Levels, at_home: bool
+) -> Iterator[Limit | Note]:
+    """Yield a limit for each level, from the process's own cgroup up.
+
+    Where the controller lives in another hierarchy, levels without its files say nothing.
+    """
+    for distance, directories in enumerate(found.directories):
+        if not directories and not at_home:
+            continue
+        if not directories:
+            where = found.covered[distance]
+            yield note("level-covered", where=quoted(where, 200))
+            yield Limit("quota", "rate", inf, f"{where}/{FILES[controller][0][0]}", "(covered)")
+            continue
+        records = list(_level(system, controller, directories))
+        if at_home or not any(isinstance(r, Limit) and r.text == "(absent)" for r in records):
+            yield from records
+
+
+def _level(system: System, controller: str, directories: list[str]) -> Iterator[Limit | Note]:
+    """Read one level through the first mount that shows its files."""
+    names, burst_name, form = FILES[controller]
+    failure: tuple[str, OSError] | None = None
+    for directory in directories:
+        where = f"{directory}/{names[0]}"
+        try:
+            texts = [system.read(f"{directory}/{name}") for name in names]
+        except OSError as error:
+            failure = failure or (error.filename or where, error)
+            continue
+        if texts[0] is not None:
+            text = " ".join((part or "").strip() for part in texts)
+            yield from _quota(system, where, text, f"{directory}/{burst_name}", form)
+            return
+    if failure is not None:
+        yield unreadable(*failure)
+        yield Limit("quota", "rate", inf, failure[0], f"({error_name(failure[1])})")
+    else:
+        yield Limit("quota", "rate", inf, f"{directories[0]}/{names[0]}", "(absent)")
+
+
+def _quota(
+    system: System, where: str, text: str, burst_path: str, form: str
+) -> Iterator[Limit | Note]:
+    try:
+        rate = parse_quota(text, "max" if where.endswith("/cpu.max") else "-1")
+    except ValueError:
+        yield malformed(where, text, form)
+        rate = None
+    if rate is None:
+        yield Limit("quota", "rate", inf, where, text)
+        return
+    quota, period = rate
+    try:
+        burst = (system.read(burst_path) or "0").strip()
+    except OSError:
+        burst = "0"  # it is never added: a burst that cannot be read changes nothing
+    extra = int(burst) / period if _number(burst) else 0.0
+    yield Limit("quota", "rate", quota / period, where, text, extra)
+    if extra:
+        yield note("burst-allowed", where=quoted(burst_path, 200), burst=show_rate(extra))
+
+
+def seams(
+    system: System, controller: str, path: str, found: Levels, mounts: list[Mount]
+) -> Iterator[Note]:
+    """Yield notes on what cannot be seen: the whole hierarchy, the own cgroup, the ancestors."""
+    shown = quoted(path, 200)
+    if not any(mount.shows(controller) for mount in mounts):
+        hierarchy = (
+            "cgroup v1 hierarchy of the cpu controller" if controller else "cgroup2 hierarchy"
+        )
+        yield note("cgroup-not-mounted", what=f"no mount shows the {hierarchy}")
+    elif not found.directories:
+        yield note("path-outside-mounts", path=shown)
+    else:
+        if ancestors_hidden(system, controller, found):
+            top = (found.directories[-1] or [*found.covered.values()])[0]
+            yield note("ancestors-hidden", top=quoted(top, 200))
+        if controller == V2 and system.scope == "process":
+            kind = _first(system, [f"{own}/cgroup.type" for own in found.directories[0]])
+            if (kind or "").strip() == "threaded":
+                yield note("threaded-cgroup", path=shown)
+
+
+def ancestors_hidden(system: System, controller: str, found: Levels) -> bool:
+    """Whether the topmost level that can be seen is known or likely not to be the hierarchy's root.
+
+    v2 has ``cgroup.events`` and ``cpu.max`` in every cgroup but the root's;
+    v1 has ``cgroup.sane_behavior`` in the root's alone.
+    """
+    tops = found.directories[-1]
+    if controller == V2:
+        below_root = [f"{top}/{name}" for top in tops for name in ("cgroup.events", "cpu.max")]
+        if _first(system, below_root) is not None:
+            return True
+        if _first(system, [f"{top}/cgroup.procs" for top in tops]) is not None:
+            return False
+    elif _first(system, [f"{top}/cgroup.sane_behavior" for top in tops]) is not None:
+        return False
+    namespace = system.fact("cgroup_namespace")
+    return not found.whole or namespace not in (None, INITIAL_NAMESPACE)
+
+
+def _first(system: System, paths: list[str]) -> str | None:
+    for path in paths:
+        try:
+            text = system.read(path)
+        except OSError:
+            continue
+        if text is not None:
+            return text
+    return None

@@ -1,0 +1,1 @@
+"""The command `kumo`: one module a verb."""

@@ -1,0 +1,229 @@
+"""What `kumo doctor` prints, for people and for programs: docs/reference/doctor.md."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Protocol
+
+from kumo._doctor.judge import judge, limit_in_words
+from kumo._explain import as_dict
+from kumo._text import quoted, show_rate, table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from kumo._doctor.ask import Answer
+    from kumo._doctor.checkup import Checkup, Level
+    from kumo._doctor.judge import Finding
+    from kumo._doctor.process import Family, Setting
+    from kumo._records import Estimate
+
+SCHEMA = 1
+RUNTIMES = ("runtime", "version", "asked", "believes", "count", "verdict", "why", "mend by")
+THREADS = ("threads", "number", "runnable", "library")
+SETTINGS = ("variable", "value", "count", "verdict", "mend by")
+LEVELS = ("cgroup", "quota", "periods", "throttled", "throttled for")
+
+
+class Report(Protocol):
+    """What can be printed either way, and decides the exit code."""
+
+    @property
+    def oversubscribed(self) -> bool:
+        """Whether the exit code is 1."""
+
+    def text(self) -> str:
+        """Return the report for people, without a final newline."""
+
+    def data(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+
+
+class RuntimesReport:
+    """What the runtimes believe, against *estimate*. *missing* were not found."""
+
+    def __init__(
+        self,
+        estimate: Estimate,
+        answers: Sequence[Answer],
+        missing: Sequence[str],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.estimate = estimate
+        self.missing = missing
+        self.silent = [answer for answer in answers if answer.failure]
+        self.findings = [
+            (answer, judge(belief, estimate, environment))
+            for answer in answers
+            for belief in answer.beliefs
+        ]
+
+    @property
+    def oversubscribed(self) -> bool:
+        """Whether a runtime believes in more than the count."""
+        return any(finding.verdict == "over" for _, finding in self.findings)
+
+    def text(self) -> str:
+        """Return the report for people, without a final newline."""
+        rows = [_cells(answer, finding, self.estimate) for answer, finding in self.findings]
+        lines = [_headline(self.estimate), "", *table(RUNTIMES, rows)]
+        if self.silent:
+            lines += ["", *(f"no answer from {_name(a)}: {a.failure}" for a in self.silent)]
+        if self.missing:
+            lines += ["", f"not found: {', '.join(self.missing)}"]
+        lines += ["", *_notes(self.estimate)]
+        over = len({id(a) for a, finding in self.findings if finding.verdict == "over"})
+        judged = f"oversubscribed: {over}" if over else "not oversubscribed: none"
+        lines.append(f"{judged} of those asked would use more than {self.estimate.parallelism}")
+        return "\n".join(lines)
+
+    def data(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+        return {
+            **_heading(self.estimate),
+            "oversubscribed": self.oversubscribed,
+            "runtimes": [_finding(answer, finding) for answer, finding in self.findings],
+            "unanswered": [
+                {
+                    "runtime": answer.question.runtime.name,
+                    "program": answer.question.program,
+                    "why": answer.failure,
+                }
+                for answer in self.silent
+            ],
+            "missing": list(self.missing),
+        }
+
+
+class ProcessReport:
+    """What was seen of one process."""
+
+    def __init__(self, checkup: Checkup) -> None:
+        self.checkup = checkup
+
+    @property
+    def oversubscribed(self) -> bool:
+        """By `Checkup.oversubscribed`."""
+        return self.checkup.oversubscribed
+
+    def text(self) -> str:
+        """Return the report for people, without a final newline."""
+        seen = self.checkup
+        name = f"process {seen.pid} ({quoted(seen.name, 60)})"
+        lines = [f"{name}: {_headline(seen.estimate)}", ""]
+        lines += table(THREADS, [*map(_family_cells, seen.threads), _total_cells(seen.threads)])
+        if seen.settings:
+            count = seen.estimate.parallelism
+            rows = [_setting_cells(setting, count) for setting in seen.settings]
+            lines += ["", *table(SETTINGS, rows)]
+        if seen.levels:
+            lines += ["", *table(LEVELS, [_level_cells(level) for level in seen.levels])]
+        if seen.remarks:
+            lines += ["", *seen.remarks]
+        judged = "oversubscribed" if seen.oversubscribed else "not oversubscribed"
+        lines += ["", *_notes(seen.estimate), f"{judged}, as seen for {seen.window:.1f} s"]
+        return "\n".join(lines)
+
+    def data(self) -> dict[str, Any]:
+        """Return what ``--json`` prints."""
+        seen = self.checkup
+        return {
+            **_heading(seen.estimate),
+            "pid": seen.pid,
+            "name": seen.name,
+            "oversubscribed": seen.oversubscribed,
+            "window": round(seen.window, 3),
+            "threads": [
+                {**f._asdict(), "runnable": round(f.runnable, 2), "owner": f.owner or None}
+                for f in seen.threads
+            ],
+            "settings": [{**s._asdict(), "mend": s.mend or None} for s in seen.settings],
+            "levels": [_level(level) for level in seen.levels],
+            "remarks": seen.remarks,
+        }
+
+
+def _headline(estimate: Estimate) -> str:
+    binding = estimate.binding
+    return f"{estimate.parallelism}  ({limit_in_words(binding)} at {quoted(binding.where, 200)})"
+
+
+def _heading(estimate: Estimate) -> dict[str, Any]:
+    whole = as_dict(estimate)
+    return {
+        "schema": SCHEMA,
+        **{name: whole[name] for name in ("parallelism", "cpus", "binding", "notes")},
+    }
+
+
+def _notes(estimate: Estimate) -> list[str]:
+    return [line for note in estimate.notes for line in (f"{note.code}: {note.text}", "")]
+
+
+def _verdict(verdict: str, by: int | None) -> str:
+    if by is None:
+        return f"{verdict}, no bound"
+    return f"{verdict} by {abs(by)}" if verdict in ("over", "under") else verdict
+
+
+def _name(answer: Answer) -> str:
+    return f"{answer.question.runtime.name} ({quoted(answer.question.program, 200)})"
+
+
+def _cells(answer: Answer, finding: Finding, estimate: Estimate) -> tuple[str, ...]:
+    runtime = answer.question.runtime.name
+    return (
+        _name(answer) if runtime == "Python" else runtime,  # there may be several
+        quoted(finding.belief.version, 40),
+        quoted(finding.belief.call, 60),
+        str(finding.belief.cpus),
+        str(estimate.parallelism),
+        _verdict(finding.verdict, finding.by),
+        quoted(finding.why, 200),
+        finding.mend,
+    )
+
+
+def _finding(answer: Answer, finding: Finding) -> dict[str, Any]:
+    return {
+        "runtime": answer.question.runtime.name,
+        "program": answer.question.program,
+        "version": finding.belief.version,
+        "asked": finding.belief.call,
+        "believes": finding.belief.cpus,
+        "verdict": finding.verdict,
+        "by": finding.by,
+        "why": finding.why or None,
+        "mend": finding.mend or None,
+    }
+
+
+def _family_cells(family: Family) -> tuple[str, ...]:
+    name = quoted(family.name, 60)
+    return name, str(family.number), f"{family.runnable:.1f}", family.owner
+
+
+def _total_cells(threads: Sequence[Family]) -> tuple[str, ...]:
+    runnable = sum(family.runnable for family in threads)
+    return "all", str(sum(family.number for family in threads)), f"{runnable:.1f}", ""
+
+
+def _setting_cells(setting: Setting, count: int) -> tuple[str, ...]:
+    verdict = _verdict(setting.verdict, setting.by)
+    return setting.name, quoted(setting.value, 40), str(count), verdict, setting.mend
+
+
+def _level_cells(level: Level) -> tuple[str, ...]:
+    quota = "-" if level.quota == inf else show_rate(level.quota)
+    where = quoted(level.where, 200)
+    if level.seen is None:
+        return where, quota, "-", "-", "not told"
+    return where, quota, *map(str, level.seen[:2]), f"{level.seen.seconds:.3f} s"
+
+
+def _level(level: Level) -> dict[str, Any]:
+    quota = None if level.quota == inf else level.quota
+    seen = None if level.seen is None else level.seen._asdict()
+    return {"where": level.where, "quota": quota, "throttling": seen}

@@ -1,0 +1,17 @@
+"""What the command prints."""
+
+from __future__ import annotations
+
+import sys
+from errno import EBADF
+
+
+def write(text: str) -> int:
+    """Print the text, and return the exit code. Raise `OSError` where there is no stdout."""
+    if sys.stdout is None:
+        raise OSError(EBADF, "stdout is closed")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)  # a replaced stdout may have none
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")  # the user's values may not be printable here
+    sys.stdout.write(text)
+    return 0

@@ -1,0 +1,180 @@
+"""The verb ``kumo pressure``: the verdict on a process, and what it goes by."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from math import inf
+
+from kumo._command.options import process_id, verb_parser
+from kumo._errors import InputError
+from kumo._pressure.pressure import LONGEST, pressure
+from kumo._pressure.records import Verdict
+from kumo._text import quoted, show_rate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from kumo._pressure.records import Level, Pressure
+    from kumo._records import Record
+
+SCHEMA = 1
+SILENT = 1.0  # seconds; what takes longer says so
+DESCRIPTION = "Tell what holds a process back: a quota, its neighbours, or its own threads."
+EPILOG = """\
+Without --pid the command watches itself: its cgroups, and how late it wakes up in them.
+With --watch a verdict is replaced when another has come up twice in a row.
+"""
+PLAIN = ("seconds", "cpus", "threads", "used", "waiting", "idle", "elsewhere", "steal", "host")
+COLUMNS = ("cgroup", "quota", "used", "periods", "throttled", "for", "burst", "some", "full")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the pressure; return the exit code. Raise as `kumo.pressure` does."""
+    options = _parse(arguments)
+    seen = _window(options)
+    while True:
+        print(_show(seen, _held(seen, options), options), flush=True)
+        if not options.watch:
+            return 0
+        try:
+            seen = _window(options, seen)
+        except InputError:
+            return 0  # the process has ended
+
+
+def _held(seen: Pressure, options: argparse.Namespace) -> Verdict:
+    """The verdict that holds; that the command itself idles is no news."""
+    if options.pid is not None or seen.steady.code != "idle":
+        return seen.steady
+    return Verdict(
+        "idle",
+        "kumo watched itself alone, and no quota of its cgroups hurts",
+        "Name the process that you ask about: kumo pressure --pid N.",
+    )
+
+
+def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pressure:
+    if options.seconds > SILENT and sys.stderr is not None:
+        print(f"kumo: watching for {options.seconds:g} s", file=sys.stderr, flush=True)
+    try:
+        return pressure(pid=options.pid, seconds=options.seconds, after=before)
+    except ProcessLookupError as error:
+        raise InputError(f"--pid {options.pid}: {error.strerror}") from None
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = verb_parser("pressure", "[--json] [--watch] [--seconds S] [--pid N]",
+                         DESCRIPTION, EPILOG)  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument("--watch", action="store_true", help="a line for each window, until ended")
+    parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="S",
+                        help="how long to watch, by default 1")  # fmt: skip
+    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N")
+    return parser.parse_args(arguments)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!a} is not a number of seconds above 0 and at most {LONGEST}, such as 1.5"
+        )
+    return seconds
+
+
+def _show(seen: Pressure, held: Verdict, options: argparse.Namespace) -> str:
+    if options.json:
+        import json
+
+        return json.dumps(as_dict(seen, held))
+    if options.watch:
+        return f"{held.code}  {held.evidence}"
+    return "\n".join(_lines(seen, held))
+
+
+def as_dict(seen: Pressure, held: Verdict) -> dict[str, Any]:
+    """Return what ``--json`` prints, by docs/reference/pressure.md: schema 1."""
+    return {
+        "schema": SCHEMA,
+        "verdict": held.code,
+        "evidence": held.evidence,
+        "advice": held.advice,
+        "parallelism": seen.estimate.parallelism,
+        "headroom": seen.headroom,
+        **{name: getattr(seen, name) for name in PLAIN},
+        "lateness": None if seen.lateness is None else _fields(seen.lateness),
+        "gil": None if seen.gil is None else _fields(seen.gil),
+        "levels": [_level(level) for level in seen.levels],
+        "missing": list(seen.missing),
+    }
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _level(level: Level) -> dict[str, Any]:
+    did = level.throttling
+    return {
+        **_fields(level),
+        "quota": None if level.quota == inf else level.quota,
+        "throttling": None if did is None else did._asdict(),
+    }
+
+
+def _lines(seen: Pressure, held: Verdict) -> Iterator[str]:
+    from kumo._text import table
+
+    yield f"{held.code}  {held.evidence}"
+    yield held.advice
+    if seen.levels:
+        yield ""
+        yield from table(COLUMNS, [_cells(level) for level in seen.levels])
+    yield ""
+    used, waiting, idle = map(_number, (seen.used, seen.waiting, seen.idle))
+    yield f"process   {used} CPUs used and {waiting} waited for; threads: {seen.threads}"
+    yield (
+        f"CPUs      {idle} of {seen.cpus} idle, elsewhere {_number(seen.elsewhere)}; "
+        f"steal {_share(seen.steal)}; some thread of the host waited {_share(seen.host)}"
+    )
+    late = seen.lateness
+    if late is not None:
+        p50, p99, most = (f"{value * 1000:.1f}" for value in (late.p50, late.p99, late.max))
+        yield f"wake-ups  late by {p50} ms (p50), {p99} ms (p99), {most} ms (max)"
+    yield f"headroom  {seen.headroom:.2f} CPUs"
+    for reason in seen.missing:
+        yield quoted(reason, 300)
+
+
+def _cells(level: Level) -> tuple[str, ...]:
+    did = level.throttling
+    counts = ("-",) * 4
+    if did is not None:
+        counts = (
+            str(did.periods),
+            str(did.throttled),
+            f"{did.seconds:.3f} s",
+            f"{did.burst:.3f} s",
+        )
+    return (
+        quoted(level.where, 200),
+        "-" if level.quota == inf else show_rate(level.quota),
+        "-" if level.used is None else f"{level.used:.2f}",
+        *counts,
+        _share(level.some),
+        _share(level.full),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"

@@ -1,0 +1,94 @@
+"""``kumo run [options] -- CMD…``: become a command whose environment tells it the count."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from kumo._command.launch_options import run_options
+from kumo._command.output import write
+from kumo._errors import InputError
+from kumo._launch.exec import as_started, become, pin
+from kumo._launch.plan import as_text, bounded, plan, read_outer, variables
+from kumo._override import VARIABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping, Sequence
+
+    from kumo._launch.plan import Decision, Outer
+    from kumo._records import Estimate
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Become the command. Return only where it cannot be run, and for ``--print``."""
+    options = run_options(arguments)
+    how, count, decisions = decide(options, os.environ)
+    cpus = _cpus_to_pin(count) if options.pin else None
+    if options.print:
+        pinned = "" if cpus is None else f"\npinned to {_shown(cpus)}"
+        return write(f"{how}{pinned}\n\n{as_text(decisions)}\n")
+    if sys.platform == "win32":
+        raise InputError("run takes the command's place, which Windows cannot do: use kumo env")
+    if cpus is not None:
+        pin(cpus)
+    environment = {**as_started(os.environ), **variables(count, decisions)}
+    return become(options.command, environment)
+
+
+def decide(options: Namespace, environ: Mapping[str, str]) -> tuple[str, int, list[Decision]]:
+    """Return how the count came about, the count, and what becomes of each variable.
+
+    Raise `InputError` for a malformed marker, `OverrideError` for a malformed override.
+    """
+    outer = read_outer(environ)
+    estimate = _survey(outer)
+    count = bounded(estimate.binding.cpus, outer, options.share, options.max, options.round)
+    decisions = plan(
+        count,
+        environ,
+        outer,
+        workers=options.workers,
+        chosen=options.chosen,
+        left_out=options.left_out,
+    )
+    return _headline(options, estimate, outer, count), count, decisions
+
+
+def _survey(outer: Outer | None) -> Estimate:
+    """Return the estimate; an override that the outer kumo run set is not the user's word."""
+    from kumo._survey import open_system, survey
+
+    system = open_system("process", None, None)
+    if outer is not None and VARIABLE in outer.given:
+        system.asked[f"${VARIABLE}"] = None
+    return survey(system)
+
+
+def _headline(options: Namespace, estimate: Estimate, outer: Outer | None, count: int) -> str:
+    from kumo._explain import show_cpus
+
+    steps = [f"{estimate.binding.source} {show_cpus(estimate.binding)}"]
+    if outer is not None:
+        steps.append(f"the outer kumo run gave {outer.count}")
+    if options.share is not None:
+        steps.append(f"--share {options.share[0]}/{options.share[1]}")
+    if options.max is not None:
+        steps.append(f"--max {options.max}")
+    return f"{count}  ({', '.join([*steps, f'--round {options.round}'])})"
+
+
+def _cpus_to_pin(count: int) -> tuple[int, ...]:
+    if sys.platform != "linux":
+        raise InputError("--pin needs Linux, which alone lets a process choose its CPUs")
+    from kumo._topology.read import topology
+    from kumo._topology.split import choose
+
+    return choose(topology().cores, count)
+
+
+def _shown(cpus: tuple[int, ...]) -> str:
+    from kumo._cgroups.cpulist import format_cpulist
+
+    return f"CPUs {format_cpulist(sum(1 << cpu for cpu in cpus))}"

@@ -1,0 +1,102 @@
+"""What the variables and files of batch schedulers have in common: counts and hosts."""
+
+from __future__ import annotations
+
+from errno import EFBIG, EINVAL
+
+from kumo._notes import malformed, note, unreadable
+from kumo._text import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kumo._records import Note
+    from kumo._system.live import System
+
+MOST = 2**20  # no host has more CPUs; larger values are something else
+COUNT_FORM = "a positive decimal integer"
+
+# Whose a variable is, by how its name begins; the longer beginning stands first.
+SCHEDULERS = {
+    **{f"PBS_{name}": "TORQUE" for name in ("NP", "NUM_PPN", "VERSION")},
+    **dict.fromkeys(("PBS", "NCPUS"), "PBS"),
+    **dict.fromkeys(("NSLOTS", "NHOSTS", "PE_HOSTFILE"), "Grid Engine"),
+    "SLURM": "Slurm",
+    "LSB": "LSF",
+    "_CONDOR": "HTCondor",
+    "FLUX": "Flux",
+    "OAR": "OAR",
+    "PJM": "Fujitsu TCS",
+    "NOMAD": "Nomad",
+}
+
+
+def parse_count(text: str) -> int:
+    """Return the positive number of CPUs in *text*. Raise `ValueError` for anything else.
+
+    Format: ``8``, white space around it; no sign, no fraction, no other digits than ASCII's.
+    """
+    digits = text.strip()
+    if digits.isascii() and digits.isdigit() and len(digits) < 8 and 0 < int(digits) <= MOST:
+        return int(digits)
+    raise ValueError(text)
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two names mean one host: equal, or equal up to the domain that one leaves out."""
+    one, other = one.strip().lower(), other.strip().lower()
+    short = one.partition(".")[0] == other.partition(".")[0]
+    return bool(one) and (one == other or (short and ("." in one) != ("." in other)))
+
+
+def whose(name: str) -> str:
+    """Return the variable with its scheduler: ``Slurm's $SLURM_JOB_ID``."""
+    return next(f"{of}'s ${name}" for start, of in SCHEDULERS.items() if name.startswith(start))
+
+
+def file_of(system: System, name: str) -> str:
+    """Return which file it is that a variable names, for the notes about it."""
+    return f"the file that {whose(name)} names, {system.env(name)},"
+
+
+def read_count(system: System, name: str, notes: list[Note]) -> int | None:
+    """Return the count in a variable; `None` where it is unset or, with a note, no count."""
+    text = system.env(name)
+    try:
+        return None if text is None else parse_count(text)
+    except ValueError:
+        notes.append(malformed(whose(name), text or "", COUNT_FORM))
+        return None
+
+
+def read_named(system: System, name: str, notes: list[Note]) -> str | None:
+    """Return the text of the file that a variable names; `None` where there is none to read.
+
+    A path begins with ``/``, on Windows with ``C:\\`` or ``\\\\``.
+    """
+    path = system.env(name)
+    if path is None:
+        return None
+    if not path.startswith(("/", "\\\\")) and path[1:3] not in (":\\", ":/"):
+        notes.append(malformed(whose(name), path, "the absolute path of a file"))
+        return None
+    try:
+        return system.read_named(path)
+    except OSError as error:
+        if error.errno in (EINVAL, EFBIG):
+            form = "the path of a regular file of at most 16 MB"
+            notes.append(malformed(whose(name), path, form))
+        else:
+            notes.append(unreadable(file_of(system, name), error))
+        return None
+
+
+def left_out(system: System, name: str, reason: str) -> Note:
+    """Return the note that what a variable says does not count, for *reason*."""
+    text = quoted((system.env(name) or "").strip(), 60) or "nothing"
+    return note("grant-left-out", where=whose(name), text=text, reason=quoted(reason, 200))
+
+
+def not_confirmed(system: System, name: str, doubt: str) -> Note:
+    """Return the note that what a variable says counts, in spite of *doubt*."""
+    text = quoted((system.env(name) or "").strip(), 60)
+    return note("grant-not-confirmed", where=whose(name), text=text, doubt=quoted(doubt, 200))

@@ -1,0 +1,163 @@
+"""What Slurm writes into its variables: counts for each node, lists of nodes, cgroup paths."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from kumo._detectors._grants import not_confirmed, parse_count, whose
+from kumo._notes import malformed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeVar
+
+    from kumo._records import Note
+    from kumo._system.live import System
+
+    Item = TypeVar("Item")
+
+STEP_TASKS, TASKS = "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"
+NODEID = "SLURM_NODEID"
+NODES = 2**17  # no cluster has more; a longer list is something else
+COUNTS_FORM = "counts such as 24(x2),8"
+NODELIST_FORM = "a list of nodes such as n[03-05,7]"
+
+
+def parse_counts(text: str) -> list[int]:
+    """Return the count of each node, in the order of the list of nodes. Raise `ValueError`.
+
+    Format: ``72(x2),36`` for 72, 72 and 36. https://slurm.schedmd.com/sbatch.html, at
+    SLURM_JOB_CPUS_PER_NODE.
+    """
+    counts: list[int] = []
+    for item in text.strip().split(","):
+        count, repeated, times = item.partition("(x")
+        if repeated and not times.endswith(")"):
+            raise ValueError(text)
+        number = parse_count(times[:-1]) if repeated else 1
+        if len(counts) + number > NODES:
+            raise ValueError(text)
+        counts += [parse_count(count)] * number
+    return counts
+
+
+def parse_nodelist(text: str) -> list[str]:
+    """Return the names of the nodes. Raise `ValueError` for what is no list of nodes.
+
+    Format: ``n1,n[03-05,7],a[1-2]b[3-4]``; leading zeros are kept, and of several brackets
+    the last runs fastest. https://slurm.schedmd.com/scontrol.html, at hostnames.
+    """
+    names: list[str] = []
+    for item in _items(text.strip()):
+        parts: list[list[str]] = []
+        for piece in item.split("["):
+            inside, bracket, after = piece.partition("]")
+            if bool(bracket) != bool(parts):
+                raise ValueError(text)
+            parts += [_numbers(inside), [after]] if bracket else [[piece]]
+        size = 1
+        for part in parts:
+            size *= len(part)
+        if not item or len(names) + size > NODES:
+            raise ValueError(text)
+        names += ["".join(pieces) for pieces in product(*parts)]
+    return names
+
+
+def _items(text: str) -> list[str]:
+    """Split at the commas outside of brackets."""
+    items, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if depth not in (0, 1):
+            raise ValueError(text)
+        if character == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += character
+    return items
+
+
+def _numbers(text: str) -> list[str]:
+    """Return the numbers of ``03-05,7``, each as wide as the first of its range is written."""
+    numbers: list[str] = []
+    for item in text.split(","):
+        first, dash, last = item.partition("-")
+        last = last if dash else first
+        if not (first + last).isascii() or not first.isdigit() or not last.isdigit():
+            raise ValueError(text)
+        if len(first) > 18 or len(last) > 18 or not 0 <= int(last) - int(first) < NODES:
+            raise ValueError(text)
+        numbers += [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
+        if len(numbers) > NODES:
+            raise ValueError(text)
+    return numbers
+
+
+def job_of_cgroup(text: str) -> str | None:
+    """Return the id of the job whose cgroup ``/proc/self/cgroup`` names, else `None`.
+
+    Format: ``0::/system.slice/slurmstepd.scope/job_42/step_0/user/task_0``, on v1
+    ``4:cpuset:/slurm/uid_1000/job_42/step_batch``. https://slurm.schedmd.com/cgroup_v2.html
+    """
+    for line in text.split("\n"):
+        _, slurm, path = line.partition("/")[2].partition("slurm")
+        for name in path.split("/") if slurm else ():
+            if name.startswith("job_") and name[4:].isdigit():
+                return name[4:]
+    return None
+
+
+def read_list(
+    system: System, name: str, parse: Callable[[str], list[Item]], form: str, notes: list[Note]
+) -> list[Item]:
+    """Return the list in a variable; an empty one where it is unset or, with a note, no list."""
+    text = system.env(name)
+    try:
+        return [] if text is None else parse(text)
+    except ValueError:
+        notes.append(malformed(whose(name), text or "", form))
+        return []
+
+
+def local_tasks(system: System, notes: list[Note]) -> int:
+    """Return the number of the step's tasks on this node; 0 where this is the batch script.
+
+    SLURM_STEP_TASKS_PER_NODE at SLURM_NODEID, https://slurm.schedmd.com/srun.html. A batch
+    script that a step has submitted inherits that step's variables: they differ from its own.
+    """
+    if system.env(STEP_TASKS) is None or system.env(STEP_TASKS) != system.env(TASKS):
+        return 0
+    counts = read_list(system, STEP_TASKS, parse_counts, COUNTS_FORM, notes)
+    index = (system.env(NODEID) or "").strip()
+    if index.isascii() and index.isdigit() and len(index) < 8 and int(index) < len(counts):
+        return counts[int(index)]
+    if counts:
+        notes.append(malformed(whose(NODEID), index, f"a number below {len(counts)}"))
+    return 1
+
+
+def in_login(system: System) -> Iterator[Note]:
+    """Yield the note that the process is in a login's cgroup, where slurmd starts nothing.
+
+    Format: ``0::/user.slice/user-1000.slice/session-3.scope``. What slurmd starts is in a
+    job's cgroup or in slurmd's own.
+    https://www.freedesktop.org/software/systemd/man/latest/pam_systemd.html
+    """
+    try:
+        text = system.read(system.proc("cgroup")) or ""
+    except OSError:
+        return  # the quota's detector tells
+    for line in text.split("\n"):
+        if line.startswith("0::/user.slice/"):
+            doubt = f"the process is in {line[3:]}, a login's cgroup and no job's"
+            yield not_confirmed(system, "SLURM_JOB_ID", doubt)
+
+
+def own_job(system: System) -> str | None:
+    """Return the id of the job in whose cgroup the process is; `None` where that is not told."""
+    try:
+        return job_of_cgroup(system.read(system.proc("cgroup")) or "")
+    except OSError:
+        return None  # the quota's detector tells

@@ -1,0 +1,188 @@
+"""Beliefs against the count: who is wrong, by how much, why, and what mends it. Pure."""
+
+from __future__ import annotations
+
+import re
+from math import ceil
+from typing import NamedTuple
+
+from kumo._explain import show_cpus
+from kumo._runtimes.knobs import KNOBS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    from kumo._records import Estimate, Limit
+    from kumo._runtimes.runtimes import Belief
+
+    Verdict = Literal["right", "over", "under", "io"]
+
+
+class Call(NamedTuple):
+    """What a call's answer goes by, the variable that mends it, others that it heeds.
+
+    *since* is the first version that reads *variable*, of the Python below where the version names
+    one. *instead* stands for the call where no variable mends it. *io* marks the size of a pool
+    that waits for input and output.
+    """
+
+    goes_by: str
+    variable: str = ""
+    heeds: tuple[str, ...] = ()
+    since: tuple[int, ...] = ()
+    instead: str = ""
+    io: bool = False
+
+
+MASK = "the affinity"
+ONLINE = "the CPUs on line"
+OWN_V2 = "quotas of cgroup v2"
+
+CALLS = {
+    "nproc": Call(
+        f"{MASK}, from 9.8 {OWN_V2} too",
+        heeds=("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"),
+        instead="$(kumo)",
+    ),
+    "os.cpu_count()": Call(
+        ONLINE, "PYTHON_CPU_COUNT", since=(3, 13), instead="kumo.available_parallelism()"
+    ),
+    "os.process_cpu_count()": Call(MASK, "PYTHON_CPU_COUNT"),
+    "ThreadPoolExecutor()": Call(f"{MASK} or {ONLINE}, and 4 more", io=True),
+    "os.availableParallelism()": Call(f"{MASK}, from libuv 1.49 {OWN_V2} too"),
+    "libuv pool": Call("4 threads", heeds=("UV_THREADPOOL_SIZE",), io=True),
+    "Runtime.availableProcessors()": Call(f"{MASK} and quotas, rounded up", "JAVA_TOOL_OPTIONS"),
+    "GOMAXPROCS": Call(
+        f"{MASK}, from 1.25 its own cgroup's quota too, rounded up, at least 2", "GOMAXPROCS"
+    ),
+    "available_parallelism()": Call(f"{MASK} and quotas of cgroups that it finds"),
+    "Etc.nprocessors": Call(MASK),
+    "parallel::detectCores()": Call(ONLINE, instead="parallelly::availableCores()"),
+    "parallelly::availableCores()": Call(
+        f"{MASK}, the nearest quota rounded to nearest, schedulers",
+        "R_PARALLELLY_AVAILABLECORES_MAX",
+    ),
+    "Environment.ProcessorCount": Call(
+        f"{MASK} and its own cgroup's quota, rounded up", "DOTNET_PROCESSOR_COUNT"
+    ),
+    "loky.cpu_count()": Call(
+        f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"
+    ),
+    "joblib.cpu_count()": Call(
+        f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"
+    ),
+    "dask.system.CPU_COUNT": Call(
+        f"{MASK} and some quotas, rounded up", "PYTHON_CPU_COUNT", since=(3, 13)
+    ),
+    "ray.init()": Call(
+        f"{ONLINE} and the topmost cgroup's quota",
+        "PYTHON_CPU_COUNT",
+        since=(3, 13),
+        instead="ray.init(num_cpus={count})",
+    ),
+    "numexpr.nthreads": Call(
+        f"{ONLINE}, at most 16",
+        "NUMEXPR_MAX_THREADS",
+        heeds=("NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS"),
+    ),
+    "polars.thread_pool_size()": Call(
+        f"{MASK} and quotas of cgroups that it finds", "POLARS_MAX_THREADS"
+    ),
+    "numba.config.NUMBA_NUM_THREADS": Call(MASK, "NUMBA_NUM_THREADS"),
+    "openblas": Call(
+        MASK,
+        "OPENBLAS_DEFAULT_NUM_THREADS",
+        heeds=("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"),
+    ),
+    "mkl": Call(MASK, "MKL_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
+    "blis": Call("1 thread", "BLIS_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
+    "openmp": Call(MASK, "OMP_NUM_THREADS"),
+}
+
+
+class Finding(NamedTuple):
+    """A belief and what is to be said of it. *by* is how far it is above or below the count."""
+
+    belief: Belief
+    verdict: Verdict
+    by: int
+    why: str
+    mend: str
+
+
+def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) -> Finding:
+    """Return the finding on *belief*, held by a program in *environment*.
+
+    ``"over"`` and ``"under"`` are above and below the count, ``"io"`` is a pool that waits for
+    input and output, which no count of CPUs bounds.
+    """
+    call = CALLS.get(belief.call.partition(" in ")[0], Call("nothing that kumo knows"))
+    by = belief.cpus - estimate.parallelism
+    verdict: Verdict = "io" if call.io else "over" if by > 0 else "under" if by < 0 else "right"
+    if verdict in ("io", "right"):
+        return Finding(belief, verdict, by, "", "")
+    cause = _cause(belief, call, environment)
+    why = f"{cause}={environment[cause]} is set" if cause else _why(belief, call, estimate)
+    over = verdict == "over"
+    mend = _mend(belief, call, estimate.parallelism, environment, cause) if over else ""
+    return Finding(belief, verdict, by, why, mend)
+
+
+def _cause(belief: Belief, call: Call, environment: Mapping[str, str]) -> str:
+    """Return the variable that is set to what is believed, ``""`` where none is."""
+    names = [call.variable] if _reads_variable(belief, call) else []
+    for name in (*names, *call.heeds):
+        if re.fullmatch(rf"(.*\D)?{belief.cpus}", environment.get(name, "")):
+            return name
+    return ""
+
+
+def _why(belief: Belief, call: Call, estimate: Estimate) -> str:
+    binding = estimate.binding
+    bound = f"{limit_in_words(binding)} binds"
+    if "rounded" in call.goes_by and binding.cpus % 1 and ceil(binding.cpus) == belief.cpus:
+        return f"{bound}; rounds it up"
+    return f"{bound}; goes by {call.goes_by}"
+
+
+def limit_in_words(limit: Limit) -> str:
+    """Return the limit in a few words: ``quota 1.50``, ``affinity 2``."""
+    return f"{limit.source} {show_cpus(limit)}"
+
+
+def _mend(
+    belief: Belief, call: Call, count: int, environment: Mapping[str, str], cause: str
+) -> str:
+    """Return the line or setting that brings the belief down to *count*."""
+    if _reads_variable(belief, call):
+        knob = KNOBS[call.variable]
+        # `kumo run` keeps what is set, and sets nothing that would beat it.
+        for name in (cause, knob.name, *knob.unless):
+            if name in environment:
+                return mend_set(name, count)
+        chosen = "" if knob.use == "default" else f" --with {knob.group}"
+        return f"kumo run{chosen} -- CMD ({knob.name}={knob.value(count)})"
+    if cause:
+        return mend_set(cause, count)
+    if call.instead:
+        return f"{call.instead.format(count=count)} in its place"
+    return "kumo run --pin -- CMD" if MASK in call.goes_by else ""
+
+
+def mend_set(variable: str, count: int) -> str:
+    """Return what to do about *variable*, which is set too high and which `kumo run` keeps."""
+    knob = KNOBS.get(variable)
+    if knob is None:
+        return f"{variable}={count}"
+    if knob.form != "{}":
+        return f"{knob.value(count)} in {variable}"  # it may hold other flags
+    unset = f"unset {variable} and kumo run -- CMD, or " if knob.use == "default" else ""
+    return f"{unset}{variable}={knob.value(count)}"
+
+
+def _reads_variable(belief: Belief, call: Call) -> bool:
+    told = belief.version.partition("Python ")[2] or belief.version
+    version = tuple(int(part) for part in re.findall(r"\d+", told)[:2])
+    return bool(call.variable) and version >= call.since

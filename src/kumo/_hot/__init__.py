@@ -1,0 +1,1 @@
+"""`available_parallelism()` on kept descriptors."""

@@ -1,0 +1,85 @@
+"""Becoming a command: its affinity, its environment, the exec and its failures."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from errno import EACCES, ENOENT, ENOTDIR
+
+from kumo._errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Exit codes, as shells have them:
+# https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
+CANNOT_RUN = 126
+NOT_FOUND = 127
+# To which Python sets LC_CTYPE in the locale C: https://peps.python.org/pep-0538/
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+
+
+def pin(cpus: tuple[int, ...]) -> None:
+    """Pin this process to *cpus*. Raise `InputError` if the kernel refuses."""
+    if sys.platform == "linux":
+        try:
+            os.sched_setaffinity(0, cpus)
+        except OSError as error:
+            raise InputError(f"--pin: the affinity cannot be set: {error.strerror}") from None
+
+
+def as_started(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what Python itself has changed in it since the start."""
+    environment = dict(environ)
+    if environment.get("LC_CTYPE") not in COERCED:
+        return environment
+    from kumo._system.live import read_file
+
+    try:
+        block = read_file("/proc/self/environ")
+    except OSError:
+        return environment
+    if block is not None:
+        started = dict(pair.partition("=")[::2] for pair in block.split("\0"))
+        del environment["LC_CTYPE"]
+        environment.update({"LC_CTYPE": started["LC_CTYPE"]} if "LC_CTYPE" in started else {})
+    return environment
+
+
+def become(command: list[str], environment: Mapping[str, str]) -> int:
+    """Replace this process by the command. Return the exit code where that cannot be done."""
+    # Python ignores these from its start on, and what is ignored stays so in the command.
+    python_ignores = [signal.Signals[name] for name in ("SIGPIPE", "SIGXFSZ")]
+    for number in python_ignores:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        if command[0]:  # else exec raises ValueError
+            os.execvpe(command[0], command, environment)
+        error = OSError(ENOENT, "")
+    except OSError as raised:
+        error = raised
+    for number in python_ignores:
+        signal.signal(number, signal.SIG_IGN)
+    code, why = _failure(command[0], error, environment.get("PATH"))
+    if sys.stderr is not None:
+        from kumo._text import quoted
+
+        shown = quoted(command[0], 200) or "''"
+        print(f"kumo: {shown}: {why}", file=sys.stderr)
+    return code
+
+
+def _failure(program: str, error: OSError, path: str | None) -> tuple[int, str]:
+    """Return the exit code and what is said of a program that was not run."""
+    from shutil import which
+
+    # A directory of PATH that may not be searched, and what is no file in one, are passed over.
+    passed_over = () if "/" in program else (EACCES,)
+    if error.errno in (ENOENT, ENOTDIR, *passed_over):
+        if which(program, os.F_OK, path) is None:
+            return NOT_FOUND, "command not found"
+        if error.errno != EACCES:
+            return CANNOT_RUN, "the interpreter that its first line names was not found"
+    return CANNOT_RUN, error.strerror or str(error)

@@ -1,0 +1,246 @@
+"""`follow()`: what other libraries size by the machine follows this process's parallelism.
+
+One function a library. Each looks at the library's own setting, and returns how a count is set
+and how what was there is restored.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from itertools import chain, count
+from math import inf
+
+from kumo._pools.budget import Share, as_share
+from kumo._pools.pool import check_count, pools
+from kumo._watch.eventloop import need_loop, running
+from kumo._watch.watch import watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+    from kumo._watch.change import Change
+
+    Setting = tuple[Callable[[int], object], Callable[[], object]]
+
+# A follower sets nothing after it has restored what was there. One lock for all, since a forked
+# child, which may get it locked, renews it.
+_lock = threading.RLock()
+
+
+def follow(*things: Any, share: float | Share = 1, minimum: int = 1) -> Follow:
+    """Set each of *things* to the parallelism, now and at each change, until the result is closed.
+
+    A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
+    ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. What is
+    set, and which threads it reaches, is in docs/reference/live.md. *share* is a fraction of the
+    parallelism or a part of a `Budget`, as for `ThreadPool`; each thing is set to all of it,
+    at least to *minimum*.
+
+    Raise `ValueError` for another thing or none or a number out of range, `ImportError` where
+    the library is not installed, `RuntimeError` where it needs a running event loop and there
+    is none, or one that hides what it has, `OverrideError` as `estimate` does.
+    """
+    if not things:
+        raise ValueError(f"follow needs one of {NAMES}, or a limiter")
+    share, minimum = as_share(share), check_count("minimum", minimum)
+    counts: list[Callable[[int], object]] = []
+    with ExitStack() as undo:
+        for thing in things:
+            set_count, restore = _setting(thing, share, minimum)
+            undo.callback(restore)
+            counts.append(set_count)
+        return Follow(counts, undo, share, minimum)
+
+
+def _setting(thing: Any, share: Share, minimum: int) -> Setting:
+    if hasattr(thing, "total_tokens"):
+        return _limiter(thing)
+    if thing == "asyncio":
+        return _asyncio(share, minimum)
+    if not isinstance(thing, str) or thing not in FOLLOWERS:
+        raise ValueError(f"{thing!r} is not one of {NAMES}, nor a limiter")
+    return FOLLOWERS[thing]()
+
+
+class Follow:
+    """What follows the parallelism, made by `kumo.follow`; `close()` restores what was there."""
+
+    def __init__(
+        self, counts: list[Callable[[int], object]], undo: ExitStack, share: Share, minimum: int
+    ) -> None:
+        self._counts = counts
+        self._share = share
+        self._minimum = minimum
+        found = running()
+        self._post = None if found is None else found[1]
+        self._pid = os.getpid()
+        self._closed = False
+        with _lock:
+            self._watch = watch(self._changed)
+            undo.callback(self._watch.close)
+            self.update()
+            self._undo = undo.pop_all()
+
+    @property
+    def parallelism(self) -> int:
+        """The count that is set."""
+        return max(self._minimum, self._share.of(self._watch.estimate.parallelism))
+
+    def update(self) -> None:
+        """Set the present count again, for what a library keeps for each thread: the caller's."""
+        with _lock:
+            if not self._closed:
+                for set_count in self._counts:
+                    set_count(self.parallelism)
+
+    def close(self) -> None:
+        """Restore what was there, in the calling thread. A second call does nothing."""
+        with _lock:
+            if not self._closed:
+                self._closed = True
+                self._undo.close()
+
+    def __enter__(self) -> Follow:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _changed(self, change: Change) -> None:
+        """In the watcher's thread: update, in the event loop's thread where there is one."""
+        if os.getpid() != self._pid:
+            return  # a child has neither its parent's loop nor its threads
+        if self._post is None:
+            self.update()
+            return
+        try:
+            self._post(self.update)
+        except RuntimeError:  # the loop has ended, and what it had with it
+            self._watch.close()
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        install = "kumo-parallelism[pools]" if name == "threadpoolctl" else name
+        raise ImportError(f"{name} is needed: pip install '{install}' ({error})") from error
+
+
+# https://anyio.readthedocs.io/en/stable/threads.html#adjusting-the-default-maximum-worker-thread-count
+# https://trio.readthedocs.io/en/stable/reference-core.html#trio.CapacityLimiter.total_tokens
+def _limiter(limiter: Any) -> Setting:
+    need_loop("a limiter", "asyncio", "trio")
+    set_total = partial(setattr, limiter, "total_tokens")
+    return set_total, partial(set_total, limiter.total_tokens)
+
+
+def _default_limiter(library: str, *loops: str) -> Setting:
+    to_thread = _library(library).to_thread
+    need_loop(library, *loops)
+    return _limiter(to_thread.current_default_thread_limiter())
+
+
+# https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_default_executor
+def _asyncio(share: Share, minimum: int) -> Setting:
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    from kumo import ThreadPool
+
+    need_loop("asyncio", "asyncio")
+    loop = asyncio.get_running_loop()
+    if not hasattr(loop, "_default_executor"):  # there is no public way to ask
+        raise RuntimeError(
+            f"{loop!r} hides its default executor, which could not be restored: "
+            "call its set_default_executor(kumo.ThreadPool('asyncio')) instead"
+        )
+    before: ThreadPoolExecutor | None = loop._default_executor
+    with _lock:
+        names = chain(["asyncio"], (f"asyncio{number}" for number in count(2)))
+        free = next(name for name in names if name not in pools())
+        pool = ThreadPool(free, share=share, minimum=minimum)
+    loop.set_default_executor(pool)
+
+    def restore() -> None:
+        # The loop's own would be made so when it is first needed.
+        loop.set_default_executor(before or ThreadPoolExecutor(thread_name_prefix="asyncio"))
+        pool.shutdown(wait=False)
+
+    return (lambda count: None), restore  # the pool follows by itself
+
+
+# https://github.com/joblib/threadpoolctl#setting-the-maximum-size-of-thread-pools
+def _threadpoolctl() -> Setting:
+    controller = _library("threadpoolctl").ThreadpoolController()
+    first = controller.limit(limits=None)  # it keeps what is there
+    return (lambda count: controller.limit(limits=count)), first.restore_original_limits
+
+
+# https://loky.readthedocs.io/en/stable/API.html#loky.cpu_count
+def _loky() -> Setting:
+    # A reusable executor is its thread's own. It is resized where it is asked for next, and
+    # has then as many workers as this lets loky count; joblib's copy reads it too.
+    variable = "LOKY_MAX_CPU_COUNT"
+    before = os.environ.get(variable)
+    most = int(before) if before and before.isdecimal() and int(before) else inf
+
+    def set_count(count: int) -> None:
+        os.environ[variable] = str(min(count, most))
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop(variable, None)
+        else:
+            os.environ[variable] = before
+
+    return set_count, restore
+
+
+# https://docs.pytorch.org/docs/stable/generated/torch.set_num_threads.html
+def _torch() -> Setting:
+    torch = _library("torch")
+    return torch.set_num_threads, partial(torch.set_num_threads, torch.get_num_threads())
+
+
+# https://numba.readthedocs.io/en/stable/user/threading-layer.html#setting-the-number-of-threads
+def _numba() -> Setting:
+    numba = _library("numba")
+    most = numba.config.NUMBA_NUM_THREADS  # as many as it has started: more is an error
+
+    def set_count(count: int) -> None:
+        numba.set_num_threads(min(count, most))
+
+    return set_count, partial(set_count, numba.get_num_threads())
+
+
+FOLLOWERS: dict[str, Callable[[], Setting]] = {
+    "anyio": partial(_default_limiter, "anyio", "asyncio", "trio"),
+    "loky": _loky,
+    "numba": _numba,
+    "threadpoolctl": _threadpoolctl,
+    "torch": _torch,
+    "trio": partial(_default_limiter, "trio", "trio"),
+}
+NAMES = ", ".join(sorted([*FOLLOWERS, "asyncio"]))
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

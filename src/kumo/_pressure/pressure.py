@@ -1,0 +1,89 @@
+"""``kumo.pressure`` and ``kumo.headroom``: what holds a process back, and what it leaves unused.
+
+`reading` reads what a system tells at one moment, by the parsers of `parsers`; `judging` makes
+the pressure between two readings, a record of `records`; `verdict` judges it; `command` is the
+verb. The window between the readings is here.
+"""
+
+from __future__ import annotations
+
+import time
+from errno import ESRCH
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kumo._pressure.records import Pressure
+
+STEP = 0.005  # seconds that the probe sleeps at a time
+LONGEST = 86_400  # seconds
+
+
+def pressure(
+    *, pid: int | None = None, seconds: float = 1.0, after: Pressure | None = None
+) -> Pressure:
+    """Watch this process, or process *pid*, for *seconds*, and return what held it back.
+
+    For this process the calling thread sleeps in steps of 5 ms, and each wake-up's lateness is
+    measured; nothing else runs, and nothing is changed.
+    *after* is the pressure of the window before, so that ``steady`` is a verdict that does not
+    flap: it is replaced when another has come up twice in a row.
+    Raise `ValueError` where *seconds* is not above 0 and at most 86400, `ProcessLookupError` where
+    no process *pid* exists or it ended meanwhile, `OverrideError` as `kumo.estimate` does.
+    The sources and the rules of the verdict: docs/reference/pressure.md.
+    """
+    seen = _watch(pid, seconds, probing=pid is None)
+    if after is None:
+        return seen
+    from kumo._pressure.rules import steadied
+
+    return steadied(seen, after)
+
+
+def headroom(seconds: float = 0.25) -> float:
+    """Return how many CPUs' worth of the allowed parallelism were idle within *seconds*.
+
+    The least of: the idle CPUs among those that this process may run on; each visible quota less
+    what its cgroup used; an override or a scheduler's grant less what this process and its
+    descendants used. Raise as `pressure` does.
+    """
+    return _watch(None, seconds, probing=False).headroom
+
+
+def _watch(pid: int | None, seconds: float, probing: bool) -> Pressure:
+    from kumo._pressure.read import read
+    from kumo._pressure.window import judge
+    from kumo._survey import open_system, survey
+
+    if not 0 < seconds <= LONGEST:
+        raise ValueError(f"seconds must be above 0 and at most {LONGEST}, not {seconds!r}")
+    system = open_system("process", pid, None)
+    estimate = survey(system)
+    before = read(system, estimate, time.monotonic())
+    late = _sleep(seconds) if probing else []
+    if not probing:
+        time.sleep(seconds)
+    try:
+        later = open_system("process", pid, None)
+    except ProcessLookupError:
+        raise _ended(pid) from None
+    after = read(later, estimate, time.monotonic())
+    if pid is not None and before.threads and not after.threads:
+        raise _ended(pid)
+    return judge(estimate, before, after, late, system.fact("tid") if probing else None)
+
+
+def _ended(pid: int | None) -> ProcessLookupError:
+    return ProcessLookupError(ESRCH, "the process has ended", str(pid))
+
+
+def _sleep(seconds: float) -> list[float]:
+    """Sleep in steps, and return by how much each wake-up was late."""
+    late = []
+    now = time.monotonic()
+    end = now + seconds
+    while now < end:
+        due = now + STEP
+        time.sleep(STEP)
+        now = time.monotonic()
+        late.append(now - due)
+    return late

@@ -1,0 +1,125 @@
+"""Machine files: one text that holds everything an estimate reads from one machine.
+
+A section begins with a line ``-- NAME --`` and runs to the next such line. NAME is a path,
+``$VARIABLE``, ``!fact`` or ``expect``; a path or fact may be followed by an errno's name in
+parentheses. docs/reference/machine-files.md describes the form.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from kumo._cgroups.levels import under
+from kumo._system.live import System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kumo._system.live import Scope
+
+
+class MachineError(ValueError):
+    """A machine file that is not in the form; the message says where and what would be right."""
+
+
+def parse_sections(text: str) -> dict[str, str | OSError]:
+    """Return each section's text by its name, an `OSError` where the name holds an errno.
+
+    Raise `MachineError` where *text* has no section or one with an unknown kind of name.
+    """
+    sections: dict[str, str | OSError] = {}
+    bodies: dict[str, list[str]] = {}
+    body: list[str] = []
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        if line.startswith("-- ") and line.endswith(" --") and len(line) > 6:
+            name, error = _heading(line[3:-3], number)
+            body = []
+            if error is None:
+                bodies[name] = body
+            else:
+                sections[f"{name} (errno)"] = error
+        else:
+            body.append(line)
+    for name, body in bodies.items():
+        sections[name] = "".join(line + "\n" for line in body)
+    if not sections:
+        raise MachineError("no section: a machine file has lines such as '-- !platform --'")
+    return sections
+
+
+def _heading(title: str, number: int) -> tuple[str, OSError | None]:
+    name, _, code = title.partition(" (") if title.endswith(")") else (title, "", "")
+    value = getattr(errno, code[:-1], None) if code[:1] == "E" else None
+    if not isinstance(value, int):
+        name = title
+    is_path = name.startswith(("/", "\\\\")) or name[1:3] in (":\\", ":/")  # or on Windows
+    if not is_path and name[:1] not in ("$", "!") and name != "expect":
+        raise MachineError(
+            f"line {number}: section {title[:60]!a} is not a /path, $VARIABLE, !fact or expect"
+        )
+    if is_path:
+        name = name.replace("\\012", "\n").replace("\\134", "\\")
+    return name, OSError(value, os.strerror(value), name) if isinstance(value, int) else None
+
+
+class Machine(System):
+    """A system that answers from a machine file's text."""
+
+    def __init__(self, text: str, scope: Scope = "process") -> None:
+        super().__init__(scope)
+        self.sections = parse_sections(text)
+        self.errors = {
+            name.removesuffix(" (errno)"): error
+            for name, error in self.sections.items()
+            if isinstance(error, OSError)
+        }
+
+    def expect(self) -> str:
+        """Return the text of the section ``expect``, empty without one."""
+        text = self.sections.get("expect", "")
+        return text if isinstance(text, str) else ""
+
+    def list(self, path: str) -> Iterable[str] | None:
+        self._raise_for(path)
+        below = path.rstrip("/") + "/"
+        names = {
+            name[len(below) :].partition("/")[0]
+            for name in self.sections
+            if name.startswith(below) and "/" in name[len(below) :]
+        }
+        return sorted(names) or None
+
+    def _raise_for(self, path: str) -> None:
+        """Raise the error that a section gives for *path* or for a directory above it."""
+        for place, error in self.errors.items():
+            if under(path, place):
+                raise OSError(error.errno, error.strerror, path)
+
+    def _text(self, name: str) -> str | None:
+        self._raise_for(name)
+        answer = self.sections.get(name)
+        return answer if isinstance(answer, str) else None
+
+    def _read(self, path: str) -> str | None:
+        return self._text(path)
+
+    def _env(self, name: str) -> str | None:
+        value = self._text(f"${name}")
+        return None if value is None else value.removesuffix("\n")
+
+    def _fact(self, name: str) -> str | None:
+        value = self._text(f"!{name}")
+        if value is None and name == "platform":
+            return "linux"
+        return None if value is None else value.removesuffix("\n")
+
+
+def read_machine(path: str | os.PathLike[str], scope: Scope = "process") -> Machine:
+    """Return the machine that a file holds.
+
+    Raise `OSError` where it cannot be read, `MachineError` where it is not in the form.
+    """
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        return Machine(file.read(), scope)

@@ -1,0 +1,177 @@
+"""Programs on PATH that answer, fail, babble, hang, and leave others behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from doctor.programs import answers, wait_until_gone, write
+from kumo._runtimes.runtimes import Belief
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+TELL = 'echo "Etc.nprocessors\t3.1.2\t{}"'
+
+
+def only(directory: Path, **how: float) -> tuple[list[Belief], str]:
+    """The beliefs and the failure of the one program of *directory*."""
+    # Of its options those that are numbers.
+    (answer,) = answers(directory, **how)  # type: ignore[arg-type]
+    return answer.beliefs, answer.failure
+
+
+def test_an_answer(tmp_path: Path) -> None:
+    write(tmp_path, "ruby", TELL.format(8))
+
+    assert only(tmp_path) == ([Belief("Etc.nprocessors", "3.1.2", 8)], "")
+
+
+def test_an_answer_on_stderr_and_a_failing_step_after_it(tmp_path: Path) -> None:
+    write(tmp_path, "nproc", 'case "$1" in --version) echo no >&2; exit 1;; esac; echo 3 >&2')
+
+    assert only(tmp_path) == ([Belief("nproc", "?", 3)], "")
+
+
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        ("exit 7", "nothing was printed (exit code 7)"),
+        ("echo 'no such option' >&2; exit 1", "no such option (exit code 1)"),
+        ("echo many CPUs", "many CPUs (exit code 0)"),
+        ("printf '\\033[31m\\001'", r"\x1b[31m\x01 (exit code 0)"),
+        ("printf '\\377\\376'", "\ufffd\ufffd (exit code 0)"),
+        ("kill -9 $$", "nothing was printed (ended by signal 9)"),
+        (
+            "printf 'Traceback (most recent call last):\\n  File\\nKeyError: 1\\n'; exit 1",
+            "KeyError: 1 (exit code 1)",
+        ),
+    ],
+)
+def test_no_answer(tmp_path: Path, body: str, failure: str) -> None:
+    write(tmp_path, "ruby", body)
+
+    assert only(tmp_path) == ([], failure)
+
+
+def test_a_shim_of_a_version_that_is_not_in_use_is_not_there(tmp_path: Path) -> None:
+    write(tmp_path, "python3.8", "echo 'pyenv: python3.8: command not found' >&2; exit 127")
+
+    assert answers(tmp_path) == []
+
+
+def test_a_flood_is_cut(tmp_path: Path) -> None:
+    write(tmp_path, "ruby", "head -c 3000000 /dev/zero | tr '\\0' x")
+
+    assert only(tmp_path) == ([], "x" * 120 + "... (exit code 0)")
+
+
+def test_what_cannot_be_executed(tmp_path: Path) -> None:
+    (tmp_path / "ruby").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "ruby").chmod(0o755)
+    (tmp_path / "node").write_text("echo 2")  # no permission: it is no program
+    (tmp_path / "java").mkdir()
+
+    assert only(tmp_path) == ([], "cannot be run: No such file or directory")
+
+
+def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
+    write(tmp_path, "ruby", f"sleep 600 & echo $$ $! > {tmp_path}/pids; wait")
+
+    assert only(tmp_path, timeout=1.0) == ([], "no answer within 1 s")
+    wait_until_gone(tmp_path / "pids")
+
+
+def test_a_child_that_outlives_its_parent_is_killed_and_not_waited_for(tmp_path: Path) -> None:
+    # It keeps the output open, for which a reader of a pipe would wait.
+    write(tmp_path, "ruby", f"sleep 600 & echo $! > {tmp_path}/pid; {TELL.format(8)}")
+
+    beliefs, failure = only(tmp_path)
+
+    assert ([belief.cpus for belief in beliefs], failure) == ([8], "")
+    wait_until_gone(tmp_path / "pid")
+
+
+def test_no_input_and_an_empty_directory_that_is_gone_afterwards(tmp_path: Path) -> None:
+    body = f"cat; pwd > {tmp_path}/where; ls | grep -v output; {TELL.format(8)}"
+    write(tmp_path, "ruby", body)
+
+    assert only(tmp_path)[0] == [Belief("Etc.nprocessors", "3.1.2", 8)]
+    assert not Path((tmp_path / "where").read_text().strip()).exists()
+
+
+def test_as_many_at_a_time_as_allowed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    names = ["ruby", "node", "java", "go", "Rscript", "nproc"]
+    for name in names:
+        write(tmp_path, name, f"echo + >> {log}; sleep 0.2; echo - >> {log}; exit 1")
+
+    assert len(answers(tmp_path, at_once=2)) == len(names)
+    running, most = 0, 0
+    for line in log.read_text().split():
+        running += 1 if line == "+" else -1
+        most = max(most, running)
+    assert most == 2
+
+
+def test_the_first_on_path_is_asked(tmp_path: Path) -> None:
+    for name, cpus in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, "ruby", TELL.format(cpus))
+    path = Path(f"{tmp_path}/none{os.pathsep}{tmp_path}/a{os.pathsep}{tmp_path}/b")
+
+    assert only(path)[0] == [Belief("Etc.nprocessors", "3.1.2", 1)]
+
+
+def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are run elsewhere than where they were found."""
+    (tmp_path / "bin").mkdir()
+    write(tmp_path / "bin", "ruby", TELL.format(3))
+    monkeypatch.chdir(tmp_path)
+
+    (answer,) = answers(Path("bin"))
+
+    assert answer.beliefs == [Belief("Etc.nprocessors", "3.1.2", 3)]
+    assert answer.question.program == str(tmp_path / "bin" / "ruby")
+
+
+def test_flags_join_what_the_user_has_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kumo._doctor.ask import ask, find
+
+    write(tmp_path, "go", 'echo "$GODEBUG"; exit 1')
+    questions = list(find(str(tmp_path), ""))
+    how = {"at_once": 1, "told": lambda question: None}
+
+    (alone,) = ask(questions, {"PATH": os.environ["PATH"]}, **how)  # type: ignore[arg-type]
+    both = {"PATH": os.environ["PATH"], "GODEBUG": "containermaxprocs=0"}
+    (joined,) = ask(questions, both, **how)  # type: ignore[arg-type]
+
+    assert alone.failure == "schedtrace=1 (exit code 1)"
+    assert joined.failure == "containermaxprocs=0,schedtrace=1 (exit code 1)"
+
+
+# --- Pythons
+
+
+def test_a_python_is_asked_once_whatever_its_names(tmp_path: Path) -> None:
+    """By its real path where that is the same, else by what it says of itself."""
+    (tmp_path / "python3").symlink_to(sys.executable)
+    (tmp_path / "python3.99").symlink_to(sys.executable)
+    write(tmp_path, "python3.98", f'exec "{sys.executable}" "$@"')
+    write(tmp_path, "python3.97", "echo 'os.cpu_count()\t3.97.0\t5'")
+
+    asked = answers(tmp_path, own=sys.executable)
+
+    assert [answer.question.program for answer in asked] == [
+        sys.executable,
+        str(tmp_path / "python3.97"),
+    ]
+    assert asked[0].beliefs[0].cpus == os.cpu_count()
+
+
+def test_names_that_only_look_like_a_python(tmp_path: Path) -> None:
+    for name in ("python3-config", "python3.1x", "python", "python2.7", "xpython3"):
+        write(tmp_path, name, "echo 'os.cpu_count()\t3.97.0\t5'")
+
+    assert answers(tmp_path) == []

@@ -1,0 +1,320 @@
+"""What `kumo run` decides, from a count and an environment alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MACHINES
+
+import kumo
+from kumo._errors import InputError
+from kumo._launch.plan import MARKER, Decision, Outer, as_text, bounded, plan, read_outer, variables
+from kumo._records import OverrideError
+from kumo._runtimes.knobs import KNOBS
+
+OWN = "KUMO_AVAILABLE_PARALLELISM"
+DEFAULTS = {name for name, knob in KNOBS.items() if knob.use == "default"}
+INNER = {name for name, knob in KNOBS.items() if knob.use == "inner"}
+
+
+def decided(count: int, environ: dict[str, str] | None = None, **asked: Any) -> dict[str, Decision]:
+    environ = environ or {}
+    return {d.name: d for d in plan(count, environ, read_outer(environ), **asked)}
+
+
+def after(count: int, environ: dict[str, str] | None = None, **asked: Any) -> dict[str, str]:
+    """The environment that the command has."""
+    environ = environ or {}
+    return {
+        **environ,
+        **variables(count, plan(count, environ, read_outer(environ), **asked)),
+    }
+
+
+def machine(name: str) -> Path:
+    (path,) = (path for path in MACHINES if path.stem == name)
+    return path
+
+
+# --- the count
+
+
+@pytest.mark.parametrize(
+    ("cpus", "asked", "count"),
+    [
+        (4, {}, 4),
+        (3.99, {}, 3),
+        (3.99, {"rounding": "ceil"}, 4),
+        (0.5, {}, 1),
+        (4, {"share": (1, 2)}, 2),
+        (3, {"share": (1, 2)}, 1),
+        (3, {"share": (1, 2), "rounding": "ceil"}, 2),
+        (3.5, {"share": (1, 2), "rounding": "ceil"}, 2),
+        (3, {"share": (1, 3)}, 1),
+        (6, {"share": (2, 3)}, 4),
+        (1, {"share": (1, 100)}, 1),
+        (8, {"share": (1, 1)}, 8),
+        (8, {"most": 3}, 3),
+        (2, {"most": 3}, 2),
+        (8, {"share": (1, 2), "most": 3}, 3),
+        (8, {"share": (1, 4), "most": 3}, 2),
+        (2.5, {"most": 2, "rounding": "ceil"}, 2),
+        (2**64 - 1, {}, 2**64 - 1),
+    ],
+)
+def test_count(cpus: float, asked: dict[str, Any], count: int) -> None:
+    assert bounded(cpus, None, **asked) == count
+
+
+@pytest.mark.parametrize(
+    ("cpus", "asked", "count"),
+    [
+        (8, {}, 3),
+        (2.5, {}, 2),
+        (2.5, {"rounding": "ceil"}, 3),
+        (8, {"most": 99}, 3),
+        (8, {"share": (1, 3)}, 1),
+        (8, {"rounding": "ceil"}, 3),
+    ],
+)
+def test_count_is_never_more_than_the_outer_gave(
+    cpus: float, asked: dict[str, Any], count: int
+) -> None:
+    assert bounded(cpus, Outer(3, {}), **asked) == count
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_count_of_a_machine_is_the_estimates(path: Path) -> None:
+    try:
+        estimate = kumo.estimate(machine=path)
+    except OverrideError:
+        return
+    cpus = estimate.binding.cpus
+
+    assert bounded(cpus, None) == estimate.parallelism
+    assert bounded(cpus, None, rounding="ceil") == estimate.workers("independent")
+    assert bounded(cpus, None, most=1) == 1
+
+
+def test_rounding_is_of_the_unrounded() -> None:
+    cpus = kumo.estimate(machine=machine("coreutils-108-399pct")).binding.cpus
+
+    assert cpus == 3.99
+    assert bounded(cpus, None, share=(1, 2)) == 1
+    assert bounded(cpus, None, share=(1, 2), rounding="ceil") == 2
+
+
+# --- what is set
+
+
+def test_defaults_are_set_and_nothing_else() -> None:
+    made = after(4)
+
+    assert set(made) == DEFAULTS | {MARKER}
+    assert {made[name] for name in DEFAULTS} == {"4"}
+
+
+@pytest.mark.parametrize("name", sorted(KNOBS))
+@pytest.mark.parametrize("value", ["7", "4", "auto", "-j9 --load-average=2"])
+def test_what_the_user_set_is_never_overwritten(name: str, value: str) -> None:
+    groups = {knob.group for knob in KNOBS.values() if knob.group}
+
+    made = after(4, {name: value}, workers=2, chosen=[*groups, name])
+
+    assert made[name] == value
+    assert f":{name}=" not in made[MARKER]
+
+
+@pytest.mark.parametrize("name", sorted(set(KNOBS) - {OWN}))
+def test_empty_is_set_too(name: str) -> None:
+    assert after(4, {name: ""}, workers=2, chosen=[name])[name] == ""
+
+
+def test_empty_override_is_the_same_as_none() -> None:
+    assert after(4, {OWN: ""})[OWN] == "4"
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [(n, other) for n, knob in KNOBS.items() for other in knob.unless]
+)
+def test_what_would_beat_the_users_is_not_set(name: str, other: str) -> None:
+    decision = decided(4, {other: "2"}, workers=2, chosen=[name])[name]
+
+    assert (decision.action, decision.value) == ("skip", None)
+    assert decision.why == f"{other} is set in the environment"
+    assert decided(4, {}, workers=2, chosen=[name])[name].action == "set"
+
+
+def test_mesons_older_name_is_one_of_them() -> None:
+    assert "MESON_NUM_PROCESSES" not in after(4, {"MESON_TESTTHREADS": "2"})
+
+
+@pytest.mark.parametrize(("count", "value"), [(1, "1"), (15, "15"), (16, None), (96, None)])
+def test_numexpr_is_never_raised_to_where_it_would_stop(count: int, value: str | None) -> None:
+    """Alone it stops at 16; a pool of 16 would refuse what joblib may ask of it."""
+    assert after(count).get("NUMEXPR_MAX_THREADS") == value
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "value"), [(8, 1, "8"), (96, 1, "16"), (96, 4, "16"), (96, 8, "12")]
+)
+def test_a_value_is_at_most_where_the_program_stops(count: int, workers: int, value: str) -> None:
+    made = after(count, workers=workers)
+
+    assert made["NUMEXPR_NUM_THREADS"] == value
+    assert f"NUMEXPR_NUM_THREADS={value}" in made[MARKER].split(":")
+    assert read_outer(made) is not None
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "each"), [(8, 1, 8), (8, 2, 4), (8, 3, 2), (8, 8, 1), (2, 5, 1)]
+)
+def test_workers_divide_the_inner_pools_alone(count: int, workers: int, each: int) -> None:
+    made = after(count, workers=workers)
+
+    assert {made[name] for name in INNER} == {str(each)}
+    assert {made[name] for name in DEFAULTS} == {str(count)}
+
+
+def test_groups_and_names_are_added() -> None:
+    assert set(after(4, chosen=["make", "blas", "ZSTD_NBTHREADS"])) - set(after(4)) == {
+        "MAKEFLAGS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "ZSTD_NBTHREADS",
+    }
+    assert after(4, chosen=["omp"])["OMP_NUM_THREADS"] == "4"
+    assert after(4, chosen=["omp"], workers=2)["OMP_NUM_THREADS"] == "2"
+
+
+def test_names_and_groups_are_left_out() -> None:
+    left_out = ["GOMAXPROCS", "blas"]
+    made = after(4, workers=2, left_out=left_out)
+
+    assert set(after(4, workers=2)) - set(made) == {
+        "GOMAXPROCS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    }
+    assert "MAKEFLAGS" not in after(4, chosen=["make"], left_out=["MAKEFLAGS"])
+
+
+def test_each_row_has_a_reason() -> None:
+    environ = {**after(4), "GOMAXPROCS": "2", "MAKEFLAGS": "-k"}
+    decisions = plan(3, environ, read_outer(environ))
+
+    assert [d.name for d in decisions] == list(KNOBS)
+    assert all(d.why for d in decisions)
+    assert {d.action for d in decisions} == {"lower", "keep", "skip"}
+
+
+def test_the_text_has_a_line_for_each_in_columns() -> None:
+    lines = as_text(plan(4, {"GOMAXPROCS": "2\x1b[31m"})).splitlines()
+
+    assert len(lines) == len(KNOBS)
+    assert [line.split()[0] for line in lines] == sorted(
+        (line.split()[0] for line in lines), key=["set", "lower", "keep", "skip"].index
+    )
+    (own,) = (line for line in lines if line.split()[1] == "GOMAXPROCS")
+    assert own.split()[2:] == ["2\\x1b[31m", "set", "in", "the", "environment"]
+    assert all(line.isprintable() for line in lines)
+
+
+# --- nested
+
+
+def test_the_marker_says_what_was_given() -> None:
+    first, *others = after(4, chosen=["make"], workers=2)[MARKER].split(":")
+
+    assert first == "4"
+    assert {"PYTHON_CPU_COUNT=4", "MAKEFLAGS=4", "OMP_NUM_THREADS=2"} <= set(others)
+    assert len(others) == len(DEFAULTS) + len(INNER) + 1
+
+
+def test_the_inner_lowers_what_the_outer_set() -> None:
+    outer = after(4, chosen=["make", "erlang"], workers=2)
+    inner = after(3, outer)
+    innermost = after(1, inner)
+
+    assert {inner[name] for name in DEFAULTS} == {"3"}
+    assert (inner["MAKEFLAGS"], inner["ERL_ZFLAGS"]) == ("-j3", "+S 3:3")
+    assert {inner[name] for name in INNER} == {"2"}
+    assert {innermost[name] for name in DEFAULTS | INNER} == {"1"}
+    assert innermost["MAKEFLAGS"] == "-j1"
+    assert read_outer(innermost) is not None
+
+
+def test_the_inner_lowers_what_the_outer_bounded_or_left_out() -> None:
+    outer = after(96, workers=1, chosen=["inductor"])
+    same = after(96, outer, workers=1)
+    inner = after(8, outer, workers=1)
+
+    assert {n: same[n] for n in outer} == outer
+    assert "NUMEXPR_MAX_THREADS" not in outer
+    assert outer["TORCHINDUCTOR_COMPILE_THREADS"] == "32"
+    for name in ("NUMEXPR_MAX_THREADS", "NUMEXPR_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
+        assert inner[name] == "8"
+
+
+def test_the_inner_never_raises() -> None:
+    outer = after(2, workers=2)
+
+    assert after(8, outer, workers=1)["PYTHON_CPU_COUNT"] == "2"
+    assert after(8, outer, workers=1)["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_inner_workers_divide_further() -> None:
+    assert after(4, after(8, workers=2), workers=4)["OMP_NUM_THREADS"] == "1"
+
+
+def test_what_the_user_changed_in_between_is_the_users() -> None:
+    outer = {**after(4), "PYTHON_CPU_COUNT": "3", "GOMAXPROCS": "9"}
+    inner = after(2, outer)
+
+    assert (inner["PYTHON_CPU_COUNT"], inner["GOMAXPROCS"]) == ("3", "9")
+    assert inner["RAYON_NUM_THREADS"] == "2"
+    given = read_outer(inner)
+    assert given is not None
+    assert "PYTHON_CPU_COUNT" not in given.given
+
+
+def test_what_the_user_unset_in_between_is_set_again() -> None:
+    outer = after(4)
+    del outer["PYTHON_CPU_COUNT"]
+
+    assert after(3, outer)["PYTHON_CPU_COUNT"] == "3"
+
+
+def test_the_inner_leaves_out_as_it_found() -> None:
+    made = after(2, after(4), left_out=["GOMAXPROCS"])
+
+    assert made["GOMAXPROCS"] == "4"
+    assert after(1, made)["GOMAXPROCS"] == "1"
+
+
+def test_the_outers_own_does_not_stand_in_the_way_of_what_it_would_beat() -> None:
+    assert after(4, after(4, workers=2), chosen=["blas"])["MKL_NUM_THREADS"] == "2"
+
+
+def test_no_marker_is_no_outer() -> None:
+    assert read_outer({}) is None
+    assert read_outer({MARKER: ""}) is None
+    assert read_outer({MARKER: "4"}) == Outer(4, {})
+    assert read_outer({MARKER: "4:LATER_VERSIONS=4"}) == Outer(4, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "0", "-1", "4:", "4:A", "4:A=", "4:A=0", "4:A=x", ":A=1", "\u0664", "4;A=1", "9" * 99],
+)
+def test_malformed_marker(text: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^KUMO_RUN_SET='.*' is not what kumo run writes, such as"
+    ):
+        read_outer({MARKER: text})
