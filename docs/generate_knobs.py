@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE.parent / "src"))  # this checkout's table, whatever 
 from kumo._runtimes.knobs import KNOBS, Knob  # noqa: E402
 
 HEAD = """\
-<!-- Written by docs/generate_knobs.py from src/kumo/_runtimes/table.py. Change those. -->
+<!-- Written by docs/generate_knobs.py from src/kumo/_runtimes/knobs.py. Change those. -->
 
 # Knobs
 

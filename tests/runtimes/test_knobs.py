@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from kumo._launch.plan import plan, variables
+from kumo._runtimes import knobs as table
 from kumo._runtimes.knobs import GROUPS, KNOBS, Knob
-from kumo._runtimes.table import DEFAULT, FORMS, INNER, MOST, NEVER, OPT_IN, SEES, UNLESS
 
 ROOT = Path(__file__).parents[2]
 ROWS = list(KNOBS.values())
+FORMS = {knob.name: knob.form for knob in ROWS if knob.form != "{}"}
+MOST = {knob.name: knob.most for knob in ROWS if knob.most is not None}
 COUNTS = [1, 2, 63, 64, 65, 4096, 2**64 - 1]
 ASKED = [*GROUPS, *(name for name, knob in KNOBS.items() if knob.use != "never")]
 
@@ -34,7 +36,7 @@ def stopped(count: int) -> set[str]:
 
 
 def test_names_are_unique() -> None:
-    assert len(KNOBS) == sum(map(len, (DEFAULT, INNER, OPT_IN, NEVER)))
+    assert len(KNOBS) == len(table._ROWS)
     assert len({n.upper() for n in KNOBS}) == len(KNOBS)
 
 
@@ -71,8 +73,10 @@ def test_further_columns_belong_to_rows() -> None:
     """Flags are opt-in, and what is always set is the number alone."""
     assert {KNOBS[n].use for n in FORMS} == {"opt-in"}
     assert {KNOBS[n].effect for n in MOST} == {"set"}
-    assert set(SEES) == {knob.name for knob in rows("opt-in") if knob.effect == "cap"}
-    assert set(UNLESS) <= {knob.name for knob in rows("default", "inner", "opt-in")}
+    assert {knob.name for knob in rows("opt-in") if knob.sees} == {
+        knob.name for knob in rows("opt-in") if knob.effect == "cap"
+    }
+    assert not [knob.name for knob in rows("never") if knob.unless]
     assert all("{}" in form for form in FORMS.values())
 
 
