@@ -105,14 +105,30 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "Mount /sys, or take the machine file with `kumo snapshot --topology`.",
     ),
     "topology-malformed": (
-        "{where} holds {text}, which is not {form}; the topology is told without it",
+        "{where} holds {text}, which is not {form}; the topology was read without it",
         "no",
         "Report it with the output of `kumo snapshot --topology`.",
     ),
     "topology-unreadable": (
-        "{where} could not be read ({error}); the topology is told without it",
+        "{where} could not be read ({error}); the topology was read without it",
         "no",
         "Grant read access to it, or ask as a user who has it.",
+    ),
+    "topology-overlaps": (
+        "the system lists the CPUs {cpus} in several {what}; each is taken for the first",
+        "no",
+        "Check what the virtual machine or the firmware was configured to report.",
+    ),
+    "topology-siblings-apart": (
+        "the CPUs {cpus} are listed as siblings of CPUs in another NUMA node; "
+        "those of each node are taken as a core of their own, as Linux's scheduler does",
+        "no",
+        "Configure the virtual machine so that no core is in two nodes.",
+    ),
+    "topology-no-node": (
+        "the system has NUMA nodes, but lists none for the CPUs {cpus}",
+        "no",
+        "Check what the virtual machine or the firmware was configured to report.",
     ),
     "grant-left-out": (
         "{where} says {text}, but {reason}; it was left out",

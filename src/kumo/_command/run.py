@@ -85,7 +85,8 @@ def _cpus_to_pin(count: int) -> tuple[int, ...]:
     from kumo._topology.read import topology
     from kumo._topology.split import choose
 
-    return choose(topology().cores, count)
+    found = topology()
+    return choose(found.cores, count, found.isolated)
 
 
 def _shown(cpus: tuple[int, ...]) -> str:

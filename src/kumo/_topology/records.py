@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from kumo._topology.accelerators import Accelerator
 
 FULL = 1024  # cpu_capacity of the strongest CPU of the machine
+FEW = 16  # CPUs of a set, up to which one bit after the other is fastest
+# The kinds that kumo itself names, the fastest first.
+KINDS = ("performance", "balanced", "efficiency", "low-power")
 
 
 def lowest(mask: int) -> int:
@@ -23,22 +26,39 @@ def lowest(mask: int) -> int:
 
 
 def members(mask: int) -> tuple[int, ...]:
-    """Return the CPUs of a set."""
-    found = []
+    """Return the CPUs of a set, in time that is linear in its highest number."""
+    cpus = []
+    if mask.bit_count() > FEW:
+        digits = bin(mask)[:1:-1]
+        cpu = digits.find("1")
+        while cpu >= 0:
+            cpus.append(cpu)
+            cpu = digits.find("1", cpu + 1)
+        return tuple(cpus)
     while mask:
         bit = mask & -mask
-        found.append(bit.bit_length() - 1)
+        cpus.append(bit.bit_length() - 1)
         mask ^= bit
-    return tuple(found)
+    return tuple(cpus)
+
+
+def mask_of(cpus: Iterable[int]) -> int:
+    """Return the set of *cpus*, in time that is linear in the highest."""
+    numbers = tuple(cpus)
+    octets = bytearray(max(numbers, default=0) // 8 + 1)
+    for cpu in numbers:
+        octets[cpu >> 3] |= 1 << (cpu & 7)
+    return int.from_bytes(octets, "little")
 
 
 class Core(Record):
     """One core that holds CPUs of this process.
 
-    *cpus* are those CPUs, *siblings* all its CPUs on line (SMT siblings share a core).
+    *cpus* are those CPUs, *siblings* all its online CPUs (SMT siblings share a core).
     *node*, *package* and *die* are the kernel's numbers (a die's is unique within its
-    package), *cache* is the lowest CPU that shares its last-level cache; `None` where unknown.
-    *kind* is ``"performance"``, ``"efficiency"``, … where the system names kinds, else `None`.
+    package; a package that has none is named by its lowest CPU), *cache* is the lowest CPU that
+    shares its last-level cache; `None` if unknown. *kind* is ``"performance"``,
+    ``"efficiency"``, … if there are several kinds, else `None`.
     *capacity* is the kernel's ``cpu_capacity``: 1024 for the strongest core of the machine.
     """
 
@@ -66,13 +86,17 @@ class Core(Record):
         self._set(cpus=tuple(cpus), siblings=tuple(siblings), node=node, package=package, die=die,
                   cache=cache, kind=kind, capacity=capacity)  # fmt: skip
 
+    def with_cpus(self, cpus: Iterable[int]) -> Core:
+        """Return this core with fewer CPUs of the process."""
+        return Core(cpus, *self._fields()[1:])
+
 
 class Topology(Record):
     """Where the CPUs lie that a process may use.
 
-    *cores* are those that hold such CPUs, by their lowest. *online*, *offline* and *isolated*
-    (``isolcpus=``) are the machine's. *accelerators* are its PCI devices for display and
-    computing. *notes* say what could not be read.
+    *cores* are those that hold such CPUs, by their lowest. *online*, *offline* (present and not
+    online) and *isolated* (``isolcpus=``) are the machine's. *accelerators* are its PCI devices
+    for display and computing. *notes* say what could not be read.
     """
 
     __slots__ = ("cores", "online", "offline", "isolated", "accelerators", "notes")
@@ -132,7 +156,7 @@ class Topology(Record):
 
     @property
     def kinds(self) -> dict[str, tuple[int, ...]]:
-        """The process's CPUs by the kind of their core; empty where the system names none."""
+        """The process's CPUs by the kind of their core; empty if all are of one kind."""
         return _by("kind", self.cores)
 
     @property
@@ -143,14 +167,16 @@ class Topology(Record):
     def split(self, count: int) -> tuple[tuple[int, ...], ...]:
         """Return *count* disjoint sets of the process's CPUs, to pin as many workers to.
 
-        Together they are all its CPUs. Each is compact: whole cores as long as there are
-        enough, one node, package and cache before two. The slowest kind comes last.
-        Raise `ValueError` where *count* is not between 1 and the number of CPUs, `TypeError`
-        where it is no whole number.
+        Together they are all its CPUs that are not isolated. Each is compact: whole cores as long
+        as there are enough, and no set spans two nodes, packages, dies or caches if there are
+        sets enough. The slowest kind comes last. Isolated CPUs are used only if *count* is
+        greater than the number of the others; then each set is one CPU.
+        Raise `ValueError` if *count* is not between 1 and the number of CPUs, `TypeError`
+        if it is not a whole number.
         """
         from kumo._topology.split import split
 
-        return split(self.cores, count)
+        return split(self.cores, count, self.isolated)
 
 
 def _by(name: str, cores: Sequence[Core]) -> dict[Any, tuple[int, ...]]:

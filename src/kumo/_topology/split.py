@@ -1,72 +1,160 @@
-"""Compact, disjoint sets of CPUs out of a machine's cores."""
+"""Compact, disjoint sets of CPUs out of a machine's cores.
+
+What contains what differs between machines: packages hold nodes, or nodes packages, and a cluster
+can hold cores of two kinds. So no order is assumed. The boundaries of nodes, packages, dies and
+caches are applied one after the other, the one with the fewest groups first, and cut the machine
+into parts. If there are as many sets as parts up to some boundary, no set crosses it.
+"""
 
 from __future__ import annotations
 
 import operator
+from heapq import heapify, heappop, heappush
+
+from kumo._topology.kinds import CAPACITY_ALIKE, ranks
+from kumo._topology.records import KINDS, Core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
-    from kumo._topology.records import Core
+    Level = Callable[[Core], tuple[int, ...]]
+    Part = list[int]
 
-    Level = Callable[[Core], int]
+PLACES: tuple[Level, ...] = (
+    lambda core: (_known(core.node),),
+    lambda core: (_known(core.package),),
+    lambda core: (_known(core.package), _known(core.die)),
+    lambda core: (_known(core.cache),),
+)
 
-SLOWNESS = {"performance": 0, "efficiency": 1, "low-power": 2}
-ALIKE = 0.9  # of the strongest core of a kind: cores of one kind differ a little
+
+def _known(number: int | None) -> int:
+    return -1 if number is None else number
 
 
-def levels(cores: Sequence[Core]) -> tuple[Level, ...]:
-    """Return what groups *cores*, from the widest group to the narrowest; the fastest kind first.
+def slowness(cores: Iterable[Core]) -> Level:
+    """Return what ranks cores by their kind: the fastest first.
 
-    A kind is what the system names so; where it names none, the cores of about one capacity.
+    A kind is what the system names so; if it names none, the cores of about one capacity. A name
+    that kumo does not know is that of a faster kind than any before.
     """
-    kinds: dict[int, int] = {}
-    strongest = 0
-    for capacity in sorted({core.capacity for core in cores}, reverse=True):
-        if capacity < ALIKE * strongest or not strongest:
-            strongest = capacity
-        kinds[capacity] = -strongest
-    return (
-        lambda core: SLOWNESS.get(core.kind or "", kinds[core.capacity]),
-        lambda core: -1 if core.package is None else core.package,
-        lambda core: -1 if core.node is None else core.node,
-        lambda core: -1 if core.die is None else core.die,
-        lambda core: -1 if core.cache is None else core.cache,
-    )
+    cores = list(cores)
+    by_capacity = ranks((core.capacity for core in cores), CAPACITY_ALIKE)
+    by_name = {name: number for number, name in enumerate(KINDS)}
+
+    def rank(core: Core) -> tuple[int, ...]:
+        if core.kind is None:
+            return (by_capacity[core.capacity],)
+        return (by_name.get(core.kind, -1),)
+
+    return rank
 
 
-def split(cores: Sequence[Core], count: int) -> tuple[tuple[int, ...], ...]:
+def boundaries(cores: Sequence[Core], places: Sequence[Level] = PLACES) -> list[Level]:
+    """Return those of *places* that divide *cores*, the one with the fewest groups first."""
+    sizes = [(len({place(core) for core in cores}), place) for place in places]
+    return [place for size, place in sorted(sizes, key=operator.itemgetter(0)) if size > 1]
+
+
+def levels(cores: Sequence[Core]) -> list[Level]:
+    """Return what divides *cores*, the widest first: places, and kinds if they cut no place.
+
+    The kinds come as early as all places after them hold one kind alone: a cluster with cores
+    of two kinds is not divided before all clusters are.
+    """
+    found = boundaries(cores)
+    kind = slowness(cores)
+    before = len(found)
+    while before and len({(place := found[before - 1])(core) for core in cores}) == len(
+        {(place(core), kind(core)) for core in cores}
+    ):
+        before -= 1
+    found.insert(before, kind)
+    return found
+
+
+def split(
+    cores: Iterable[Core], count: int, isolated: Collection[int] = ()
+) -> tuple[tuple[int, ...], ...]:
     """Return *count* sets. Raise as `Topology.split` does."""
-    cpus = sum(len(core.cpus) for core in cores)
+    usual, apart = _by_isolation(cores, isolated)
+    balanced, cpus = _number(usual), _number(usual) + _number(apart)
     try:
         count = operator.index(count)
     except TypeError:
         raise TypeError(f"count must be a whole number, not {count!r}") from None
     if not 1 <= count <= cpus:
         raise ValueError(f"count must be between 1 and the {cpus} CPUs there are, not {count!r}")
-    return tuple(tuple(sorted(part)) for part in _parts(list(cores), levels(cores), count))
+    parts = _parts(usual, levels(usual), min(count, balanced)) if balanced else []
+    kind = slowness([*usual, *apart])
+    rank = {cpu: kind(core) for core in usual for cpu in core.cpus}
+    parts.sort(
+        key=lambda part: (max(map(rank.__getitem__, part)), min(map(rank.__getitem__, part)))
+    )
+    alone = choose(apart, count - balanced) if count > balanced else ()
+    return (*(tuple(sorted(part)) for part in parts), *((cpu,) for cpu in alone))
 
 
-def choose(cores: Sequence[Core], count: int) -> tuple[int, ...]:
+def choose(cores: Iterable[Core], count: int, isolated: Collection[int] = ()) -> tuple[int, ...]:
     """Return *count* CPUs: one of each core as long as there are cores, near one another.
 
-    All of them where there are no more. No kind is touched while a faster one has cores left. Of
+    All of them if there are no more. No kind is touched while a faster one has cores left. Of
     the last kind the smallest group that has enough cores is taken, the lowest numbers first.
+    Isolated CPUs come last.
     """
-    kind, *places = levels(cores)
+    chosen: list[int] = []
+    for some in _by_isolation(cores, isolated):
+        chosen += _choose(some, count - len(chosen))
+    return tuple(sorted(chosen))
+
+
+def _by_isolation(
+    cores: Iterable[Core], isolated: Collection[int]
+) -> tuple[list[Core], list[Core]]:
+    """The cores with those of their CPUs that are not isolated, and with those that are."""
+    if not isolated:
+        return list(cores), []
+    apart = frozenset(isolated)
+    usual: list[Core] = []
+    special: list[Core] = []
+    for core in cores:
+        for found, cpus in (
+            (usual, tuple(cpu for cpu in core.cpus if cpu not in apart)),
+            (special, tuple(cpu for cpu in core.cpus if cpu in apart)),
+        ):
+            if cpus == core.cpus:
+                found.append(core)
+            elif cpus:
+                found.append(core.with_cpus(cpus))
+    return usual, special
+
+
+def _number(cores: Iterable[Core]) -> int:
+    return sum(len(core.cpus) for core in cores)
+
+
+def _choose(cores: list[Core], count: int) -> list[int]:
+    kind = slowness(cores)
+    places = boundaries(cores)
     left = count
-    for near in _groups(list(cores), kind):
-        if len(near) >= left:
+    near: list[Core] = []  # stays empty if every core is taken, and siblings
+    for group in _groups(cores, kind):
+        if len(group) >= left:
+            near = group
             break
-        left -= len(near)
-    else:
-        near = []  # every core is taken, and siblings
+        left -= len(group)
     for place in places:
         groups = _groups(near, place)
         near = min((group for group in groups if len(group) >= left), key=len, default=near)
+    preferred = {core.cpus for core in near}
     ordered = sorted(
-        cores, key=lambda core: (kind(core), core not in near, *(place(core) for place in places))
+        cores,
+        key=lambda core: (
+            kind(core),
+            core.cpus not in preferred,
+            *(place(core) for place in places),
+        ),
     )
     most = max((len(core.cpus) for core in cores), default=0)
     by_sibling = [
@@ -75,17 +163,17 @@ def choose(cores: Sequence[Core], count: int) -> tuple[int, ...]:
         for core in ordered
         if len(core.cpus) > sibling
     ]
-    return tuple(sorted(by_sibling[:count]))
+    return by_sibling[: max(count, 0)]
 
 
-def _groups(cores: list[Core], level: Level) -> list[list[Core]]:
-    found: dict[int, list[Core]] = {}
+def _groups(cores: Iterable[Core], level: Level) -> list[list[Core]]:
+    found: dict[tuple[int, ...], list[Core]] = {}
     for core in cores:
         found.setdefault(level(core), []).append(core)
     return [found[number] for number in sorted(found)]
 
 
-def _parts(cores: list[Core], within: Sequence[Level], count: int) -> list[list[int]]:
+def _parts(cores: list[Core], within: Sequence[Level], count: int) -> list[Part]:
     """Divide *cores* among *count* parts, along the groups of the levels that are left."""
     if count == 1:
         return [[cpu for core in cores for cpu in core.cpus]]
@@ -93,10 +181,10 @@ def _parts(cores: list[Core], within: Sequence[Level], count: int) -> list[list[
         return [list(cores[0].cpus[part::count]) for part in range(count)]
     groups = _groups(cores, within[0]) if within else [[core] for core in cores]
     if len(groups) > count:
-        return [_parts(part, within[1:], 1)[0] for part in _together(groups, count)]
+        return [part for some in _together(groups, count) for part in _parts(some, (), 1)]
     return [
         part
-        for group, share in zip(groups, _shares(groups, count), strict=True)
+        for group, share in zip(groups, _shares(groups, within[1:], count), strict=True)
         for part in _parts(group, within[1:], share)
     ]
 
@@ -116,18 +204,44 @@ def _together(groups: list[list[Core]], count: int) -> list[list[Core]]:
     return joined
 
 
-def _shares(groups: list[list[Core]], count: int) -> list[int]:
-    """Divide *count* parts among the groups by their cores: at least 1, at most their CPUs.
+def _shares(groups: list[list[Core]], within: Sequence[Level], count: int) -> list[int]:
+    """Divide *count* parts among the groups by their cores.
 
-    The next part goes where the most cores are left for each: D'Hondt's method. No core is
-    divided while another group has a whole one to give.
+    Each group gets as many as boundaries cut it into, up to the last boundary for which there
+    are parts enough in all; then the next part goes where the most cores are left for each
+    (D'Hondt's method). So no core is divided while another group has a whole one to give.
     """
-    shares = [1] * len(groups)
-    most = [sum(len(core.cpus) for core in group) for group in groups]
-    for _ in range(count - len(groups)):
-        index = max(
-            (index for index in range(len(groups)) if shares[index] < most[index]),
-            key=lambda index: len(groups[index]) / (shares[index] + 1),
-        )
+    shares = _needs(groups, within, count)
+    most = [_number(group) for group in groups]
+    waiting = [
+        (-len(group) / (share + 1), index)
+        for index, (group, share) in enumerate(zip(groups, shares, strict=True))
+        if share < most[index]
+    ]
+    heapify(waiting)
+    for _ in range(count - sum(shares)):
+        _, index = heappop(waiting)
         shares[index] += 1
+        if shares[index] < most[index]:
+            heappush(waiting, (-len(groups[index]) / (shares[index] + 1), index))
     return shares
+
+
+def _itself(core: Core) -> tuple[int, ...]:
+    return core.cpus[:1]
+
+
+def _needs(groups: list[list[Core]], within: Sequence[Level], count: int) -> list[int]:
+    """The parts of each group at the last boundary for which *count* is enough; at least 1."""
+    needs = [1] * len(groups)
+    keys: list[list[Hashable]] = [[()] * len(group) for group in groups]
+    for level in (*within, _itself):
+        keys = [
+            [(key, level(core)) for key, core in zip(some, group, strict=True)]
+            for some, group in zip(keys, groups, strict=True)
+        ]
+        cut = [len(set(some)) for some in keys]
+        if sum(cut) > count:
+            break
+        needs = cut
+    return needs
