@@ -104,7 +104,7 @@ def test_an_estimate_takes_any_iterables_and_keeps_tuples() -> None:
 def test_repr_is_the_call_that_makes_the_record() -> None:
     assert repr(MASK) == (
         "Limit(source='affinity', kind='set', cpus=4, where='sched_getaffinity', "
-        "text='0-3', burst=0.0)"
+        "text='0-3', burst=0.0, period=None)"
     )
     assert eval(
         repr(ESTIMATE), {"inf": inf, "Limit": Limit, "Note": Note, "Estimate": Estimate}

@@ -74,21 +74,32 @@ class Limit(Record):
     *cpus* is the bound in CPUs, unrounded, `math.inf` where the place sets none.
     *where* is the file, call or ``$NAME`` asked; *text* what it answered:
     ``"(absent)"`` or ``"(EACCES)"`` where there was no text.
-    *burst* is the CPUs' worth that may be used beyond a quota for a moment.
+    *burst* is the CPUs' worth that may be used beyond a quota for a moment, *period* the seconds
+    over which a quota is dealt out; `None` if there is no period.
     """
 
-    __slots__ = ("source", "kind", "cpus", "where", "text", "burst")
+    __slots__ = ("source", "kind", "cpus", "where", "text", "burst", "period")
     source: str
     kind: Kind
     cpus: float
     where: str
     text: str
     burst: float
+    period: float | None
 
     def __init__(
-        self, source: str, kind: Kind, cpus: float, where: str, text: str, burst: float = 0.0
+        self,
+        source: str,
+        kind: Kind,
+        cpus: float,
+        where: str,
+        text: str,
+        burst: float = 0.0,
+        period: float | None = None,
     ) -> None:
-        self._set(source=source, kind=kind, cpus=cpus, where=where, text=text, burst=burst)
+        self._set(
+            source=source, kind=kind, cpus=cpus, where=where, text=text, burst=burst, period=period
+        )
 
 
 class Note(Record):

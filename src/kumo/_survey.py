@@ -41,8 +41,9 @@ ELSEWHERE = (
     "lpar",
 )
 
-# A variable or ``!fact`` that is there wherever the source has a say, and the source's
-# detector: what nothing announces is neither loaded nor asked.
+# What each detector says of itself in its own ``ANNOUNCED``: a variable or ``!fact`` that is there
+# wherever the source has a say. It is written again here so that a source that nothing announces
+# is neither loaded nor asked; a test compares the two.
 ANNOUNCED: dict[str, str] = {
     "!x_cpu_count": "interpreter",
     "PYTHON_CPU_COUNT": "interpreter",

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
-# By hierarchy: the files of a quota, the file of its burst, and the form of the quota's text.
+# By hierarchy: the files of a quota, the file of its burst, the form of the quota's text, and
+# the word for no quota. Whatever differs between v1 and v2 is decided here.
 FILES = {
-    V2: (("cpu.max",), "cpu.max.burst", "QUOTA PERIOD in microseconds"),
+    V2: (("cpu.max",), "cpu.max.burst", "QUOTA PERIOD in microseconds", "max"),
     "cpu": (
         ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
         "cpu.cfs_burst_us",
         "a quota and a period in microseconds",
+        "-1",
     ),
 }
 INITIAL_NAMESPACE = "cgroup:[4026531835]"  # PROC_CGROUP_INIT_INO in include/linux/proc_ns.h
@@ -43,6 +45,12 @@ def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
     if not _number(quota) or not _number(period):
         raise ValueError(f"not a quota and a period: {text!r}")
     return int(quota), int(period)
+
+
+def hierarchy_of(where: str) -> str:
+    """Return the hierarchy whose quota file *where* is, a key of `FILES`, by the file's name."""
+    name = where.rpartition("/")[2]
+    return next(hierarchy for hierarchy, (names, *_) in FILES.items() if name in names)
 
 
 def _number(text: str) -> bool:
@@ -72,7 +80,7 @@ def level_limits(
 
 def _level(system: System, controller: str, directories: list[str]) -> Iterator[Limit | Note]:
     """Read one level through the first mount that shows its files."""
-    names, burst_name, form = FILES[controller]
+    names, burst_name, _, _ = FILES[controller]
     failure: tuple[str, OSError] | None = None
     for directory in directories:
         where = f"{directory}/{names[0]}"
@@ -83,7 +91,7 @@ def _level(system: System, controller: str, directories: list[str]) -> Iterator[
             continue
         if texts[0] is not None:
             text = " ".join((part or "").strip() for part in texts)
-            yield from _quota(system, where, text, f"{directory}/{burst_name}", form)
+            yield from _quota(system, controller, where, text, f"{directory}/{burst_name}")
             return
     if failure is not None:
         yield unreadable(*failure)
@@ -93,10 +101,11 @@ def _level(system: System, controller: str, directories: list[str]) -> Iterator[
 
 
 def _quota(
-    system: System, where: str, text: str, burst_path: str, form: str
+    system: System, controller: str, where: str, text: str, burst_path: str
 ) -> Iterator[Limit | Note]:
+    _, _, form, unlimited = FILES[controller]
     try:
-        rate = parse_quota(text, "max" if where.endswith("/cpu.max") else "-1")
+        rate = parse_quota(text, unlimited)
     except ValueError:
         yield malformed(where, text, form)
         rate = None
@@ -109,7 +118,7 @@ def _quota(
     except OSError:
         burst = "0"  # it is never added: a burst that cannot be read changes nothing
     extra = int(burst) / period if _number(burst) else 0.0
-    yield Limit("quota", "rate", quota / period, where, text, extra)
+    yield Limit("quota", "rate", quota / period, where, text, extra, period / 1e6)
     if extra:
         yield note("burst-allowed", where=quoted(burst_path, 200), burst=show_rate(extra))
 

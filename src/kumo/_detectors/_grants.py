@@ -49,8 +49,11 @@ def same_host(one: str, other: str) -> bool:
 
 
 def whose(name: str) -> str:
-    """Return the variable with its scheduler: ``Slurm's $SLURM_JOB_ID``."""
-    return next(f"{of}'s ${name}" for start, of in SCHEDULERS.items() if name.startswith(start))
+    """Return the variable with its scheduler: ``Slurm's $SLURM_JOB_ID``; alone if none is known."""
+    for start, scheduler in SCHEDULERS.items():
+        if name.startswith(start):
+            return f"{scheduler}'s ${name}"
+    return f"${name}"
 
 
 def file_of(system: System, name: str) -> str:

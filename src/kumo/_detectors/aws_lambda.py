@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "AWS Lambda"
+ANNOUNCED = ("AWS_LAMBDA_FUNCTION_NAME",)
 MEMORY, MEGABYTES_A_CPU = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1769
 MANAGED = "lambda-managed-instances"
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Cobalt"
+ANNOUNCED = ("COBALT_JOBID",)
 VARIABLE = "COBALT_JOBID"
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "HTCondor"
+ANNOUNCED = ("_CONDOR_MACHINE_AD",)
 VARIABLE = "_CONDOR_MACHINE_AD"
 
 

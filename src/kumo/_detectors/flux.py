@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Flux"
+ANNOUNCED = (
+    "FLUX_JOB_ID",
+    "FLUX_ENCLOSING_ID",
+)
 # Of a task, and of the script that `flux batch` or the shell that `flux alloc` runs.
 JOBS = ("FLUX_JOB_ID", "FLUX_ENCLOSING_ID")
 SIZES = ("FLUX_JOB_SIZE", "FLUX_JOB_NNODES")

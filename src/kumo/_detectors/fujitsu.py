@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Fujitsu TCS"
+ANNOUNCED = (
+    "PJM_JOBID",
+    "PJM_VNODE_CORE",
+)
 CORES, PROCESSES, HOSTS, JOB = "PJM_VNODE_CORE", "PJM_PROC_BY_NODE", "PJM_O_NODEINF", "PJM_JOBID"
 
 

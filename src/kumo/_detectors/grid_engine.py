@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Grid Engine"
+ANNOUNCED = ("NSLOTS",)
 NSLOTS, NHOSTS, HOSTFILE = "NSLOTS", "NHOSTS", "PE_HOSTFILE"
 LINE_FORM = "a host, its slots, a queue and processors"
 

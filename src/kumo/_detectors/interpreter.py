@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Python"
+ANNOUNCED = (
+    "!x_cpu_count",
+    "PYTHON_CPU_COUNT",
+)
 VARIABLE = "PYTHON_CPU_COUNT"
 
 

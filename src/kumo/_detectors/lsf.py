@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "LSF"
+ANNOUNCED = ("LSB_JOBID",)
 COUNTED, LISTED, AFFINITY = "LSB_MCPU_HOSTS", "LSB_HOSTS", "LSB_AFFINITY_HOSTFILE"
 
 

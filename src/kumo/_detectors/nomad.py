@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Nomad"
+ANNOUNCED = ("NOMAD_ALLOC_ID",)
 CORES, MEGAHERTZ = "NOMAD_CPU_CORES", "NOMAD_CPU_LIMIT"
 
 

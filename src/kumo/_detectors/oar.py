@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "OAR"
+ANNOUNCED = ("OAR_NODEFILE",)
 VARIABLE = "OAR_NODEFILE"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "PBS and TORQUE"
+ANNOUNCED = ("PBS_JOBID",)
 NODEFILE, NCPUS, NP, PPN = "PBS_NODEFILE", "NCPUS", "PBS_NP", "PBS_NUM_PPN"
 
 

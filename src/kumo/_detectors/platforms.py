@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from kumo._records import Limit, Note
     from kumo._system.live import System
 
+SOURCE = "platforms"
+ANNOUNCED = (
+    "ECS_CONTAINER_METADATA_URI_V4",
+    "K_SERVICE",
+    "CLOUD_RUN_JOB",
+    "CLOUD_RUN_WORKER_POOL",
+    "DYNO",
+    "FLY_MACHINE_ID",
+    "!sandbox",
+)
 CLOUD_RUN = (
     "Cloud Run",
     "a limit below one CPU, or the CPU time between requests,",

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+SOURCE = "Slurm"
+ANNOUNCED = (
+    "SLURM_JOB_ID",
+    "SLURM_JOB_CPUS_PER_NODE",
+)
 PER_TASK, ON_NODE, PER_NODE = "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "SLURM_JOB_CPUS_PER_NODE"
 NODE, NODES = "SLURMD_NODENAME", "SLURM_JOB_NODELIST"
 

@@ -7,7 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from kumo._cgroups.cpu_stat import parse_cpu_stat
-from kumo._pressure.read import quota_limits, quota_period
+from kumo._pressure.read import quota_limits
 from kumo._system.live import read_file
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def read_quotas(limits: Sequence[Limit]) -> list[Quota]:
     """Return what has been throttled so far; a level that does not tell is left out."""
     found = []
     for limit in limits:
-        where, period = os.path.dirname(limit.where), quota_period(limit)
+        where, period = os.path.dirname(limit.where), limit.period
         try:
             did = parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
         except OSError:

@@ -6,7 +6,8 @@ import os
 from typing import NamedTuple
 
 from kumo._cgroups.cpu_stat import parse_cpu_stat
-from kumo._cgroups.quota import parse_quota
+from kumo._cgroups.levels import V2
+from kumo._cgroups.quota import hierarchy_of
 from kumo._pressure.parsers import (
     parse_cpuacct,
     parse_maps,
@@ -124,16 +125,10 @@ def quota_limits(estimate: Estimate) -> list[Limit]:
     ]
 
 
-def quota_period(limit: Limit) -> float | None:
-    """Return the period in seconds of a level's quota, `None` where it sets none."""
-    rate = parse_quota(limit.text, "max" if limit.where.endswith("/cpu.max") else "-1")
-    return rate[1] / 1e6 if rate else None
-
-
 def _cgroup(reader: _Reader, limit: Limit) -> Cgroup:
     directory = os.path.dirname(limit.where)
     stat = reader.text(f"{directory}/cpu.stat")
-    if limit.where.endswith("/cpu.max"):
+    if hierarchy_of(limit.where) == V2:
         stalled = parse_pressure(reader.text(f"{directory}/cpu.pressure"))
         return Cgroup(parse_cpu_stat(stat), parse_usage(stat), stalled)
     return Cgroup(

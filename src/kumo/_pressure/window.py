@@ -7,7 +7,7 @@ from math import ceil, inf
 
 from kumo._cgroups.cpu_stat import difference
 from kumo._cgroups.cpulist import parse_cpulist
-from kumo._pressure.read import OWN, quota_limits, quota_period
+from kumo._pressure.read import OWN, quota_limits
 from kumo._pressure.records import Gil, Lateness, Level, Pressure
 
 TYPE_CHECKING = False
@@ -116,7 +116,7 @@ def _level(limit: Limit, before: Reading, after: Reading, seconds: float) -> Lev
     return Level(
         where,
         limit.cpus,
-        quota_period(limit) if limit.cpus < inf else None,
+        limit.period,
         difference(old.throttling, new.throttling),
         None if old.used is None or new.used is None else (new.used - old.used) / seconds,
         _stalled(old.stalled, new.stalled, "some", seconds),

@@ -1,0 +1,36 @@
+"""A source states in its own module what announces it; the lazy table says the same."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+import kumo._detectors
+from kumo._detectors._grants import whose
+from kumo._survey import ANNOUNCED
+
+MODULES = {
+    info.name: import_module(f"kumo._detectors.{info.name}")
+    for info in pkgutil.iter_modules(kumo._detectors.__path__)
+    if not info.name.startswith("_")
+}
+
+
+def test_the_lazy_table_is_what_the_modules_state() -> None:
+    stated = {
+        name: module
+        for module, detector in MODULES.items()
+        for name in getattr(detector, "ANNOUNCED", ())
+    }
+
+    assert stated == ANNOUNCED
+
+
+def test_what_is_announced_has_a_name() -> None:
+    for module in set(ANNOUNCED.values()):
+        assert MODULES[module].SOURCE
+
+
+def test_a_variable_of_no_known_scheduler_is_shown_alone() -> None:
+    assert whose("SLURM_JOB_ID") == "Slurm's $SLURM_JOB_ID"
+    assert whose("LAVA_CPUS") == "$LAVA_CPUS"
