@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kumo._doctor.judge import CALLS
 from kumo._runtimes.knobs import KNOBS
-from kumo._runtimes.runtimes import RUNTIMES, Belief, read_executable
+from kumo._runtimes.runtimes import CALLS, RUNTIMES, Belief, read_executable
 
 READ = {runtime.name: runtime.read for runtime in RUNTIMES}
 
@@ -90,6 +89,10 @@ def test_each_call_that_a_row_reads_by_name_is_known() -> None:
     }
 
     assert named | written | {"openblas", "mkl", "blis", "openmp"} == set(CALLS)
+
+
+def test_each_runtime_says_how_its_answers_are_judged() -> None:
+    assert [runtime.name for runtime in RUNTIMES if not runtime.calls] == []
 
 
 def _texts(runtime: object) -> list[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from kumo._explain import show_cpus
 from kumo._runtimes.knobs import KNOBS
+from kumo._runtimes.runtimes import CALLS, MASK, Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,88 +19,6 @@ if TYPE_CHECKING:
     from kumo._runtimes.runtimes import Belief
 
     Verdict = Literal["right", "over", "under", "io"]
-
-
-class Call(NamedTuple):
-    """What a call's answer goes by, the variable that mends it, others that it heeds.
-
-    *since* is the first version that reads *variable*, of the Python below where the version names
-    one. *instead* stands for the call where no variable mends it. *io* marks the size of a pool
-    that waits for input and output.
-    """
-
-    goes_by: str
-    variable: str = ""
-    heeds: tuple[str, ...] = ()
-    since: tuple[int, ...] = ()
-    instead: str = ""
-    io: bool = False
-
-
-MASK = "the affinity"
-ONLINE = "the CPUs on line"
-OWN_V2 = "quotas of cgroup v2"
-
-CALLS = {
-    "nproc": Call(
-        f"{MASK}, from 9.8 {OWN_V2} too",
-        heeds=("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"),
-        instead="$(kumo)",
-    ),
-    "os.cpu_count()": Call(
-        ONLINE, "PYTHON_CPU_COUNT", since=(3, 13), instead="kumo.available_parallelism()"
-    ),
-    "os.process_cpu_count()": Call(MASK, "PYTHON_CPU_COUNT"),
-    "ThreadPoolExecutor()": Call(f"{MASK} or {ONLINE}, and 4 more", io=True),
-    "os.availableParallelism()": Call(f"{MASK}, from libuv 1.49 {OWN_V2} too"),
-    "libuv pool": Call("4 threads", heeds=("UV_THREADPOOL_SIZE",), io=True),
-    "Runtime.availableProcessors()": Call(f"{MASK} and quotas, rounded up", "JAVA_TOOL_OPTIONS"),
-    "GOMAXPROCS": Call(
-        f"{MASK}, from 1.25 its own cgroup's quota too, rounded up, at least 2", "GOMAXPROCS"
-    ),
-    "available_parallelism()": Call(f"{MASK} and quotas of cgroups that it finds"),
-    "Etc.nprocessors": Call(MASK),
-    "parallel::detectCores()": Call(ONLINE, instead="parallelly::availableCores()"),
-    "parallelly::availableCores()": Call(
-        f"{MASK}, the nearest quota rounded to nearest, schedulers",
-        "R_PARALLELLY_AVAILABLECORES_MAX",
-    ),
-    "Environment.ProcessorCount": Call(
-        f"{MASK} and its own cgroup's quota, rounded up", "DOTNET_PROCESSOR_COUNT"
-    ),
-    "loky.cpu_count()": Call(
-        f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"
-    ),
-    "joblib.cpu_count()": Call(
-        f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"
-    ),
-    "dask.system.CPU_COUNT": Call(
-        f"{MASK} and some quotas, rounded up", "PYTHON_CPU_COUNT", since=(3, 13)
-    ),
-    "ray.init()": Call(
-        f"{ONLINE} and the topmost cgroup's quota",
-        "PYTHON_CPU_COUNT",
-        since=(3, 13),
-        instead="ray.init(num_cpus={count})",
-    ),
-    "numexpr.nthreads": Call(
-        f"{ONLINE}, at most 16",
-        "NUMEXPR_MAX_THREADS",
-        heeds=("NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS"),
-    ),
-    "polars.thread_pool_size()": Call(
-        f"{MASK} and quotas of cgroups that it finds", "POLARS_MAX_THREADS"
-    ),
-    "numba.config.NUMBA_NUM_THREADS": Call(MASK, "NUMBA_NUM_THREADS"),
-    "openblas": Call(
-        MASK,
-        "OPENBLAS_DEFAULT_NUM_THREADS",
-        heeds=("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"),
-    ),
-    "mkl": Call(MASK, "MKL_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
-    "blis": Call("1 thread", "BLIS_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
-    "openmp": Call(MASK, "OMP_NUM_THREADS"),
-}
 
 
 class Finding(NamedTuple):

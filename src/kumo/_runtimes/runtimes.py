@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 class Belief(NamedTuple):
@@ -24,12 +24,28 @@ class Belief(NamedTuple):
     cpus: int
 
 
+class Call(NamedTuple):
+    """What a call's answer goes by, the variable that mends it, others that it heeds.
+
+    *since* is the first version that reads *variable*, of the Python below where the version names
+    one. *instead* stands for the call where no variable mends it. *io* marks the size of a pool
+    that waits for input and output.
+    """
+
+    goes_by: str
+    variable: str = ""
+    heeds: tuple[str, ...] = ()
+    since: tuple[int, ...] = ()
+    instead: str = ""
+    io: bool = False
+
+
 class Runtime(NamedTuple):
     """A runtime: *commands* are patterns of its names on PATH, or *module* is what is imported.
 
     *steps* are run in turn in an empty directory that holds *files*; ``{program}`` is what was
     found. *read* turns all that they print into beliefs. *flags* are appended, after a comma, to
-    variables of the environment.
+    variables of the environment. *calls* says of each call that answers how it is judged.
     """
 
     name: str
@@ -39,6 +55,7 @@ class Runtime(NamedTuple):
     files: tuple[tuple[str, bytes], ...] = ()
     flags: tuple[tuple[str, str], ...] = ()
     module: str = ""
+    calls: Mapping[str, Call] = {}
 
 
 def read_lines(text: str) -> list[Belief]:
@@ -147,7 +164,9 @@ if not threadpool_info():
 """
 
 
-def _library(name: str, call: str, program: str, version: str = "top.__version__") -> Runtime:
+def _library(
+    name: str, call: str, program: str, version: str = "top.__version__", *, judged: Call
+) -> Runtime:
     text = (
         "import platform\n"
         f"import {program.partition('.')[0]} as top, {program.rpartition('.')[0]} as module\n"
@@ -155,11 +174,16 @@ def _library(name: str, call: str, program: str, version: str = "top.__version__
         "count = count() if callable(count) else count\n"
         f"print({call!r}, {version}, int(count), sep='\\t')\n"
     )
-    return Runtime(name, (), (("{program}", "-c", text),), read_lines, module=name)
+    steps = (("{program}", "-c", text),)
+    return Runtime(name, (), steps, read_lines, module=name, calls={call: judged})
 
 
 # Of libraries that begin with what Python counts, of which 3.13 reads a variable.
 ON_PYTHON = "f'{top.__version__} (Python {platform.python_version()})'"
+
+MASK = "the affinity"
+ONLINE = "the CPUs on line"
+OWN_V2 = "quotas of cgroup v2"
 
 RUNTIMES = (
     Runtime(
@@ -167,9 +191,37 @@ RUNTIMES = (
         ("nproc",),
         (("{program}",), ("{program}", "--version")),
         _read_pair("nproc", r"^(\d{1,9})$", r"^nproc \(.+\) (\S+)$"),
+        calls={
+            "nproc": Call(
+                f"{MASK}, from 9.8 {OWN_V2} too",
+                heeds=("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"),
+                instead="$(kumo)",
+            ),
+        },
     ),
-    Runtime("Python", (r"python3(\.\d+t?)?",), (("{program}", "-c", PYTHON),), read_lines),
-    Runtime("Node", ("node",), (("{program}", "-e", NODE),), read_lines),
+    Runtime(
+        "Python",
+        (r"python3(\.\d+t?)?",),
+        (("{program}", "-c", PYTHON),),
+        read_lines,
+        calls={
+            "os.cpu_count()": Call(
+                ONLINE, "PYTHON_CPU_COUNT", since=(3, 13), instead="kumo.available_parallelism()"
+            ),
+            "os.process_cpu_count()": Call(MASK, "PYTHON_CPU_COUNT"),
+            "ThreadPoolExecutor()": Call(f"{MASK} or {ONLINE}, and 4 more", io=True),
+        },
+    ),
+    Runtime(
+        "Node",
+        ("node",),
+        (("{program}", "-e", NODE),),
+        read_lines,
+        calls={
+            "os.availableParallelism()": Call(f"{MASK}, from libuv 1.49 {OWN_V2} too"),
+            "libuv pool": Call("4 threads", heeds=("UV_THREADPOOL_SIZE",), io=True),
+        },
+    ),
     Runtime(
         "Java",
         ("java",),
@@ -180,6 +232,11 @@ RUNTIMES = (
             r"^(\d\S*)\r?\n\d{1,9}\r?$",
         ),
         (("Kumo.class", b64decode(JAVA)),),
+        calls={
+            "Runtime.availableProcessors()": Call(
+                f"{MASK} and quotas, rounded up", "JAVA_TOOL_OPTIONS"
+            ),
+        },
     ),
     # The go command is itself a Go program: asked for a trace of its scheduler it tells its own
     # count, and nothing need be compiled. It may end before its first line of trace, a millisecond
@@ -190,6 +247,12 @@ RUNTIMES = (
         (("{program}", "version"), *2 * (("{program}", "env"),)),
         _read_pair("GOMAXPROCS", r"^SCHED \d+ms: gomaxprocs=(\d{1,9}) ", r"^go version go(\S+)"),
         flags=(("GODEBUG", "schedtrace=1"),),
+        calls={
+            "GOMAXPROCS": Call(
+                f"{MASK}, from 1.25 its own cgroup's quota too, rounded up, at least 2",
+                "GOMAXPROCS",
+            ),
+        },
     ),
     Runtime(
         "Rust",
@@ -197,14 +260,32 @@ RUNTIMES = (
         (("{program}", "--version"), ("{program}", "-o", "kumo", "kumo.rs"), ("./kumo",)),
         _read_pair("available_parallelism()", r"^count (\d{1,9})$", r"^rustc (\S+)"),
         (("kumo.rs", RUST.encode()),),
+        calls={
+            "available_parallelism()": Call(f"{MASK} and quotas of cgroups that it finds"),
+        },
     ),
-    Runtime("Ruby", ("ruby",), (("{program}", "-retc", "-e", RUBY),), read_lines),
+    Runtime(
+        "Ruby",
+        ("ruby",),
+        (("{program}", "-retc", "-e", RUBY),),
+        read_lines,
+        calls={
+            "Etc.nprocessors": Call(MASK),
+        },
+    ),
     Runtime(
         "R",
         ("Rscript",),
         (("{program}", "--no-init-file", "kumo.R"),),
         read_lines,
         (("kumo.R", R.encode()),),
+        calls={
+            "parallel::detectCores()": Call(ONLINE, instead="parallelly::availableCores()"),
+            "parallelly::availableCores()": Call(
+                f"{MASK}, the nearest quota rounded to nearest, schedulers",
+                "R_PARALLELLY_AVAILABLECORES_MAX",
+            ),
+        },
     ),
     Runtime(
         ".NET",
@@ -215,13 +296,83 @@ RUNTIMES = (
         ),
         _read_pair("Environment.ProcessorCount", r"^count (\d{1,9})\r?$", r"^(\d+\.\d\S*)\r?$"),
         (("kumo.proj", DOTNET.encode()),),
+        calls={
+            "Environment.ProcessorCount": Call(
+                f"{MASK} and its own cgroup's quota, rounded up", "DOTNET_PROCESSOR_COUNT"
+            ),
+        },
     ),
-    _library("loky", "loky.cpu_count()", "loky.cpu_count"),
-    _library("joblib", "joblib.cpu_count()", "joblib.cpu_count"),
-    _library("dask", "dask.system.CPU_COUNT", "dask.system.CPU_COUNT", ON_PYTHON),
-    _library("ray", "ray.init()", "ray._private.utils.get_num_cpus", ON_PYTHON),
-    _library("numexpr", "numexpr.nthreads", "numexpr.nthreads"),
-    _library("polars", "polars.thread_pool_size()", "polars.thread_pool_size"),
-    _library("numba", "numba.config.NUMBA_NUM_THREADS", "numba.core.config.NUMBA_NUM_THREADS"),
-    Runtime("threadpoolctl", (), (("{program}", "-c", POOLS),), read_lines, module="threadpoolctl"),
+    _library(
+        "loky",
+        "loky.cpu_count()",
+        "loky.cpu_count",
+        judged=Call(f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"),
+    ),
+    _library(
+        "joblib",
+        "joblib.cpu_count()",
+        "joblib.cpu_count",
+        judged=Call(f"{MASK} and the topmost cgroup's quota, rounded up", "LOKY_MAX_CPU_COUNT"),
+    ),
+    _library(
+        "dask",
+        "dask.system.CPU_COUNT",
+        "dask.system.CPU_COUNT",
+        ON_PYTHON,
+        judged=Call(f"{MASK} and some quotas, rounded up", "PYTHON_CPU_COUNT", since=(3, 13)),
+    ),
+    _library(
+        "ray",
+        "ray.init()",
+        "ray._private.utils.get_num_cpus",
+        ON_PYTHON,
+        judged=Call(
+            f"{ONLINE} and the topmost cgroup's quota",
+            "PYTHON_CPU_COUNT",
+            since=(3, 13),
+            instead="ray.init(num_cpus={count})",
+        ),
+    ),
+    _library(
+        "numexpr",
+        "numexpr.nthreads",
+        "numexpr.nthreads",
+        judged=Call(
+            f"{ONLINE}, at most 16",
+            "NUMEXPR_MAX_THREADS",
+            heeds=("NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS"),
+        ),
+    ),
+    _library(
+        "polars",
+        "polars.thread_pool_size()",
+        "polars.thread_pool_size",
+        judged=Call(f"{MASK} and quotas of cgroups that it finds", "POLARS_MAX_THREADS"),
+    ),
+    _library(
+        "numba",
+        "numba.config.NUMBA_NUM_THREADS",
+        "numba.core.config.NUMBA_NUM_THREADS",
+        judged=Call(MASK, "NUMBA_NUM_THREADS"),
+    ),
+    Runtime(
+        "threadpoolctl",
+        (),
+        (("{program}", "-c", POOLS),),
+        read_lines,
+        module="threadpoolctl",
+        calls={
+            "openblas": Call(
+                MASK,
+                "OPENBLAS_DEFAULT_NUM_THREADS",
+                heeds=("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"),
+            ),
+            "mkl": Call(MASK, "MKL_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
+            "blis": Call("1 thread", "BLIS_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
+            "openmp": Call(MASK, "OMP_NUM_THREADS"),
+        },
+    ),
 )
+
+# How each call's answer is judged, by the call.
+CALLS = {name: call for runtime in RUNTIMES for name, call in runtime.calls.items()}
