@@ -74,6 +74,23 @@ def test_a_record_is_equal_to_nothing_of_another_type(record: Record) -> None:
     assert record is not None
 
 
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ((), {}),
+        (("a", "b"), {}),
+        (("a", "b", "no", "d"), {}),
+        (("a", "b"), {"errs": "no", "code": "a"}),
+        (("a", "b"), {"err": "no"}),
+    ],
+)
+def test_a_record_takes_each_field_once(values: tuple[str, ...], named: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match="Note takes code, text, errs, each once"):
+        Note(*values, **named)
+
+    assert Note("a", errs="no", text="b") == Note("a", "b", "no")
+
+
 def test_limits_differ_in_each_field() -> None:
     others = [
         Limit("affinity", "rate", 1.5, "/cg/cpu.max", "150000 100000", 0.5),

@@ -32,17 +32,75 @@ def round_cpus(cpus: float, rounding: Rounding = "floor") -> int:
     return max(1, floor(cpus) if rounding == "floor" else ceil(cpus))
 
 
-class Record:
-    """A read-only value with named fields, which compares, hashes and pickles by them."""
+_store = object.__setattr__
 
-    __slots__: tuple[str, ...] = ()
+
+class _Form(type):
+    """Makes a record's slots, defaults and signature from the annotations in its class body."""
+
+    __slots__: tuple[str, ...]
+    _defaults: dict[str, object]
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _Form:
+        fields = tuple(body.get("__annotations__", ()))
+        body["_defaults"] = {field: body.pop(field) for field in fields if field in body}
+        body["__slots__"] = body["__match_args__"] = fields
+        return super().__new__(cls, name, bases, body)
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __signature__(cls) -> Any:
+            from inspect import Parameter, Signature
+
+            return Signature(
+                [
+                    Parameter(
+                        field,
+                        Parameter.POSITIONAL_OR_KEYWORD,
+                        default=cls._defaults.get(field, Parameter.empty),
+                        annotation=cls.__annotations__[field],
+                    )
+                    for field in cls.__slots__
+                ]
+            )
+
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+
+    @dataclass_transform(frozen_default=True)
+    class _Base(metaclass=_Form): ...
+else:
+    _Base = _Form("_Base", (), {})
+
+
+class Record(_Base):
+    """A read-only value with named fields, which compares, hashes and pickles by them.
+
+    A subclass states each field once, as an annotation, with its default if it has one.
+    """
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, *values: object, **named: object) -> None:
+            cls = type(self)
+            for name in cls.__slots__[len(values) :]:
+                if name in named:
+                    values += (named.pop(name),)
+                elif name in cls._defaults:
+                    values += (cls._defaults[name],)
+            if named or len(values) != len(cls.__slots__):
+                raise TypeError(f"{cls.__name__} takes {', '.join(cls.__slots__)}, each once")
+            for name, value in zip(cls.__slots__, values):  # noqa: B905 - of one length
+                _store(self, name, value)
 
     def _set(self, **fields: object) -> None:
         for name, value in fields.items():
-            object.__setattr__(self, name, value)
+            _store(self, name, value)
 
     def _fields(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in self.__slots__)
+        return tuple(getattr(self, name) for name in type(self).__slots__)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__}.{name} is read-only")
@@ -59,11 +117,16 @@ class Record:
         return hash(self._fields())
 
     def __repr__(self) -> str:
-        pairs = zip(self.__slots__, self._fields(), strict=True)
+        pairs = zip(type(self).__slots__, self._fields(), strict=True)
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in pairs)})"
 
     def __reduce__(self) -> tuple[type[Record], tuple[Any, ...]]:
         return type(self), self._fields()
+
+
+def fields_of(record: Record) -> dict[str, Any]:
+    """Return the record's fields by their names, in order."""
+    return dict(zip(type(record).__slots__, record._fields(), strict=True))
 
 
 class Limit(Record):
@@ -78,28 +141,13 @@ class Limit(Record):
     over which a quota is dealt out; `None` if there is no period.
     """
 
-    __slots__ = ("source", "kind", "cpus", "where", "text", "burst", "period")
     source: str
     kind: Kind
     cpus: float
     where: str
     text: str
-    burst: float
-    period: float | None
-
-    def __init__(
-        self,
-        source: str,
-        kind: Kind,
-        cpus: float,
-        where: str,
-        text: str,
-        burst: float = 0.0,
-        period: float | None = None,
-    ) -> None:
-        self._set(
-            source=source, kind=kind, cpus=cpus, where=where, text=text, burst=burst, period=period
-        )
+    burst: float = 0.0
+    period: float | None = None
 
 
 class Note(Record):
@@ -111,13 +159,9 @@ class Note(Record):
     ``"either"`` or ``"no"``.
     """
 
-    __slots__ = ("code", "text", "errs")
     code: str
     text: str
     errs: Errs
-
-    def __init__(self, code: str, text: str, errs: Errs) -> None:
-        self._set(code=code, text=text, errs=errs)
 
 
 class Estimate(Record):
@@ -128,7 +172,6 @@ class Estimate(Record):
     ``str(estimate)`` is the explanation that ``kumo explain`` prints.
     """
 
-    __slots__ = ("limits", "notes")
     limits: tuple[Limit, ...]
     notes: tuple[Note, ...]
 

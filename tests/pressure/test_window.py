@@ -123,13 +123,13 @@ def test_everything_of_cgroup_v2() -> None:
     assert seen == Pressure(
         survey(Machine(V2)),
         2.0,
-        [
+        (
             Level(
                 "/sys/fs/cgroup/a/b", 1.5, 0.1, Throttling(20, 15, 0.5, 0.03125), 1.0, 0.5, 0.125
             ),
             Level("/sys/fs/cgroup/a", inf, None, Throttling(0, 0, 0.0), 2.0),
             Level("/sys/fs/cgroup"),
-        ],
+        ),
         used=1.0,  # 1 s, 0 s, 0.5 s of a thread that began, 0.5 s of the child
         waiting=0.625,
         threads=4,

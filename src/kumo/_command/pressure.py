@@ -10,6 +10,7 @@ from kumo._command.options import process_id, verb_parser
 from kumo._errors import InputError
 from kumo._pressure.pressure import LONGEST, pressure
 from kumo._pressure.records import Verdict
+from kumo._records import fields_of
 from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kumo._pressure.records import Level, Pressure
-    from kumo._records import Record
 
 SCHEMA = 1
 SILENT = 1.0  # seconds; what takes longer says so
@@ -108,21 +108,17 @@ def as_dict(seen: Pressure, held: Verdict) -> dict[str, Any]:
         "parallelism": seen.estimate.parallelism,
         "headroom": seen.headroom,
         **{name: getattr(seen, name) for name in PLAIN},
-        "lateness": None if seen.lateness is None else _fields(seen.lateness),
-        "gil": None if seen.gil is None else _fields(seen.gil),
+        "lateness": None if seen.lateness is None else fields_of(seen.lateness),
+        "gil": None if seen.gil is None else fields_of(seen.gil),
         "levels": [_level(level) for level in seen.levels],
         "missing": list(seen.missing),
     }
 
 
-def _fields(record: Record) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__slots__}
-
-
 def _level(level: Level) -> dict[str, Any]:
     did = level.throttling
     return {
-        **_fields(level),
+        **fields_of(level),
         "quota": None if level.quota == inf else level.quota,
         "throttling": None if did is None else did._asdict(),
     }

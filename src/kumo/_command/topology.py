@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kumo._cgroups.cpulist import format_cpulist
 from kumo._command.options import add_subject, asked_system, verb_parser
+from kumo._records import fields_of
 from kumo._topology.read import read_cores, read_topology
 from kumo._topology.split import levels
 
@@ -60,11 +61,8 @@ def as_dict(found: Topology) -> dict[str, Any]:
         ],
         "caches": [list(cpus) for cpus in found.caches.values()],
         "kinds": _groups(found.kinds),
-        "cores": [{name: getattr(core, name) for name in core.__slots__} for core in found.cores],
-        "accelerators": [
-            {name: getattr(device, name) for name in device.__slots__}
-            for device in found.accelerators
-        ],
+        "cores": [fields_of(core) for core in found.cores],
+        "accelerators": [fields_of(device) for device in found.accelerators],
         "notes": [{"code": note.code, "text": note.text} for note in found.notes],
     }
 

@@ -28,12 +28,8 @@ class Outer(Record):
     A variable whose value is another by now has been set by the user since, and is not in *given*.
     """
 
-    __slots__ = ("count", "given")
     count: int
     given: Mapping[str, int]
-
-    def __init__(self, count: int, given: Mapping[str, int]) -> None:
-        self._set(count=count, given=given)
 
 
 class Decision(Record):
@@ -44,17 +40,11 @@ class Decision(Record):
     kumo's; *value* is `None` where the variable is not set.
     """
 
-    __slots__ = ("name", "action", "number", "value", "why")
     name: str
     action: Action
     number: int | None
     value: str | None
     why: str
-
-    def __init__(
-        self, name: str, action: Action, number: int | None, value: str | None, why: str
-    ) -> None:
-        self._set(name=name, action=action, number=number, value=value, why=why)
 
 
 def read_outer(environ: Mapping[str, str]) -> Outer | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kumo._measure.gaps import periods
-from kumo._records import Record, round_cpus
+from kumo._records import Record, fields_of, round_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,19 +36,6 @@ class Measurement(Record):
     other programs in it used the rest; `None` without one.
     """
 
-    __slots__ = (
-        "cpus",
-        "allowed",
-        "hidden",
-        "period_ms",
-        "seconds",
-        "workers",
-        "stops",
-        "contention",
-        "stopped",
-        "steal",
-        "shared",
-    )
     cpus: float
     allowed: float
     hidden: bool
@@ -59,25 +46,7 @@ class Measurement(Record):
     contention: float
     stopped: float
     steal: float | None
-    shared: str | None
-
-    def __init__(
-        self,
-        cpus: float,
-        allowed: float,
-        hidden: bool,
-        period_ms: float | None,
-        seconds: float,
-        workers: int,
-        stops: int,
-        contention: float,
-        stopped: float,
-        steal: float | None,
-        shared: str | None = None,
-    ) -> None:
-        self._set(cpus=cpus, allowed=allowed, hidden=hidden, period_ms=period_ms, seconds=seconds)
-        self._set(workers=workers, stops=stops, contention=contention, stopped=stopped, steal=steal)
-        self._set(shared=shared)
+    shared: str | None = None
 
     @property
     def parallelism(self) -> int:
@@ -139,7 +108,7 @@ def _shared(quotas: Sequence[Quota], found: Periods | None, window: float) -> st
 
 def as_dict(found: Measurement) -> dict[str, Any]:
     """Return what ``--json`` prints, by docs/reference/measure.md: schema 1."""
-    fields = {name: getattr(found, name) for name in found.__slots__}
+    fields = fields_of(found)
     return {
         "schema": SCHEMA,
         **{k: round(v, 6) if isinstance(v, float) else v for k, v in fields.items()},

@@ -8,8 +8,6 @@ from kumo._records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kumo._cgroups.cpu_stat import Throttling
     from kumo._records import Estimate
 
@@ -23,27 +21,13 @@ class Level(Record):
     its threads, and all of them, waited for a CPU (PSI, cgroup v2 alone); `None` where not told.
     """
 
-    __slots__ = ("where", "quota", "period", "throttling", "used", "some", "full")
     where: str
-    quota: float
-    period: float | None
-    throttling: Throttling | None
-    used: float | None
-    some: float | None
-    full: float | None
-
-    def __init__(
-        self,
-        where: str,
-        quota: float = inf,
-        period: float | None = None,
-        throttling: Throttling | None = None,
-        used: float | None = None,
-        some: float | None = None,
-        full: float | None = None,
-    ) -> None:
-        self._set(where=where, quota=quota, period=period, throttling=throttling, used=used,
-                  some=some, full=full)  # fmt: skip
+    quota: float = inf
+    period: float | None = None
+    throttling: Throttling | None = None
+    used: float | None = None
+    some: float | None = None
+    full: float | None = None
 
     def spent(self, seconds: float) -> float:
         """Return the CPUs' worth that went at least: in a throttled period the whole quota did."""
@@ -58,14 +42,10 @@ class Lateness(Record):
     *p50* and *p99* are percentiles of *count* wake-ups.
     """
 
-    __slots__ = ("p50", "p99", "max", "count")
     p50: float
     p99: float
     max: float
     count: int
-
-    def __init__(self, p50: float, p99: float, max: float, count: int) -> None:  # noqa: A002 - a field
-        self._set(p50=p50, p99=p99, max=max, count=count)
 
 
 class Gil(Record):
@@ -75,25 +55,17 @@ class Gil(Record):
     `Pressure`, of the process without its descendants.
     """
 
-    __slots__ = ("threads", "used", "waiting")
     threads: int
     used: float
     waiting: float
-
-    def __init__(self, threads: int, used: float, waiting: float) -> None:
-        self._set(threads=threads, used=used, waiting=waiting)
 
 
 class Verdict(Record):
     """What held the process back: a stable *code*, the *evidence*, one line of *advice*."""
 
-    __slots__ = ("code", "evidence", "advice")
     code: str
     evidence: str
     advice: str
-
-    def __init__(self, code: str, evidence: str, advice: str) -> None:
-        self._set(code=code, evidence=evidence, advice=advice)
 
 
 class Pressure(Record):
@@ -110,48 +82,21 @@ class Pressure(Record):
     this one has not replaced.
     """
 
-    __slots__ = (
-        "estimate", "seconds", "levels", "used", "waiting", "threads", "gil", "cpus", "idle",
-        "elsewhere", "steal", "host", "lateness", "missing", "held",
-    )  # fmt: skip
     estimate: Estimate
     seconds: float
-    levels: tuple[Level, ...]
-    used: float | None
-    waiting: float | None
-    threads: int
-    gil: Gil | None
-    cpus: int
-    idle: float | None
-    elsewhere: float | None
-    steal: float | None
-    host: float | None
-    lateness: Lateness | None
-    missing: tuple[str, ...]
-    held: Verdict | None
-
-    def __init__(
-        self,
-        estimate: Estimate,
-        seconds: float,
-        levels: Iterable[Level] = (),
-        used: float | None = None,
-        waiting: float | None = None,
-        threads: int = 0,
-        gil: Gil | None = None,
-        cpus: int = 1,
-        idle: float | None = None,
-        elsewhere: float | None = None,
-        steal: float | None = None,
-        host: float | None = None,
-        lateness: Lateness | None = None,
-        missing: Iterable[str] = (),
-        held: Verdict | None = None,
-    ) -> None:
-        self._set(estimate=estimate, seconds=seconds, levels=tuple(levels), used=used,
-                  waiting=waiting, threads=threads, gil=gil, cpus=cpus, idle=idle,
-                  elsewhere=elsewhere, steal=steal, host=host, lateness=lateness,
-                  missing=tuple(missing), held=held)  # fmt: skip
+    levels: tuple[Level, ...] = ()
+    used: float | None = None
+    waiting: float | None = None
+    threads: int = 0
+    gil: Gil | None = None
+    cpus: int = 1
+    idle: float | None = None
+    elsewhere: float | None = None
+    steal: float | None = None
+    host: float | None = None
+    lateness: Lateness | None = None
+    missing: tuple[str, ...] = ()
+    held: Verdict | None = None
 
     @property
     def runnable(self) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import ceil, inf
 
 from kumo._pressure.records import Pressure, Verdict
-from kumo._records import round_cpus
+from kumo._records import fields_of, round_cpus
 from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
@@ -48,8 +48,7 @@ def steadied(seen: Pressure, before: Pressure) -> Pressure:
     So that verdicts do not flap, one is replaced when another has come up twice in a row.
     """
     again = seen.verdict.code in (before.verdict.code, before.steady.code)
-    fields = {name: getattr(seen, name) for name in seen.__slots__}
-    return Pressure(**{**fields, "held": None if again else before.steady})
+    return Pressure(**{**fields_of(seen), "held": None if again else before.steady})
 
 
 def _quota(seen: Pressure) -> Verdict | None:

@@ -37,7 +37,7 @@ def judge(
     return Pressure(
         estimate,
         seconds,
-        [_level(limit, before, after, seconds) for limit in quota_limits(estimate)],
+        tuple(_level(limit, before, after, seconds) for limit in quota_limits(estimate)),
         used=(sum(run for run, _ in did.values()) + _ended(before, after)) / seconds
         if known
         else None,

@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 class Knob(Record):
     """One variable: who reads it, what is emitted and when, why so, and how that is known."""
 
-    __slots__ = (
-        "name", "reader", "use", "group", "effect", "sees", "why", "source", "known",
-        "form", "most", "unless",
-    )  # fmt: skip
     name: str
     reader: str
     use: Use

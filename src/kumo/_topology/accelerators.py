@@ -32,14 +32,10 @@ class Accelerator(Record):
     and *device* its PCI ids, *node* the NUMA node it is near, `None` where that is not told.
     """
 
-    __slots__ = ("address", "vendor", "device", "node")
     address: str
     vendor: str
     device: str
     node: int | None
-
-    def __init__(self, address: str, vendor: str, device: str, node: int | None) -> None:
-        self._set(address=address, vendor=vendor, device=device, node=node)
 
 
 def accelerators(system: System) -> Iterator[Accelerator]:

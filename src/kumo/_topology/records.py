@@ -62,7 +62,6 @@ class Core(Record):
     *capacity* is the kernel's ``cpu_capacity``: 1024 for the strongest core of the machine.
     """
 
-    __slots__ = ("cpus", "siblings", "node", "package", "die", "cache", "kind", "capacity")
     cpus: tuple[int, ...]
     siblings: tuple[int, ...]
     node: int | None
@@ -99,7 +98,6 @@ class Topology(Record):
     for display and computing. *notes* say what could not be read.
     """
 
-    __slots__ = ("cores", "online", "offline", "isolated", "accelerators", "notes")
     cores: tuple[Core, ...]
     online: tuple[int, ...]
     offline: tuple[int, ...]

@@ -20,12 +20,8 @@ BLIND = ("unreadable", "affinity-failed", "cgroup-not-mounted")
 class Change(Record):
     """The binding limit has changed: *old* and *new* are the estimates before and after."""
 
-    __slots__ = ("old", "new")
     old: Estimate
     new: Estimate
-
-    def __init__(self, old: Estimate, new: Estimate) -> None:
-        self._set(old=old, new=new)
 
     @property
     def what(self) -> str:
