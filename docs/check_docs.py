@@ -140,7 +140,7 @@ def wrong_options(line: str) -> Iterator[str]:
     """Yield each option after a verb of kumo that the verb's help does not name."""
     for match in re.finditer(r"(?:^|[\s(`])kumo ([a-z]+)((?: (?:-- .*|[^|;&)#\s]+))*)", line):
         verb, rest = match[1], f" {match[2]} ".split(" -- ")[0]
-        rest = rest.split(" --exec ")[0]
+        rest = rest.split(" --exec ")[0].split("$(")[0]
         for option in re.findall(r" (--[a-z][a-z-]*)", rest):
             if option not in help_of(verb):
                 yield f"kumo {verb} has no {option}"

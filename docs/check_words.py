@@ -48,7 +48,7 @@ RULES = (
     ),
     Rule(
         "who",
-        r"(?<!people )(?<!somebody )(?<!someone )(?<!anyone )(?<!users )(?<!user )"
+        r"(?<!people )(?<!somebody )(?<!someone )(?<!anyone )(?<!users )(?<!user )(?<!person )"
         r"\b(?:[Ww]ho|[Ww]hoever|[Ww]homever)\b",
         "'you', 'which program', 'the person who'",
     ),

@@ -1,4 +1,4 @@
-"""The examples of docs/guides/plugs.md, read from there and run with the programs themselves."""
+"""The examples of docs/guides, read from there and run with the programs themselves."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ APP = "def app(environ, start_response):\n    start_response('200 OK', [])\n    
 
 def examples(title: str, language: str) -> list[str]:
     """The fenced blocks of *language* below the heading *title*."""
-    page = (DOCS / "guides" / "plugs.md").read_text("utf-8")
-    part = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    pages = "\n".join(page.read_text("utf-8") for page in sorted((DOCS / "guides").glob("*.md")))
+    part = re.split(r"\n##? ", pages.partition(f"\n## {title}\n")[2], maxsplit=1)[0]
     found = re.findall(rf"```{language}\n(.*?)```", part, re.DOTALL)
-    assert found, f"docs/guides/plugs.md has no {language} below {title}"
+    assert found, f"no page of docs/guides has {language} below {title}"
     return found
 
 
@@ -161,7 +161,7 @@ def test_joblib(make_group: MakeGroup, tmp_path: Path) -> None:
 
 def test_dask_worker(make_group: MakeGroup, tmp_path: Path) -> None:
     needs_package("distributed")
-    (line,) = examples("dask", "sh")
+    (line,) = examples("Dask", "sh")
     where = tmp_path / "scheduler.json"
     line = line.strip().replace("tcp://127.0.0.1:8786", f"--scheduler-file {where}")
     ask = (
@@ -188,7 +188,7 @@ def test_dask_worker(make_group: MakeGroup, tmp_path: Path) -> None:
 @pytest.mark.parametrize("limited", [True, False], ids=["limited", "free"])
 def test_dask_cluster(make_group: MakeGroup, tmp_path: Path, limited: bool) -> None:
     needs_package("distributed")
-    (tmp_path / "cluster.py").write_text(examples("dask", "python")[0])
+    (tmp_path / "cluster.py").write_text(examples("Dask", "python")[0])
     group = make_group(cpus=1.0) if limited else None
 
     workers = int(run(["python", "cluster.py"], tmp_path, group))
