@@ -42,7 +42,7 @@ PUBLIC = {
     "topology",
     "watch",
 }
-EXTRAS = {"anyio", "loky", "numba", "pytest", "rich", "sniffio", "threadpoolctl", "torch", "trio"}
+EXTRAS = {"anyio", "loky", "numba", "pytest", "sniffio", "threadpoolctl", "torch", "trio"}
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 HEAVY = {"argparse", "dataclasses", "json", "re", "subprocess", "typing"}
 

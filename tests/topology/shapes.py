@@ -84,6 +84,30 @@ def epyc() -> str:
     )
 
 
+def milan() -> str:
+    return (
+        "Two AMD EPYC 7763 with four NUMA nodes a socket (NPS4): 256 CPUs, 64 cores a socket, an\n"
+        "L3 cache for every eight cores. The numbers are Linux's usual, second threads last. The\n"
+        "process is in a job of 24 cores, and the CPUs 56-63 are isolated; both are made up.\n"
+        + regular(packages=2, nodes=4, caches=2, cores=8, threads=2).replace(
+            "-- !affinity --\n0-255", "-- !affinity --\n40-63,168-179"
+        )
+        + "".join(  # of its first CPU
+            group(
+                [40],
+                {
+                    "topology/package_cpus_list": "0-63,128-191",
+                    "topology/physical_package_id": 0,
+                },
+            )
+        )
+        + section(f"{CPU}/present", "0-255")
+        + section(f"{CPU}/isolated", "56-63")
+        + "-- expect --\nphysical_cores 24\nnodes 2\npackages 1\n"
+        "caches 3\nsplit 2 40-47,168-175 48-55,176-179\n"
+    )
+
+
 def hybrid() -> str:
     """Intel numbers the threads of the P cores first, in pairs, then the E cores."""
     pairs = [[2 * core, 2 * core + 1] for core in range(8)]
@@ -192,6 +216,7 @@ def apple() -> str:
 
 SHAPES: dict[str, Callable[[], str]] = {
     "epyc": epyc,
+    "milan": milan,
     "hybrid": hybrid,
     "big-little": big_little,
     "power": power,
