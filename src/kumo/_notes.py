@@ -178,6 +178,11 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "no",
         "Give the workers many small pieces, since equal shares end with the slowest CPU.",
     ),
+    "view": (
+        "kumo run --view shows this process {cpus}; the limits here are the true ones",
+        "no",
+        "Nothing needs doing: a view pins nothing.",
+    ),
     "nothing-known": (
         "no limit could be found, not even the machine's number of CPUs",
         "under",

@@ -45,6 +45,7 @@ ELSEWHERE = (
 # wherever the source has a say. It is written again here so that a source that nothing announces
 # is neither loaded nor asked; a test compares the two.
 ANNOUNCED: dict[str, str] = {
+    "KUMO_VIEW_CPUS": "view",
     "!x_cpu_count": "interpreter",
     "PYTHON_CPU_COUNT": "interpreter",
     "SLURM_JOB_ID": "slurm",

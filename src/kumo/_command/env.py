@@ -7,6 +7,7 @@ import os
 from kumo._command.launch_options import env_options
 from kumo._command.output import write
 from kumo._command.run import decide
+from kumo._command.view import view_of
 from kumo._launch.plan import variables
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the environment as *arguments* ask for it."""
     options = env_options(arguments)
     _, count, decisions = decide(options, os.environ)
-    changed = variables(count, decisions)
+    changed = {**variables(count, decisions), **view_of(options, count, os.environ)}
     if options.json:
         return write(_as_json(count, changed, decisions))
     return write(as_shell(changed, options.shell))

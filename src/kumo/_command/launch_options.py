@@ -46,6 +46,7 @@ def run_options(arguments: Sequence[str]) -> argparse.Namespace:
         RUN,
     )
     parser.add_argument("--pin", action="store_true", help="narrow the affinity to so many CPUs")
+    parser.add_argument("--quiet", action="store_true", help="say nothing about the view")
     parser.add_argument("--print", action="store_true", help="print what is set; run nothing")
     parser.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -89,6 +90,15 @@ def _parser(verb: str, command: str, description: str, epilog: str) -> Parser:
     parser.add_argument(
         "--workers", type=_positive, metavar="W", help="divide the threads among W processes"
     )
+    # Two options, as far as argparse goes: a value would be looked for in the command's name.
+    for option, view, what in (
+        ("--view", "library", "show every program that many CPUs, and pin nothing"),
+        ("--view=files", "files", "replace the files in /sys and /proc too"),
+    ):
+        if verb == "run" or view == "library":
+            parser.add_argument(
+                option, dest="view", action="store_const", const=view, default=None, help=what
+            )
     for option, names, what in (("--with", "chosen", "set"), ("--without", "left_out", "omit")):
         parser.add_argument(
             option,

@@ -6,6 +6,14 @@ import sys
 from errno import EBADF
 
 
+def remark(text: str) -> None:
+    """Print a line of kumo's own on stderr, if there is one."""
+    if sys.stderr is not None:
+        from kumo._text import quoted
+
+        print(f"kumo: {quoted(text, 10_000)}", file=sys.stderr)
+
+
 def write(text: str) -> int:
     """Print the text, and return the exit code. Raise `OSError` where there is no stdout."""
     if sys.stdout is None:

@@ -7,10 +7,12 @@ import sys
 
 from kumo._command.launch_options import run_options
 from kumo._command.output import write
+from kumo._command.view import show, view_of
 from kumo._errors import InputError
 from kumo._launch.exec import as_started, become, pin
 from kumo._launch.plan import as_text, bounded, plan, read_outer, variables
 from kumo._override import VARIABLE
+from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +28,18 @@ def main(arguments: Sequence[str]) -> int:
     options = run_options(arguments)
     how, count, decisions = decide(options, os.environ)
     cpus = _cpus_to_pin(count) if options.pin else None
+    view = view_of(options, count, os.environ)
     if options.print:
         pinned = "" if cpus is None else f"\npinned to {_shown(cpus)}"
-        return write(f"{how}{pinned}\n\n{as_text(decisions)}\n")
+        showing = "".join(f"\nview: {name}={quoted(value, 300)}" for name, value in view.items())
+        return write(f"{how}{pinned}{showing}\n\n{as_text(decisions)}\n")
     if sys.platform == "win32":
         raise InputError("run takes the command's place, which Windows cannot do: use kumo env")
     if cpus is not None:
         pin(cpus)
-    environment = {**as_started(os.environ), **variables(count, decisions)}
+    environment = {**as_started(os.environ), **variables(count, decisions), **view}
+    if options.view:
+        show(options, count, environment)
     return become(options.command, environment)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
+from kumo._system.view import FILES, VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+# A view of files replaces `online`, and leaves these two as they are.
+PRESENT, OFFLINE = "/sys/devices/system/cpu/present", "/sys/devices/system/cpu/offline"
 # What each system has for it; os.cpu_count comes last, since Python's options change it.
 CALLS = {
     "GetActiveProcessorCount": "GetActiveProcessorCount",
@@ -28,6 +31,11 @@ CALLS = {
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
+    if system.env(VARIABLE) and system.env(FILES):
+        behind = _behind_the_view(system)
+        if behind is not None:
+            yield behind
+            return
     try:
         text = system.read(ONLINE)
     except OSError as error:
@@ -47,3 +55,15 @@ def detect(system: System) -> Iterator[Limit | Note]:
         if count.isascii() and count.isdigit() and int(count[:8]) > 0:
             yield Limit("online", "set", int(count[:8]), where, count)
             return
+
+
+def _behind_the_view(system: System) -> Limit | None:
+    """Return the limit that the true list of CPUs online would give."""
+    try:
+        present, offline = system.read(PRESENT) or "", system.read(OFFLINE) or ""
+        cpus = parse_cpulist(present) & ~(parse_cpulist(offline) if offline.strip() else 0)
+    except (OSError, ValueError):
+        return None
+    if not cpus:
+        return None
+    return Limit("online", "set", cpus.bit_count(), PRESENT, present.strip())

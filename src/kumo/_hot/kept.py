@@ -37,6 +37,7 @@ from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._hot.descriptors import Absent, File, Level, StaleError
 from kumo._hot.grants import Grants, granted
 from kumo._survey import survey
+from kumo._system.view import shown_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ def keep(system: System) -> tuple[Estimate, Kept | None]:
 
     Raise `OverrideError` as the survey does.
     """
+    if shown_cpus() is not None:
+        return survey(system), None  # sched_getaffinity is the view's here, and not the kernel's
     try:
         kept = Kept()
     except OSError:

@@ -74,17 +74,16 @@ if sys.platform == "linux" or sys.platform == "android":
     POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
                 "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip
 
+    from kumo._system.view import affinity_mask
+
     # What gVisor answers for uname's version: that of Linux 4.4, pkg/sentry/kernel/version
     GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
 
     def _sandbox(pid: int | None) -> str | None:
         return "gVisor" if os.uname().version == GVISOR else None
 
-    def _mask(thread: int) -> int:
-        return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
-
     def _affinity(pid: int | None) -> str:
-        return format_cpulist(_mask(pid or 0))
+        return format_cpulist(affinity_mask(pid or 0))
 
     def _policy(pid: int | None) -> str | None:
         try:
@@ -100,7 +99,7 @@ if sys.platform == "linux" or sys.platform == "android":
         asking = _tid(pid)
         for thread in os.listdir(f"/proc/{pid or 'self'}/task"):
             try:
-                mask = _mask(int(thread)) if thread != asking else 0
+                mask = affinity_mask(int(thread)) if thread != asking else 0
             except ProcessLookupError:
                 continue
             if mask:

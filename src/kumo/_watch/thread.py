@@ -12,6 +12,7 @@ from contextlib import suppress
 from time import monotonic
 
 from kumo._records import OverrideError
+from kumo._system.view import affinity_mask
 from kumo._watch.change import Readings
 
 TYPE_CHECKING = False
@@ -126,16 +127,18 @@ def _poll(read: Callable[[], Estimate], wrong: str) -> str:
     return ""
 
 
-def _share_affinity(last: set[int] | None) -> set[int] | None:
+def _share_affinity(last: int | None) -> int | None:
     """Give this thread the main thread's CPUs and return them; *last* is what it was given.
 
     Those of all threads are the process's, so that it would hide a change of the others'.
     """
     if sys.platform == "linux":
         with suppress(OSError):  # a sandbox may forbid it
-            mask = os.sched_getaffinity(os.getpid())
+            mask = affinity_mask(os.getpid())
             if mask != last:
-                os.sched_setaffinity(0, mask)
+                os.sched_setaffinity(
+                    0, (cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1)
+                )
             return mask
     return None
 

@@ -1,0 +1,52 @@
+"""Whether this process sees a view of the CPUs, as `kumo run --view` shows one, and what is true.
+
+The library of the view answers `sched_getaffinity`, so that kumo itself has to ask elsewhere:
+``/proc/PID/status`` is the kernel's own.
+Format: ``Cpus_allowed_list:\t0-63``, https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from errno import ENODATA, ENOSYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "KUMO_VIEW_CPUS"
+FILES = "KUMO_VIEW_FILES"  # set if the CPU files are replaced as well
+FIELD = "Cpus_allowed_list:"
+
+
+def shown_cpus(environ: Mapping[str, str] = os.environ) -> int | None:
+    """Return how many CPUs the view shows that this process is in, `None` without one."""
+    text = environ.get(VARIABLE)
+    if not text:
+        return None
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
+    return number or None
+
+
+def affinity_mask(thread: int) -> int:
+    """Return the CPUs that a thread may use, 0 being the caller. Raise as `os.sched_getaffinity`.
+
+    Raise `ValueError` if the kernel's text is not what it should be.
+    """
+    if sys.platform != "linux" and sys.platform != "android":
+        raise OSError(ENOSYS, "not a call of this system")
+    if shown_cpus() is None:
+        return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
+    from kumo._cgroups.cpulist import parse_cpulist
+
+    try:
+        with open(
+            f"/proc/{thread or 'thread-self'}/status", encoding="utf-8", errors="replace"
+        ) as f:
+            for line in f:
+                if line.startswith(FIELD):
+                    return parse_cpulist(line[len(FIELD) :])
+    except FileNotFoundError:
+        raise ProcessLookupError(3, "no such process", str(thread)) from None
+    raise OSError(ENODATA, f"no {FIELD[:-1]}", f"/proc/{thread}/status")
