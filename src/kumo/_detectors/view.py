@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from kumo._records import Limit, Note
     from kumo._system.live import System
 
+SOURCE = "view"
+ANNOUNCED = (VARIABLE,)
+
 
 def detect(system: System) -> Iterator[Limit | Note]:
     cpus = shown_cpus({VARIABLE: system.env(VARIABLE) or ""})
