@@ -5,8 +5,8 @@ A mount namespace of the command's own, in which files of the CPUs that are show
 are on a file system in memory that has no name any more when the command begins. It goes with the
 last process of the command, however that ends.
 
-What stays true: `possible` and `present`, which size arrays that `sched_getcpu()` indexes, and
-`/proc/stat`, whose copy would stand still.
+Three files stay true: `possible` and `present`, which size arrays that `sched_getcpu()` indexes,
+and `/proc/stat`, whose copy would not change.
 
 Without the right to mount, a user namespace is made. In it sudo, ping and the like lose their
 rights, and files of other users show as owned by nobody.
@@ -41,7 +41,7 @@ class StepError(Exception):
 
 
 def file_texts(shown: int, read: Callable[[str], str | None], nodes: list[str]) -> dict[str, str]:
-    """Return what each file is to hold that exists, for the CPUs in the mask *shown*."""
+    """Return the new text of each file that exists, for the CPUs in the mask *shown*."""
     texts = {}
     if read(ONLINE) is not None:
         texts[ONLINE] = f"{format_cpulist(shown)}\n"

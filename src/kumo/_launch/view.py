@@ -1,7 +1,7 @@
-"""What shows a command N CPUs without pinning it: a preloaded library, and on request CPU files.
+"""A view: a command is shown N CPUs without being pinned, by a preloaded library.
 
-The library is `view.c`. It reaches every dynamically linked program below the command. The files
-are for programs that read `/proc/cpuinfo` and `/sys` instead of asking the C library. They come on
+The library is `view.c`. It reaches every dynamically linked program below the command. `files.py`
+is for programs that read `/proc/cpuinfo` and `/sys` instead of asking the C library. Files come on
 top of the library and never alone, since MKL aborts if the files and the mask disagree.
 """
 
@@ -40,7 +40,7 @@ def library() -> str:
         )
     if any(character in path for character in " :\t\n"):
         raise InputError(
-            f"--view: {path!a} has a space or a colon in it, which LD_PRELOAD cannot hold"
+            f"--view: {path!a} has a space or a colon in it, which LD_PRELOAD does not allow"
         )
     if os.statvfs(path).f_flag & os.ST_NOEXEC:
         raise InputError(f"--view: {path} is on a file system that is mounted noexec")
@@ -80,7 +80,7 @@ def view_variables(
 
 
 def lowered(count: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what becomes of the view that this process is in, below which *count* holds."""
+    """Return what becomes of the view that this process is in, for a command of *count* CPUs."""
     shown = shown_cpus(environ)
     return {VARIABLE: str(count)} if shown is not None and count < shown else {}
 
@@ -137,7 +137,7 @@ def _privileged(descriptor: int) -> str | None:
             gains = os.geteuid() != 0 and bool(os.getxattr(descriptor, "security.capability"))
         except OSError:
             gains = False  # it has none
-    return "runs with rights of its own (setuid)" if gains else None
+    return "is setuid or has capabilities" if gains else None
 
 
 def _unlinked(file: BinaryIO, start: bytes, program: str) -> str | None:
