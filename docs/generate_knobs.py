@@ -45,6 +45,7 @@ One exception: where psutil is installed, `pytest -n auto` counts physical cores
 
 With `--workers W` each is set to the share of one worker, with `--with` to the count.
 By default they are left alone: joblib, dask, Ray, torchrun and Spark divide them among their workers, but keep what is set already.
+`OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` and `MKL_NUM_THREADS` are an exception: if the count is 1, nothing is left to divide, and they are set by default.
 """,  # noqa: E501
     "opt-in": """
 ## Set when asked for
@@ -102,7 +103,9 @@ def _cells(knob: Knob) -> dict[str, str]:
 
 
 def _most(knob: Knob) -> str:
-    """Return what is said of a value that has an upper bound."""
+    """Return what is said of a value that has a bound."""
+    if knob.least > 1:
+        return f", from {knob.least} on"
     if knob.most is None:
         return ""
     return f", where it is below {knob.most}" if knob.use == "default" else f", at most {knob.most}"

@@ -10,6 +10,8 @@ from kumo._runtimes.runtimes import Belief
 
 AFFINITY = Limit("affinity", "set", 8, "sched_getaffinity", "0-7")
 
+VIEW = "kumo run --view -- CMD"
+
 
 def under(*limits: Limit) -> Estimate:
     return Estimate([*limits, AFFINITY], [])
@@ -84,12 +86,12 @@ def test_a_variable_is_the_reason_where_it_is_read_and_says_the_same(
     [
         ("os.cpu_count()", "3.13.0", "kumo run -- CMD (PYTHON_CPU_COUNT=2)"),
         ("os.cpu_count()", "3.14.0", "kumo run -- CMD (PYTHON_CPU_COUNT=2)"),
-        ("os.cpu_count()", "3.9.18", "kumo.available_parallelism() in its place"),
-        ("nproc", "9.1", "$(kumo) in its place"),
-        ("os.availableParallelism()", "20.20.2 (libuv 1.46.0)", "kumo run --pin -- CMD"),
-        ("ray.init()", "2.60.0 (Python 3.12.1)", "ray.init(num_cpus=2) in its place"),
+        ("os.cpu_count()", "3.9.18", f"{VIEW}, or kumo.available_parallelism() in its place"),
+        ("nproc", "9.1", f"{VIEW}, or $(kumo) in its place"),
+        ("os.availableParallelism()", "20.20.2 (libuv 1.46.0)", VIEW),
+        ("ray.init()", "2.60.0 (Python 3.12.1)", f"{VIEW}, or ray.init(num_cpus=2) in its place"),
         ("ray.init()", "2.60.0 (Python 3.13.0)", "kumo run -- CMD (PYTHON_CPU_COUNT=2)"),
-        ("dask.system.CPU_COUNT", "2026.8.0 (Python 3.12.1)", "kumo run --pin -- CMD"),
+        ("dask.system.CPU_COUNT", "2026.8.0 (Python 3.12.1)", VIEW),
         (
             "dask.system.CPU_COUNT",
             "2026.8.0 (Python 3.13.0)",
@@ -98,13 +100,23 @@ def test_a_variable_is_the_reason_where_it_is_read_and_says_the_same(
         (
             "Runtime.availableProcessors()",
             "17.0.15",
-            "kumo run --with java -- CMD (JAVA_TOOL_OPTIONS=-XX:ActiveProcessorCount=2)",
+            VIEW,
         ),
         ("unheard of", "1", ""),
     ],
 )
 def test_what_mends_it(call: str, version: str, mend: str) -> None:
     assert judge(Belief(call, version, 8), under(quota(2)), {}).mend == mend
+
+
+@pytest.mark.parametrize("call", ["openblas", "mkl", "openmp"])
+def test_at_one_the_variables_are_enough(call: str) -> None:
+    """Above, a view leaves the division among workers alone, which the variables switch off."""
+    one = judge(Belief(call, "1", 8), under(quota(1)), {}).mend
+
+    assert one.startswith("kumo run -- CMD (")
+    assert one.endswith("_NUM_THREADS=1)")
+    assert judge(Belief(call, "1", 8), under(quota(2)), {}).mend == VIEW
 
 
 def test_nothing_needs_mending_where_the_count_is_not_exceeded() -> None:
@@ -141,7 +153,7 @@ def test_nothing_needs_mending_where_the_count_is_not_exceeded() -> None:
         ("openblas in numpy.libs", "0.3", 8, {"GOTO_NUM_THREADS": "64"}, "GOTO_NUM_THREADS=2"),
         ("blis in x", "1", 8, {"BLIS_NT": "8"}, "BLIS_NT=2"),
         ("nproc", "9.1", 8, {"OMP_NUM_THREADS": "8"}, "OMP_NUM_THREADS=2"),
-        ("nproc", "9.1", 8, {"OMP_NUM_THREADS": "4"}, "$(kumo) in its place"),
+        ("nproc", "9.1", 8, {"OMP_NUM_THREADS": "4"}, f"{VIEW}, or $(kumo) in its place"),
         # A variable of flags may hold others.
         (
             "Runtime.availableProcessors()",
@@ -156,7 +168,7 @@ def test_nothing_needs_mending_where_the_count_is_not_exceeded() -> None:
             "3.12.1",
             8,
             {"PYTHON_CPU_COUNT": "8"},
-            "kumo.available_parallelism() in its place",
+            f"{VIEW}, or kumo.available_parallelism() in its place",
         ),
     ],
 )

@@ -112,7 +112,7 @@ def test_the_runtimes_as_data() -> None:
                 "verdict": "over",
                 "by": 1,
                 "why": "quota 1.00 binds; goes by the affinity, from 9.8 quotas of cgroup v2 too",
-                "mend": "$(kumo) in its place",
+                "mend": "kumo run --view -- CMD, or $(kumo) in its place",
             }
         ],
         "unanswered": [{"runtime": "Ruby", "program": "/bin/ruby", "why": "no answer within 20 s"}],

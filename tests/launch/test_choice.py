@@ -241,8 +241,9 @@ def test_pin_narrows_the_affinity(kumo: Kumo) -> None:
 
 def test_pinned_programs_count_by_themselves(kumo: Kumo) -> None:
     needs_two_cpus()
-    assert kumo("run", "--pin", "--max", "1", "nproc").stdout == "1\n"
-    assert kumo("run", "--max", "1", "nproc").stdout != "1\n"
+    count = ["--without", "omp", "nproc"]
+    assert kumo("run", "--pin", "--max", "1", *count).stdout == "1\n"
+    assert kumo("run", "--max", "1", *count).stdout != "1\n"
 
 
 # --- under a real quota
@@ -263,7 +264,7 @@ def test_under_a_quota(kumo: Kumo, make_group: MakeGroup, arguments: list[str], 
 
 @pytest.mark.real
 def test_programs_under_a_quota(kumo: Kumo, make_group: MakeGroup) -> None:
-    """nproc of cgroup v1 knows no quota; it needs --pin, or OMP_NUM_THREADS."""
+    """nproc of cgroup v1 knows no quota; it needs --pin, or OMP_NUM_THREADS as at a count of 1."""
     everything = str(len(needs_two_cpus()))
     outer = in_groups([make_group(cpus=1)], [])
 
@@ -272,8 +273,9 @@ def test_programs_under_a_quota(kumo: Kumo, make_group: MakeGroup) -> None:
         assert (ran.code, ran.stderr) == (0, "")
         return ran.stdout.strip()
 
-    assert told("nproc") == everything
-    assert told("--pin", "nproc") == "1"
+    assert told("nproc") == "1"
+    assert told("--without", "omp", "nproc") == everything
+    assert told("--without", "omp", "--pin", "nproc") == "1"
     assert told("--workers", "1", "nproc") == "1"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kumo._launch.plan import plan, variables
+from kumo._launch.plan import plan, read_outer, variables
 from kumo._runtimes import knobs as table
 from kumo._runtimes.knobs import GROUPS, KNOBS, Knob
 
@@ -31,8 +31,14 @@ def rows(*uses: str) -> list[Knob]:
 
 
 def stopped(count: int) -> set[str]:
-    """What is always set, but for a count at which the program stops by itself."""
-    return {k.name for k in rows("default") if k.most is not None and k.most <= count}
+    """What is always set, but for a count that its program stops at or another row is for."""
+    stops = {k.name for k in rows("default") if k.most is not None and k.most <= count}
+    return stops | {k.name for k in rows("default") if count < k.least}
+
+
+def alone(count: int) -> set[str]:
+    """What is set besides where nothing is left to divide."""
+    return {knob.name for knob in KNOBS.values() if knob.at_one and count == 1}
 
 
 def test_names_are_unique() -> None:
@@ -87,7 +93,7 @@ def test_only_positive_decimal_integers_come_out(count: int) -> None:
         del values["KUMO_RUN_SET"]
         assert all(re.fullmatch("[1-9][0-9]*", value) for value in values.values())
         expected = {n.name for n in rows(*(["default", "inner"] if workers else ["default"]))}
-        assert set(values) == expected - stopped(count)
+        assert set(values) == (expected - stopped(count)) | alone(count)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -105,7 +111,47 @@ def test_what_is_asked_for_comes_out_in_its_form(count: int) -> None:
     bounded = {n: value for n, value in values.items() if n in MOST}
     assert {values[n] for n in values if n not in {*FORMS, *MOST}} == {str(count)}
     assert bounded == {n: str(min(count, MOST[n])) for n in {*MOST} - stopped(count)}
+    assert alone(count) <= {k.name for k in rows("inner")}
     assert set(values) == {k.name for k in rows("default", "inner", "opt-in")} - stopped(count)
+
+
+@pytest.mark.parametrize("given", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"])
+def test_at_one_the_users_own_threads_stay(given: str) -> None:
+    decisions = {d.name: d for d in plan(1, {given: "8"})}
+
+    assert (decisions[given].action, decisions[given].value) == ("keep", "8")
+    if given == "OMP_NUM_THREADS":  # the other two would beat it
+        assert {decisions[n].action for n in alone(1) - {given}} == {"skip"}
+
+
+def test_above_one_nothing_is_set_that_launchers_of_workers_take_for_the_users_word() -> None:
+    values = variables(4, plan(4, {}))
+
+    assert values["OMP_NUM_THREADS_ALL"] == "4"
+    assert set(values).isdisjoint(k.name for k in rows("inner"))
+    assert "OMP_NUM_THREADS_ALL" not in variables(4, plan(4, {"OMP_NUM_THREADS": "2"}))
+
+
+@pytest.mark.parametrize("name", ["OMP_THREAD_LIMIT", "OPENBLAS_DEFAULT_NUM_THREADS"])
+@pytest.mark.parametrize("workers", [None, 2])
+def test_what_hangs_or_beats_a_launchers_one_is_set_on_request_alone(
+    name: str, workers: int | None
+) -> None:
+    assert KNOBS[name].use == "opt-in"
+    for count in COUNTS:
+        assert name not in variables(count, plan(count, {}, workers=workers))
+
+
+def test_an_outer_count_is_lowered_to_one() -> None:
+    outer = variables(4, plan(4, {}))
+
+    inner = {d.name: d for d in plan(1, outer, read_outer(outer))}
+
+    assert (inner["OMP_NUM_THREADS"].action, inner["OMP_NUM_THREADS"].value) == ("set", "1")
+    assert (inner["OMP_NUM_THREADS_ALL"].action, inner["OMP_NUM_THREADS_ALL"].value) == (
+        "lower",
+        "1",
+    )
 
 
 def test_never_is_never() -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kumo._explain import show_cpus
 from kumo._runtimes.knobs import KNOBS
-from kumo._runtimes.runtimes import CALLS, MASK, Call
+from kumo._runtimes.runtimes import CALLS, MASK, ONLINE, Call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,19 +75,23 @@ def _mend(
     belief: Belief, call: Call, count: int, environment: Mapping[str, str], cause: str
 ) -> str:
     """Return the line or setting that brings the belief down to *count*."""
+    # A view reaches what asks the C library, and leaves the division among workers alone.
+    view = "kumo run --view -- CMD" if MASK in call.goes_by or ONLINE in call.goes_by else ""
     if _reads_variable(belief, call):
         knob = KNOBS[call.variable]
         # `kumo run` keeps what is set, and sets nothing that would beat it.
         for name in (cause, knob.name, *knob.unless):
             if name in environment:
                 return mend_set(name, count)
-        chosen = "" if knob.use == "default" else f" --with {knob.group}"
+        default = knob.use == "default" or (knob.at_one and count == 1)
+        if view and not default:
+            return view
+        chosen = "" if default else f" --with {knob.group}"
         return f"kumo run{chosen} -- CMD ({knob.name}={knob.value(count)})"
     if cause:
         return mend_set(cause, count)
-    if call.instead:
-        return f"{call.instead.format(count=count)} in its place"
-    return "kumo run --pin -- CMD" if MASK in call.goes_by else ""
+    instead = f"{call.instead.format(count=count)} in its place" if call.instead else ""
+    return ", or ".join(filter(None, (view, instead)))
 
 
 def mend_set(variable: str, count: int) -> str:

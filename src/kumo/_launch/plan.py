@@ -135,6 +135,10 @@ def _wanted(
         return knob.number(
             max(1, count // workers)
         ), f"{knob.reader}: for each of {workers} workers"
+    if knob.at_one and count == 1:
+        return 1, f"{knob.reader}: nothing is left to divide at 1"
+    if knob.use == "default" and count < knob.least:
+        return None, f"nothing is left to divide at {count}"
     if knob.use == "default" and knob.most is not None and count >= knob.most:
         return None, f"{knob.reader} stops at {knob.most} by itself"
     if knob.use == "default" or _named(knob, chosen):

@@ -11,15 +11,16 @@ A source without an address is a file of the project named, at the version that 
   counts cores.
 - ``"inner"``: with ``--workers W``, the share of one worker, or with ``--with``. Set for all, it
   switches off the division of joblib, dask, Ray, torchrun and Spark, which keep what is set.
+  Rows *at_one* are set by default as well if the count is 1: nothing is left to divide.
 - ``"opt-in"``: with ``--with GROUP`` or ``--with NAME`` alone.
 - ``"never"``: *why* says the reason.
 
-*effect* is ``"cap"`` (can only lower) or ``"set"`` (replaces what the program finds). *most* is
-where the program stops by itself, `None` where it does not: from there on a ``"default"`` row is
-left out, and others say no more. *sees* is what the program respects by itself: where that is
-``"affinity, quota"`` the variable is mostly redundant, else without it the program is wrong under
-what it does not see. *known* says how: ``"run"`` on a real program, its ``"source"`` or a
-``"document"`` read, or ``"unverified"``.
+*effect* is ``"cap"`` (can only lower) or ``"set"`` (replaces what the program finds). *least* is
+the count from which on a ``"default"`` row is set. *most* is where the program stops by itself,
+`None` where it does not: from there on a ``"default"`` row is left out, and others say no more.
+*sees* is what the program respects by itself: where that is ``"affinity, quota"`` the variable is
+mostly redundant, else without it the program is wrong under what it does not see. *known* says how:
+``"run"`` on a real program, its ``"source"`` or a ``"document"`` read, or ``"unverified"``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Knob(Record):
     form: str
     most: int | None
     unless: tuple[str, ...]
+    at_one: bool
+    least: int
 
     def __init__(
         self,
@@ -64,10 +67,13 @@ class Knob(Record):
         form: str = "{}",
         most: int | None = None,
         unless: tuple[str, ...] = (),
+        at_one: bool = False,
+        least: int = 1,
     ) -> None:
         self._set(
             name=name, reader=reader, use=use, group=group, effect=effect, sees=sees, why=why,
             source=source, known=known, form=form, most=most, unless=unless,
+            at_one=at_one, least=least,
         )  # fmt: skip
 
     @property
@@ -351,6 +357,88 @@ _ROWS = (
         known="run",
     ),
     Knob(
+        "OMP_NUM_THREADS_ALL",
+        reader="OpenMP 6.0: Intel's of 2026, and so MKL; GCC 13",
+        use="default",
+        effect="set",
+        sees="affinity",
+        why="the default of OMP_NUM_THREADS, and gives way to it; on GPUs it counts as well",
+        source="https://gcc.gnu.org/onlinedocs/libgomp/OMP_005fNUM_005fTHREADS.html",
+        known="run",
+        least=2,
+        unless=("OMP_NUM_THREADS",),
+    ),
+    Knob(
+        "ORT_INTRA_OP_NUM_THREADS",
+        reader="onnxruntime 1.28, for sessions that set no number",
+        use="default",
+        effect="set",
+        sees="nothing",
+        why="counts the machine's cores, whatever the affinity",
+        source="microsoft/onnxruntime: pull request 29688",
+        known="run",
+    ),
+    Knob(
+        "ORT_INTER_OP_NUM_THREADS",
+        reader="onnxruntime 1.28, for parallel sessions that set no number",
+        use="default",
+        effect="set",
+        sees="nothing",
+        why="counts the machine's cores, whatever the affinity",
+        source="microsoft/onnxruntime: pull request 29688",
+        known="run",
+    ),
+    Knob(
+        "DUCC0_NUM_THREADS",
+        reader="scipy.fft with workers=-1, SciPy 1.18",
+        use="default",
+        effect="set",
+        sees="affinity",
+        why="sees no quota",
+        source="SciPy 1.18.1: fft/_duccfft",
+        known="run",
+    ),
+    Knob(
+        "DJANGO_TEST_PROCESSES",
+        reader="Django: test --parallel",
+        use="default",
+        effect="set",
+        sees="nothing",
+        why="begins with multiprocessing.cpu_count",
+        source="django 6.1.3: test/runner.py",
+        known="run",
+    ),
+    Knob(
+        "MODIN_CPUS",
+        reader="modin",
+        use="default",
+        effect="set",
+        sees="nothing",
+        why="begins with multiprocessing.cpu_count",
+        source="modin 0.37.1: config/envvars.py",
+        known="run",
+    ),
+    Knob(
+        "PARSL_CORES",
+        reader="parsl: pools of worker processes",
+        use="default",
+        effect="set",
+        sees="nothing",
+        why="begins with multiprocessing.cpu_count",
+        source="parsl 2026.10.26: executors/high_throughput/process_worker_pool.py",
+        known="run",
+    ),
+    Knob(
+        "LLAMA_ARG_THREADS",
+        reader="llama.cpp",
+        use="default",
+        effect="set",
+        sees="nothing",
+        why="counts the machine's cores",
+        source="ggml-org/llama.cpp: tools/server/README.md",
+        known="document",
+    ),
+    Knob(
         "DENO_JOBS",
         reader="deno 1.24: test --parallel",
         use="default",
@@ -371,6 +459,7 @@ _ROWS = (
         why=DO_NOT_DIVIDE,
         source="https://www.openmp.org/spec-html/5.0/openmpse50.html",
         known="run",
+        at_one=True,
     ),
     Knob(
         "OPENBLAS_NUM_THREADS",
@@ -383,6 +472,7 @@ _ROWS = (
         why=DO_NOT_DIVIDE,
         source="OpenMathLib/OpenBLAS: README.md",
         known="run",
+        at_one=True,
     ),
     Knob(
         "MKL_NUM_THREADS",
@@ -395,6 +485,7 @@ _ROWS = (
         why=DO_NOT_DIVIDE,
         source="oneMKL's developer guide for Linux: oneMKL-specific environment variables",
         known="run",
+        at_one=True,
     ),
     Knob(
         "BLIS_NUM_THREADS",
@@ -653,13 +744,13 @@ _ROWS = (
     ),
     Knob(
         "BLOSC_NTHREADS",
-        reader="c-blosc 1.9",
+        reader="c-blosc 1.9, blosc2",
         use="opt-in",
         group="blosc",
         effect="set",
-        why="beats what the program set",
+        why="beats what the program set, and changes the compressed bytes",
         source="https://github.com/Blosc/c-blosc",
-        known="document",
+        known="run",
     ),
     Knob(
         "ZSTD_NBTHREADS",
@@ -711,8 +802,8 @@ _ROWS = (
         group="omp-limit",
         effect="cap",
         sees="affinity",
-        why="holds for each thread that starts a team; LLVM's may abort a program that exceeds it",
-        source="https://openmp.llvm.org/design/Runtimes.html",
+        why="OpenBLAS built with OpenMP hangs under it, as in faiss-cpu; LLVM's and Intel's warn",
+        source="https://www.openmp.org/spec-html/5.0/openmpse58.html",
         known="run",
     ),
     # Never set.

@@ -183,6 +183,7 @@ ON_PYTHON = "f'{top.__version__} (Python {platform.python_version()})'"
 
 MASK = "the affinity"
 ONLINE = "the CPUs on line"
+CPUINFO = "the CPUs of /proc/cpuinfo"
 OWN_V2 = "quotas of cgroup v2"
 
 RUNTIMES = (
@@ -280,7 +281,7 @@ RUNTIMES = (
         read_lines,
         (("kumo.R", R.encode()),),
         calls={
-            "parallel::detectCores()": Call(ONLINE, instead="parallelly::availableCores()"),
+            "parallel::detectCores()": Call(CPUINFO, instead="parallelly::availableCores()"),
             "parallelly::availableCores()": Call(
                 f"{MASK}, the nearest quota rounded to nearest, schedulers",
                 "R_PARALLELLY_AVAILABLECORES_MAX",
@@ -364,8 +365,8 @@ RUNTIMES = (
         calls={
             "openblas": Call(
                 MASK,
-                "OPENBLAS_DEFAULT_NUM_THREADS",
-                heeds=("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"),
+                "OPENBLAS_NUM_THREADS",
+                heeds=("GOTO_NUM_THREADS", "OMP_NUM_THREADS"),
             ),
             "mkl": Call(MASK, "MKL_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
             "blis": Call("1 thread", "BLIS_NUM_THREADS", heeds=("OMP_NUM_THREADS",)),
