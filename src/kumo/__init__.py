@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from kumo._pools.pool import pools as pools
     from kumo._pools.processes import ProcessPool as ProcessPool
     from kumo._pools.threads import ThreadPool as ThreadPool
+    from kumo._pressure.counters import Counters as Counters
+    from kumo._pressure.counters import counters as counters
     from kumo._pressure.pressure import headroom as headroom
     from kumo._pressure.pressure import pressure as pressure
     from kumo._pressure.records import Pressure as Pressure
@@ -63,6 +65,8 @@ _HOMES = {
     "round_cpus": "kumo._records",
     "Topology": "kumo._topology.records",
     "topology": "kumo._topology.read",
+    "counters": "kumo._pressure.counters",
+    "Counters": "kumo._pressure.counters",
     "headroom": "kumo._pressure.pressure",
     "pressure": "kumo._pressure.pressure",
     "Pressure": "kumo._pressure.records",

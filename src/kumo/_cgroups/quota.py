@@ -173,3 +173,11 @@ def _first(system: System, paths: list[str]) -> str | None:
         if text is not None:
             return text
     return None
+
+
+def directory_limit(system: System, controller: str, directory: str) -> Limit | None:
+    """Return the quota of one cgroup directory of *controller*; `None` if it has no such file."""
+    for record in _level(system, controller, [directory]):
+        if isinstance(record, Limit) and record.text != "(absent)":
+            return record
+    return None

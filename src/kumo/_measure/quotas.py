@@ -7,7 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from kumo._cgroups.cpu_stat import parse_cpu_stat
-from kumo._pressure.read import quota_limits
+from kumo._pressure.counters import quota_limits
 from kumo._system.live import read_file
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ class Quota(NamedTuple):
 
 def visible_quotas(estimate: Estimate) -> list[Limit]:
     """Return the limits that are a quota of a cgroup, from the process's own up."""
-    return [limit for limit in quota_limits(estimate) if limit.cpus < inf]
+    return [limit for limit in quota_limits(estimate.limits) if limit.cpus < inf]
 
 
 def read_quotas(limits: Sequence[Limit]) -> list[Quota]:

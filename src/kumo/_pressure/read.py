@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
-from kumo._cgroups.cpu_stat import parse_cpu_stat
-from kumo._cgroups.levels import V2
-from kumo._cgroups.quota import hierarchy_of
+from kumo._pressure.counters import quota_limits, read_counters
 from kumo._pressure.parsers import (
-    parse_cpuacct,
     parse_maps,
     parse_pressure,
     parse_process_stat,
     parse_schedstat,
     parse_stat,
-    parse_usage,
 )
 from kumo._text import error_name
 
@@ -23,20 +18,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kumo._cgroups.cpu_stat import Throttling
+    from kumo._pressure.counters import Counters
     from kumo._pressure.parsers import CpuTimes
-    from kumo._records import Estimate, Limit
+    from kumo._records import Estimate
     from kumo._system.live import System
 
 OWN = "/proc/self"
-
-
-class Cgroup(NamedTuple):
-    """A cgroup's counters; `None` and the absent are not told."""
-
-    throttling: Throttling | None
-    used: float | None
-    stalled: dict[str, float]
 
 
 class Reading(NamedTuple):
@@ -49,7 +36,7 @@ class Reading(NamedTuple):
     at: float
     processes: dict[str, tuple[float, float]]
     threads: dict[str, tuple[float, float]]
-    cgroups: dict[str, Cgroup]
+    cgroups: dict[str, Counters]
     cpus: dict[int, CpuTimes]
     stalled: dict[str, float]
     gil: bool | None
@@ -82,11 +69,12 @@ def read(system: System, estimate: Estimate, at: float) -> Reading:
     """Read what *system* tells now. *estimate* names the cgroups; *at* is the time."""
     reader = _Reader(system)
     processes, threads = _tree(reader)
+    levels = [read_counters(limit, reader.text) for limit in quota_limits(estimate.limits)]
     return Reading(
         at,
         processes,
         threads,
-        {os.path.dirname(limit.where): _cgroup(reader, limit) for limit in quota_limits(estimate)},
+        {level.where: level for level in levels},
         parse_stat(reader.text("/proc/stat")),
         parse_pressure(reader.text("/proc/pressure/cpu")),
         _gil(reader),
@@ -111,29 +99,6 @@ def _tree(reader: _Reader) -> tuple[dict[str, tuple[float, float]], ...]:
                 if f"/proc/{child}" not in processes:
                     processes.append(f"/proc/{child}")
     return of_processes, found
-
-
-def quota_limits(estimate: Estimate) -> list[Limit]:
-    """Return the limit of each level of the process's cgroup, from its own up.
-
-    Where another mount covers a level, what lies at its place is not about the process.
-    """
-    return [
-        limit
-        for limit in estimate.limits
-        if (limit.source, limit.kind) == ("quota", "rate") and limit.text != "(covered)"
-    ]
-
-
-def _cgroup(reader: _Reader, limit: Limit) -> Cgroup:
-    directory = os.path.dirname(limit.where)
-    stat = reader.text(f"{directory}/cpu.stat")
-    if hierarchy_of(limit.where) == V2:
-        stalled = parse_pressure(reader.text(f"{directory}/cpu.pressure"))
-        return Cgroup(parse_cpu_stat(stat), parse_usage(stat), stalled)
-    return Cgroup(
-        parse_cpu_stat(stat), parse_cpuacct(reader.text(f"{directory}/cpuacct.usage")), {}
-    )
 
 
 def _gil(reader: _Reader) -> bool | None:

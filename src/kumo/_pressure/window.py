@@ -7,7 +7,8 @@ from math import ceil, inf
 
 from kumo._cgroups.cpu_stat import difference
 from kumo._cgroups.cpulist import parse_cpulist
-from kumo._pressure.read import OWN, quota_limits
+from kumo._pressure.counters import quota_limits
+from kumo._pressure.read import OWN
 from kumo._pressure.records import Gil, Lateness, Level, Pressure
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def judge(
     return Pressure(
         estimate,
         seconds,
-        tuple(_level(limit, before, after, seconds) for limit in quota_limits(estimate)),
+        tuple(_level(limit, before, after, seconds) for limit in quota_limits(estimate.limits)),
         used=(sum(run for run, _ in did.values()) + _ended(before, after)) / seconds
         if known
         else None,
@@ -48,7 +49,7 @@ def judge(
         idle=_cpus_worth("idle", own, before, after),
         elsewhere=_cpus_worth("idle", others, before, after),
         steal=_steal(own, before, after),
-        host=_stalled(before.stalled, after.stalled, "some", seconds),
+        host=_share(before.stalled.get("some"), after.stalled.get("some"), seconds),
         lateness=_lateness(late),
         missing=after.missing,
     )
@@ -118,17 +119,21 @@ def _level(limit: Limit, before: Reading, after: Reading, seconds: float) -> Lev
         limit.cpus,
         limit.period,
         difference(old.throttling, new.throttling),
-        None if old.used is None or new.used is None else (new.used - old.used) / seconds,
-        _stalled(old.stalled, new.stalled, "some", seconds),
-        _stalled(old.stalled, new.stalled, "full", seconds),
+        _rate(old.used_seconds, new.used_seconds, seconds),
+        _share(old.stalled_some_seconds, new.stalled_some_seconds, seconds),
+        _share(old.stalled_full_seconds, new.stalled_full_seconds, seconds),
     )
 
 
-def _stalled(
-    old: dict[str, float], new: dict[str, float], name: str, seconds: float
-) -> float | None:
-    """The share of the time, which the kernel's averaging may let be a little more than all."""
-    return min(1.0, (new[name] - old[name]) / seconds) if name in old and name in new else None
+def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
+    """Return by how much a counter grew in a second; `None` if it is not there."""
+    return None if before is None or after is None else (after - before) / seconds
+
+
+def _share(before: float | None, after: float | None, seconds: float) -> float | None:
+    """Return the share of the time; the kernel's averaging may let it be a little more than all."""
+    rate = _rate(before, after, seconds)
+    return None if rate is None else min(1.0, rate)
 
 
 def _cpus_worth(name: str, mask: int, before: Reading, after: Reading) -> float | None:

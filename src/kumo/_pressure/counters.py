@@ -1,0 +1,119 @@
+"""The cumulative counters of each cgroup level, without waiting for a window.
+
+v2: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+v1: https://docs.kernel.org/scheduler/sched-bwc.html#statistics,
+https://docs.kernel.org/admin-guide/cgroup-v1/cpuacct.html
+Stall times: https://docs.kernel.org/accounting/psi.html
+"""
+
+from __future__ import annotations
+
+import os
+from math import inf
+
+from kumo._cgroups.cpu_stat import Throttling, parse_cpu_stat
+from kumo._cgroups.levels import V2
+from kumo._cgroups.quota import hierarchy_of
+from kumo._pressure.parsers import parse_cpuacct, parse_pressure, parse_usage
+from kumo._records import Limit, Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Counters(Record):
+    """What the kernel has counted for one cgroup since it was made; `None` if it does not tell.
+
+    *where* is the cgroup's directory. *quota_cpus* and *period_seconds* are its quota, `None`
+    without one. Of *periods* in which something wanted to run, *throttled_periods* were throttled,
+    for *throttled_seconds* in all, summed over CPUs. *burst_seconds* is CPU time used beyond the
+    quota, *used_seconds* all CPU time used. In *stalled_some_seconds* some thread of the cgroup
+    waited for a CPU, in *stalled_full_seconds* all of them did (cgroup v2 alone).
+    """
+
+    where: str
+    quota_cpus: float | None = None
+    period_seconds: float | None = None
+    periods: int | None = None
+    throttled_periods: int | None = None
+    throttled_seconds: float | None = None
+    burst_seconds: float | None = None
+    used_seconds: float | None = None
+    stalled_some_seconds: float | None = None
+    stalled_full_seconds: float | None = None
+
+    @property
+    def throttling(self) -> Throttling | None:
+        """The counters of the quota together; `None` if the cgroup has none."""
+        if self.periods is None or self.throttled_periods is None or self.throttled_seconds is None:
+            return None
+        return Throttling(
+            self.periods, self.throttled_periods, self.throttled_seconds, self.burst_seconds or 0.0
+        )
+
+
+def counters(pid: int | None = None) -> tuple[Counters, ...]:
+    """Return the counters of each visible cgroup level, from the process's own up to the root.
+
+    *pid* asks for another process. Counters only grow, so two calls give what happened between
+    them; `kumo.pressure` does that and says what it means. The tuple is empty if no cgroup can be
+    seen, as on other systems than Linux.
+
+    Raise `ProcessLookupError` if no process *pid* exists.
+
+    >>> for level in kumo.counters():
+    ...     print(level.where, level.quota_cpus, level.throttled_periods)  # doctest: +SKIP
+    /sys/fs/cgroup/app 1.5 1207
+    /sys/fs/cgroup None None
+    """
+    from kumo._detectors.cgroup_quota import detect
+    from kumo._survey import open_system
+
+    system = open_system("process", pid, None)
+
+    def read(path: str) -> str:
+        try:
+            return system.read(path) or ""
+        except OSError:
+            return ""  # what cannot be read is not told
+
+    limits = quota_limits(record for record in detect(system) if isinstance(record, Limit))
+    return tuple(read_counters(limit, read) for limit in limits)
+
+
+def quota_limits(limits: Iterable[Limit]) -> list[Limit]:
+    """Return the limit of each level of the process's cgroup, from its own up.
+
+    If another mount covers a level, what lies at its place is not about the process.
+    """
+    return [
+        limit
+        for limit in limits
+        if (limit.source, limit.kind) == ("quota", "rate") and limit.text != "(covered)"
+    ]
+
+
+def read_counters(limit: Limit, read: Callable[[str], str]) -> Counters:
+    """Return the counters of the level whose quota is *limit*; *read* gives ``""`` for no file."""
+    where = os.path.dirname(limit.where)
+    stat = read(f"{where}/cpu.stat")
+    did = parse_cpu_stat(stat)
+    if hierarchy_of(limit.where) == V2:
+        used = parse_usage(stat)
+        stalled = parse_pressure(read(f"{where}/cpu.pressure"))
+    else:
+        used = parse_cpuacct(read(f"{where}/cpuacct.usage"))
+        stalled = {}
+    return Counters(
+        where,
+        quota_cpus=limit.cpus if limit.cpus < inf else None,
+        period_seconds=limit.period,
+        periods=did.periods if did else None,
+        throttled_periods=did.throttled if did else None,
+        throttled_seconds=did.seconds if did else None,
+        burst_seconds=did.burst if did else None,
+        used_seconds=used,
+        stalled_some_seconds=stalled.get("some"),
+        stalled_full_seconds=stalled.get("full"),
+    )
