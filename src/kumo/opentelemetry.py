@@ -33,8 +33,8 @@ FRESH = 0.05  # seconds
 def instrument(meter_provider: MeterProvider | None = None, *, paths: bool = False) -> None:
     """Create the instruments in *meter_provider*, by default the global one.
 
-    They are observable: each export reads anew. *paths* adds the directory of a level to its
-    number, which a cluster changes with every pod.
+    They are observable: each export reads the current values. *paths* adds the directory of a
+    level to its number, which a cluster changes with every pod.
 
     >>> instrument()
     """

@@ -7,9 +7,8 @@ It needs prometheus-client, which the extra ``prometheus`` brings:
     kumo.prometheus.register()
 
 The metrics are listed in docs/reference/metrics.md. A process that several workers serve
-(gunicorn) exports the limits in each worker alike, but each worker's pools are its own; the
-directory of ``PROMETHEUS_MULTIPROC_DIR`` holds no custom collectors. The same page says what to
-do there.
+(gunicorn) exports the limits in each worker alike, but each worker's pools are its own; and
+``PROMETHEUS_MULTIPROC_DIR`` calls no custom collectors. The same page says what to do then.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _LOGGER = logging.getLogger("kumo")
 
 
 class KumoCollector(Collector):
-    """A collector for prometheus-client, which reads anew at each scrape.
+    """A collector for prometheus-client, which reads the current values at each scrape.
 
     *pid* asks for another process, whose pools cannot be seen. Levels are labelled by their
     distance from the process; *paths* adds the directory, which a cluster changes with every pod.

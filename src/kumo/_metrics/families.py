@@ -1,4 +1,4 @@
-"""What is exported: a family a metric, with its samples. Pure: records in, records out."""
+"""The exported metrics with their samples. Pure: records in, records out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FORMS: dict[str, tuple[str, Kind, str, str]] = {
     ),
     "kumo_limit_cpus": (
         "kumo.limit", "gauge", "{cpu}",
-        "Each limit that sets a number of CPUs. A quota that is not set has no sample.",
+        "Each limit that sets a number of CPUs.",
     ),
     "kumo_cgroup_quota_cpus": (
         "kumo.cgroup.quota", "gauge", "{cpu}",

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class Counters(Record):
-    """What the kernel has counted for one cgroup since it was made; `None` if it does not tell.
+    """The kernel's counters of one cgroup since it was made; `None` for what it does not report.
 
-    *where* is the cgroup's directory. *quota_cpus* and *period_seconds* are its quota, `None`
+    ``where`` names the cgroup's directory. *quota_cpus* and *period_seconds* are its quota, `None`
     without one. Of *periods* in which something wanted to run, *throttled_periods* were throttled,
     for *throttled_seconds* in all, summed over CPUs. *burst_seconds* is CPU time used beyond the
     quota, *used_seconds* all CPU time used. In *stalled_some_seconds* some thread of the cgroup
@@ -63,9 +63,9 @@ def counters(pid: int | None = None) -> tuple[Counters, ...]:
     Raise `ProcessLookupError` if no process *pid* exists.
 
     >>> for level in kumo.counters():
-    ...     print(level.where, level.quota_cpus, level.throttled_periods)  # doctest: +SKIP
-    /sys/fs/cgroup/app 1.5 1207
-    /sys/fs/cgroup None None
+    ...     print(level.quota_cpus, level.throttled_periods)  # doctest: +SKIP
+    1.5 1207
+    None None
     """
     from kumo._detectors.cgroup_quota import detect
     from kumo._survey import open_system
@@ -76,7 +76,7 @@ def counters(pid: int | None = None) -> tuple[Counters, ...]:
         try:
             return system.read(path) or ""
         except OSError:
-            return ""  # what cannot be read is not told
+            return ""  # what cannot be read is absent
 
     limits = quota_limits(record for record in detect(system) if isinstance(record, Limit))
     return tuple(read_counters(limit, read) for limit in limits)
