@@ -101,7 +101,7 @@ def throttled(make_group: MakeGroup) -> Iterator[tuple[Group, int]]:
     spin = subprocess.Popen(in_groups([group], ["sh", "-c", "while :; do :; done"]))
     try:
         until = time.monotonic() + 60
-        while not any(c.throttled_periods for c in kumo.counters(spin.pid)):
+        while not any(c.throttled_seconds for c in kumo.counters(spin.pid)):
             assert time.monotonic() < until
             time.sleep(0.05)
         yield group, spin.pid
