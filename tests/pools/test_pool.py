@@ -461,7 +461,7 @@ def test_the_last_workers_stay_for_what_is_queued_at_shutdown() -> None:
     pool = kumo.ThreadPool("web", threads=1)
     held = Held(pool, 1)
     held.wait_for(1)
-    may_leave = pool.submit(lambda: pool._crew.leave(0))
+    may_leave = pool.submit(lambda: pool._crew.leave(0, threading.Lock()))
     last = pool.submit(int)
     pool.shutdown(wait=False)
     held.gate.set()

@@ -386,16 +386,15 @@ print(next(watch).new.parallelism)
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("before", "warning"),
+    "before",
     [
-        pytest.param("kumo.available_parallelism()", False, id="what is kept can be read"),
-        pytest.param("", True, id="a module is not loaded"),
+        pytest.param("kumo.available_parallelism()", id="after a call"),
+        pytest.param("", id="at once"),
     ],
 )
 def test_out_of_descriptors_nothing_grows(
     make_group: MakeGroup,  # noqa: F811 - the fixture
     before: str,
-    warning: bool,
 ) -> None:
     needs_two_cpus()
     group = make_group(cpus=1.9)
@@ -410,10 +409,7 @@ def test_out_of_descriptors_nothing_grows(
     )
 
     assert (ran.returncode, ran.stdout) == (0, "1.9 1.2\n2\n"), ran.stderr
-    said = ran.stderr.splitlines()
-    assert bool(said) == warning
-    assert all("Too many open files" in line for line in said)
-    assert all(line.endswith("; the estimate before it stands") for line in said)
+    assert ran.stderr == ""
 
 
 # --- forks and the end
@@ -493,11 +489,10 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     ],
 )
 def test_the_interpreter_ends_without_a_word(program: str) -> None:
+    """`run` waits for a minute; what sleeps here would last for longer."""
     needs_two_cpus()
-    started = time.monotonic()
 
     assert run(program) == ""
-    assert time.monotonic() - started < TIMEOUT / 2
 
 
 def test_the_thread_ends_before_what_the_program_began_with() -> None:

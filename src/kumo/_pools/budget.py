@@ -9,6 +9,7 @@ from math import inf
 
 from kumo._hot.count import available_parallelism
 from kumo._records import round_cpus
+from kumo._watch.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Budget:
                 raise ValueError(f"{name} must have a positive weight, such as 1, not {weight!r}")
         if len(self.weights) > (count := available_parallelism()):
             text = "budget: %s parts of 1 CPU each exceed the parallelism, which is %s"
-            _LOGGER.warning(text, len(self.weights), count)
+            say(_LOGGER.warning, text, len(self.weights), count)
 
     @property
     def parts(self) -> dict[str, int]:

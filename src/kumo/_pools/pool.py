@@ -13,6 +13,7 @@ from kumo._override import parse_override
 from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._records import OverrideError
+from kumo._watch.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Pool(Executor):
                 self.shutdown()
                 raise
             why = self._fit() or f"{self._source} of the parallelism"
-        _LOGGER.info("%s pool %s: %s %s, %s", self._kind, name, self.size, self._plural, why)
+        say(_LOGGER.info, "%s pool %s: %s %s, %s", self._kind, name, self.size, self._plural, why)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call, and return the future of its result.
@@ -165,7 +166,7 @@ class Pool(Executor):
     def _log_change(self, old: int, size: int, why: str) -> None:
         if size != old:
             text = "%s pool %s: %s -> %s %s, %s"
-            _LOGGER.info(text, self._kind, self.name, old, size, self._plural, why)
+            say(_LOGGER.info, text, self._kind, self.name, old, size, self._plural, why)
 
     def _fixed(self, count: int | None) -> tuple[int | None, str]:
         """Return the size that does not follow, and where it is from; `None` where it follows."""

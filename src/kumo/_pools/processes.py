@@ -13,6 +13,7 @@ from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.queue import Crew
 from kumo._pools.task import STANDARD_LOGGER
 from kumo._pools.worker_process import VARIABLES, Worker, broken
+from kumo._watch.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Crew(Crew):
             try:
                 worker.call(threads, _prepare, (initializer, initargs), {})
             except BaseException as error:
-                STANDARD_LOGGER.critical("Exception in initializer:", exc_info=True)
+                say(STANDARD_LOGGER.critical, "Exception in initializer:", exc_info=True)
                 self.fail()
                 raise _BROKEN() from error
         return worker

@@ -1,15 +1,34 @@
-"""The workers of one thread pool and their queue: the standard executor's cannot leave early."""
+"""The workers of one thread pool and their queue: the standard executor's cannot leave early.
+
+What it guarantees, and how:
+
+- Each task is run exactly once, or its `submit` has raised, or its future says why not. A worker
+  takes it from the queue by one atomic call. A task is queued before a worker is looked for, and
+  a worker announces that it parks before it looks at the queue for the last time: whichever comes
+  second sees the other.
+- A place among the workers is reserved under the lock, and the thread started after the lock is
+  released: starting waits for the new thread, and under gevent and eventlet lets other greenlets
+  run. Until the worker confirms its place, whoever starts it can take the place back.
+- Nothing is logged and no foreign code is called while a lock is held. A handler may look at the
+  pool; a finalizer that ends a pool takes no lock (`abandon`).
+- Workers are let go after their present task, never in it. Those that leave are still joined.
+- In a forked child nothing is left of the parent's tasks and workers. A worker that has forked
+  finds that its place is not there any more, and ends.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from itertools import count
 
 from kumo._pools.task import BROKEN, EXITING, SHUT_DOWN, STANDARD_LOGGER, run
+from kumo._watch.say import say
+from kumo._watch.thread import drop as drop_watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +39,17 @@ if TYPE_CHECKING:
     from kumo._watch.watch import Watch
 
 LOGGER = logging.getLogger("kumo")
+SPARE_SECONDS = 1.0  # that a worker which stood in for a waiting one stays to do so again
 
 _exiting = False
-_starting = threading.Lock()  # no thread is started once the interpreter exits
 
 
 class Crew:
     """Up to *size* workers, each started for a task that no parked one is there for.
 
-    A worker takes tasks from the queue's front. It parks where there is none, and leaves where
-    there is none to come or the workers are more than *size*.
+    A worker takes tasks from the queue's front. It parks if there is none, and leaves if there is
+    none to come or the workers are more than `limit`: the size, and one more for each worker that
+    waits within `block`, up to *max_waiting*.
     """
 
     # Those that take tasks or have workers. A global would be gone before the last pool is.
@@ -41,9 +61,11 @@ class Crew:
         size: int,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
+        max_waiting: int = 0,
     ) -> None:
         self.name = name
         self.size = size
+        self.max_waiting = max_waiting
         self.initializer = initializer
         self.initargs = initargs
         self.closed: Refusal | None = None  # what `submit` raises
@@ -51,87 +73,139 @@ class Crew:
         self.owner: object = None  # the reference that notices when the pool is gone
         self.renew()
         self.all.add(self)
+        if _exiting:
+            self.closed = EXITING
 
     def renew(self) -> None:
         """Begin without tasks and workers, as in a forked child: they are the parent's."""
         self.lock = threading.Lock()  # for all that follows, and `size`
         self.tasks: deque[Task] = deque()
         self.parked: list[threading.Lock] = []  # what each of them waits for, the last one last
-        self.workers = 0
+        self.workers = 0  # those that work or are parked, and the places that are reserved
         self.threads: dict[int, threading.Thread] = {}
+        self.starting: set[threading.Thread] = set()  # they have a place and not confirmed it
         self.left: list[threading.Thread] = []  # those of the surplus that may not have ended yet
+        self.waiters: set[threading.Thread] = set()  # workers within `block`
+        self.spare: list[threading.Lock] = []  # what those that may stand in again wait for
+        self.limit = self.size
+        self.refused = False  # a thread could not be started, which has been logged
 
     def add(self, task: Task) -> None:
-        """Queue *task*. Raise `RuntimeError` where it would not be run."""
+        """Queue *task*. Raise `RuntimeError` if it would not be run."""
         with self.lock:
             if self.closed:
                 raise self.closed()
             self.tasks.append(task)
             # Who has waited longest: whoever has just parked may still be on its way there.
-            if not (self.parked and self.wake(0)) and self.workers < self.size:
-                try:
-                    self.start()
-                except RuntimeError:
-                    self.tasks.pop()
-                    raise
+            if (self.parked and self.wake(0)) or self.workers >= self.limit:
+                return
+            thread = self.reserve()
+        if thread is not None and (error := self.start(thread)):
+            self.refuse(error, task)
 
-    def start(self) -> None:
-        """Start a worker. The lock is held. Raise `RuntimeError` where it fails and is the first.
+    def reserve(self) -> threading.Thread | None:
+        """Take a place for one more worker and return its thread, to be started.
 
-        Where others are there they do without it.
+        `None` if one that stood in before has taken the place. The lock is held.
         """
+        self.workers += 1
+        if self.spare:
+            self.spare.pop().release()
+            return None
         number = next(number for number in count() if number not in self.threads)
         thread = threading.Thread(target=self.work, args=(number,), name=f"{self.name}-{number}")
-        with _starting:
-            try:
-                if _exiting:
-                    raise EXITING()
-                thread.start()
-            except RuntimeError as error:
-                if not self.workers:
-                    raise
-                text = "thread pool %s: %s of %s threads: %s"
-                LOGGER.warning(text, self.name, self.workers, self.size, error)
-                return
         self.threads[number] = thread
-        self.workers += 1
+        self.starting.add(thread)
+        return thread
+
+    def start(self, thread: threading.Thread) -> Exception | None:
+        """Start a worker that has a place; return why it could not be, without the place then."""
+        try:
+            thread.start()
+        except Exception as error:  # noqa: BLE001 - RuntimeError, or MemoryError
+            self.take_back(thread)
+            return error
+        except BaseException:  # an interrupt, perhaps after it has begun
+            self.take_back(thread)
+            raise
+        self.refused = False
+        return None
+
+    def take_back(self, thread: threading.Thread) -> None:
+        """Take its place from a worker, unless it has begun."""
+        with self.lock:
+            if thread in self.starting:
+                self.starting.discard(thread)
+                self.workers -= 1
+                for number in [n for n, other in self.threads.items() if other is thread]:
+                    del self.threads[number]
+
+    def refuse(self, error: Exception, task: Task | None = None) -> None:
+        """Do without a worker that could not be started, and log that once.
+
+        If there is no other, *task* raises, and others that were queued meanwhile fail.
+        """
+        with self.lock:
+            alone = not self.workers
+            queued = alone and task is not None and task in self.tasks
+            if queued and task is not None:
+                self.tasks.remove(task)
+            stranded = list(self.tasks) if alone else []
+            if alone:
+                self.tasks.clear()
+            known, self.refused = self.refused, True
+            here, last = self.workers, alone and self.closed
+        for future, *_ in stranded:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(RuntimeError(str(error)))
+        if last:
+            self.end()
+        if queued:
+            raise error
+        if not known:
+            text = "thread pool %s: %s of %s threads: %s"
+            say(LOGGER.warning, text, self.name, here, self.size, error)
 
     def work(self, number: int) -> None:
         """What a worker's thread does."""
-        tasks = self.tasks
         gate = threading.Lock()
         gate.acquire()
+        with self.lock:
+            if self.threads.get(number) is not threading.current_thread():
+                return  # its place was taken back
+            self.starting.discard(threading.current_thread())
+            tasks = self.tasks
         self.initialize()
         while True:
             try:
                 task = tasks.popleft()
             except IndexError:
-                if self.park(gate, tasks) or not self.leave(number):
+                if self.park(gate, tasks) or not self.leave(number, gate):
                     continue
                 return
             run(*task)
             del task
-            if self.workers > self.size and self.leave(number):
+            if self.workers > self.limit and self.leave(number, gate):
                 return
 
     def initialize(self) -> None:
-        """Where the initializer fails, end as broken: the tasks fail with `BrokenThreadPool`."""
+        """If the initializer fails, end as broken: the tasks fail with `BrokenThreadPool`."""
         if self.initializer is None:
             return
         try:
             self.initializer(*self.initargs)
         except BaseException:  # noqa: BLE001 - as the standard executor
-            STANDARD_LOGGER.critical("Exception in initializer:", exc_info=True)
+            say(STANDARD_LOGGER.critical, "Exception in initializer:", exc_info=True)
             for future, *_ in self.close(BROKEN, drop=True):
                 if future.set_running_or_notify_cancel():
                     future.set_exception(BROKEN())
 
     def park(self, gate: threading.Lock, tasks: deque[Task]) -> bool:
-        """Wait until there may be a task; `False` where there will be none for this worker."""
-        # Announced first and looked at then, where all others look for who is parked last: so no
+        """Wait until there may be a task; `False` if there will be none for this worker."""
+        # Announced first and looked at then, while all others look for who is parked last: so no
         # lock is needed, which the one that starts this thread may hold.
         self.parked.append(gate)
-        if tasks or self.closed or self.workers > self.size or tasks is not self.tasks:
+        if tasks or self.closed or self.workers > self.limit or tasks is not self.tasks:
             try:
                 self.parked.remove(gate)
             except ValueError:
@@ -140,25 +214,82 @@ class Crew:
         gate.acquire()
         return True
 
-    def leave(self, number: int) -> bool:
+    def leave(self, number: int, gate: threading.Lock) -> bool:
         """Let this worker go if it may; whether it may."""
         with self.lock:
             if self.threads.get(number) is not threading.current_thread():
                 return True  # forked
-            if self.workers <= self.size and (self.tasks or not self.closed):
+            if self.workers <= self.limit and (self.tasks or not self.closed):
                 return False
             self.workers -= 1
-            if not self.closed:
-                del self.threads[number]
-                alive = filter(threading.Thread.is_alive, self.left)
-                self.left = [*alive, threading.current_thread()]
-            last = not self.workers
+            spare = self.max_waiting > 0 and not self.closed
+            if spare:
+                self.spare.append(gate)
+            else:
+                self.forget(number)
+            last = not self.workers and self.closed
+        if spare:
+            return self.stand_by(number, gate)
         if last:
             self.end()
         return True
 
+    def forget(self, number: int) -> None:
+        """A worker leaves. The lock is held."""
+        if not self.closed:  # else they are joined from there
+            del self.threads[number]
+            alive = filter(threading.Thread.is_alive, self.left)
+            self.left = [*alive, threading.current_thread()]
+
+    def stand_by(self, number: int, gate: threading.Lock) -> bool:
+        """Wait to stand in for a worker again; whether to end, since that did not happen."""
+        if gate.acquire(timeout=SPARE_SECONDS):
+            return False
+        with self.lock:
+            if self.threads.get(number) is not threading.current_thread():
+                return True  # forked
+            if gate in self.spare:
+                self.spare.remove(gate)
+                self.forget(number)
+                last = not self.workers and self.closed
+            else:
+                gate.acquire()  # it has just been given a place
+                return False
+        if last:
+            self.end()
+        return True
+
+    def block(self) -> bool:
+        """The calling worker begins to wait, so that another may work; `False` if it is no worker.
+
+        `unblock` is to be called exactly if the answer is `True`.
+        """
+        me, thread = threading.current_thread(), None
+        with self.lock:
+            if me in self.waiters or me not in self.threads.values():
+                return False
+            self.waiters.add(me)
+            self.set_limit()
+            if self.tasks and self.workers < self.limit and not self.parked:
+                thread = self.reserve()
+        if thread is not None and (error := self.start(thread)):
+            self.refuse(error)
+        return True
+
+    def unblock(self) -> None:
+        """The calling worker goes on; those that are too many leave after their present task."""
+        with self.lock:
+            self.waiters.discard(threading.current_thread())
+            self.set_limit()
+            if self.workers > self.limit:
+                self.wake()
+
+    def set_limit(self) -> None:
+        """Let there be another worker for each that waits. The lock is held."""
+        self.limit = self.size + min(len(self.waiters), self.max_waiting)
+
     def resize(self, size: int, watch: Watch | None = None) -> bool:
-        """Have up to *size* workers; `False` where *watch* says it and is not followed any more.
+        """Have up to *size* workers; `False` if *watch* says it and is not followed any more.
 
         Without *watch* the size follows nothing from now on.
         """
@@ -167,14 +298,25 @@ class Crew:
             if watch is not None and watch is not followed:
                 return False
             self.watch, self.size = watch, size
-            if not self.closed:
-                for _ in range(min(size - self.workers, len(self.tasks))):
-                    self.start()
-            for _ in range(min(self.workers - size, len(self.parked))):
+            self.set_limit()
+            wanted = 0 if self.closed else min(self.limit - self.workers, len(self.tasks))
+            threads = [self.reserve() for _ in range(wanted)]
+            for _ in range(min(self.workers - self.limit, len(self.parked))):
                 self.wake()
         if followed is not watch and followed is not None:
             followed.close()
+        self.start_all([thread for thread in threads if thread is not None])
         return True
+
+    def start_all(self, threads: list[threading.Thread]) -> None:
+        """Start workers that have a place; if one cannot be, the rest is not tried."""
+        while threads:
+            error = self.start(threads.pop())
+            if error:
+                for thread in threads:
+                    self.take_back(thread)
+                self.refuse(error)
+                return
 
     def close(self, why: Refusal, drop: bool = False) -> list[Task]:
         """Take no more tasks, and return those that with *drop* are not to be run."""
@@ -186,6 +328,9 @@ class Crew:
                     dropped.append(self.tasks.popleft())
             while self.wake():
                 pass
+            while self.spare:
+                self.workers += 1
+                self.spare.pop().release()
             last = not self.workers
         if last:
             self.end()
@@ -200,9 +345,12 @@ class Crew:
         return True
 
     def abandon(self) -> None:
-        """Close where nobody has the pool any more: at any moment, so that no lock is taken."""
+        """Close if nobody has the pool any more: at any moment, so that no lock is taken."""
         self.owner = None  # it refers to this crew
         self.closed = self.closed or SHUT_DOWN
+        watch, self.watch = self.watch, None
+        if watch is not None:
+            drop_watch(watch)
         while self.wake():
             pass
         if not self.workers:
@@ -217,6 +365,8 @@ class Crew:
 
     def join(self) -> None:
         """Wait for every thread to end. Raise `RuntimeError` in one of them."""
+        while self.starting:  # by another thread, or it has just begun
+            time.sleep(0.001)
         with self.lock:
             threads = [*self.threads.values(), *self.left]
         for thread in threads:
@@ -224,10 +374,12 @@ class Crew:
 
 
 def _exit() -> None:
-    """Have the tasks that are queued run before the interpreter exits, as the standard executor."""
+    """Have the tasks that are queued run before the interpreter exits, as the standard executor.
+
+    A crew that is made from now on takes no tasks; one that was made before is found here.
+    """
     global _exiting
-    with _starting:
-        _exiting = True
+    _exiting = True
     crews = list(Crew.all)
     for crew in crews:
         crew.close(EXITING)
@@ -236,8 +388,6 @@ def _exit() -> None:
 
 
 def _after_fork() -> None:
-    global _starting
-    _starting = threading.Lock()
     for crew in list(Crew.all):
         crew.tasks.clear()  # for the worker that has forked
         crew.renew()

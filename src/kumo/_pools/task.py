@@ -6,6 +6,8 @@ import logging
 from concurrent.futures.thread import BrokenThreadPool
 from functools import partial
 
+from kumo._watch.say import say
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,5 +43,5 @@ def run(
             del future, call, arguments, keywords  # its traceback refers to this frame
         else:
             future.set_result(result)
-    except BaseException:
-        STANDARD_LOGGER.critical("Exception in worker", exc_info=True)
+    except BaseException:  # noqa: BLE001 - logged, and the worker goes on
+        say(STANDARD_LOGGER.critical, "Exception in worker", exc_info=True)

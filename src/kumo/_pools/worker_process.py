@@ -136,6 +136,15 @@ def _with_traceback(error: BaseException) -> Any:
     return with_traceback(error, error.__traceback__)
 
 
+# They look the lock up when they run: a child replaces it, and forks in its turn.
+def _before_fork() -> None:
+    _starting.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    _starting.release()
+
+
 def _after_fork() -> None:
     global _starting
     _starting = threading.RLock()
@@ -143,5 +152,5 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_after_fork
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork
     )

@@ -67,9 +67,10 @@ class Settling:
             if now - self._since < self.settle:
                 return None
             reading = self._grown
-        self._grown = None
-        old, self.told = self.told, reading
-        return Change(old, reading) if old.cpus != reading.cpus else None
+        # Made first: if memory is short, the change is still to be told with the next reading.
+        change = Change(self.told, reading) if self.told.cpus != reading.cpus else None
+        self._grown, self.told = None, reading
+        return change
 
 
 class Readings:

@@ -1,4 +1,22 @@
-"""The one thread of the process that reads the limits, for every watch that there is."""
+"""The one thread of the process that reads the limits, for every watch that there is.
+
+What it guarantees, and how:
+
+- There is one such thread, and only while something is watched. `_thread` is the one that is
+  meant to do it, set under `lock` before it is started. A thread that finds another in its place
+  ends; one that has died is noticed by `resume`, which any use of a watch calls.
+- It goes on, whatever a callback, a hook, a logging handler or the allocator raises. Each reading
+  and each watch has a ``try`` of its own, and so has each turn of the loop. Should the thread end
+  all the same, it starts its successor. What went wrong is logged once.
+- Nothing is logged, no foreign code is called and no thread is started while `lock` is held. So a
+  handler or a callback may use kumo, and under gevent and eventlet, where another greenlet of
+  the same thread would wait for the lock for ever, none runs meanwhile.
+- What is waited for is made when it is needed, of whatever a monkey-patcher has put into
+  `threading` by then: a lock from before would stop every greenlet of the process.
+- A finalizer takes no lock: what it drops goes into `_dropped`, by one atomic call.
+- A fork may happen at any moment, in any thread. The child gets a new lock, and no thread until
+  one is needed. Hooks look up what they use when they run, since a child replaces it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +25,15 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
+from collections import deque
 from contextlib import suppress
-from time import monotonic
 
 from kumo._records import OverrideError
 from kumo._system.view import affinity_mask
 from kumo._watch.change import Readings
+from kumo._watch.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,73 +43,152 @@ if TYPE_CHECKING:
     from kumo._watch.watch import Watch
 
 _LOGGER = logging.getLogger("kumo")
-# Guards what is here and every watch; notified when an iteration is to look again.
-changed = threading.Condition()
+MAX_SAID = 100  # different errors that are remembered as logged
+PAUSE = 0.1  # seconds after something went wrong: it may go wrong again at once
+# Guards what is here, and every watch. It can be taken again by a signal handler, whose thread
+# may have it already.
+lock = threading.RLock()
 _thread: threading.Thread | None = None
-# What the thread waits for between readings: a condition takes twice the CPU time.
-_bell = threading.Lock()
-# Each gives its watch, or `None` once a watch that nobody refers to is gone.
-_watches: list[Callable[[], Watch | None]] = []
+_bell: Bell | None = None  # the thread's
+_exiting = False  # the interpreter: no thread is started any more
+# By identity. Each gives its watch, or `None` once a watch that nobody refers to is gone.
+_watches: dict[int, Callable[[], Watch | None]] = {}
+_dropped: deque[Watch] = deque()  # by finalizers
+_said: set[str] = set()
+
+
+class Bell:
+    """What the thread waits for between readings. A lock takes half the CPU time of a condition."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # the first wait ends at once
+
+    def wait(self, seconds: float) -> None:
+        """Wait for *seconds*, or until it is rung."""
+        self._lock.acquire(timeout=seconds)
+
+    def ring(self) -> None:
+        """End the wait under way, or else the next."""
+        if self._lock.locked():
+            with suppress(RuntimeError):  # another thread has rung
+                self._lock.release()
 
 
 def add(watch: Watch) -> None:
-    """Tell *watch* from now on. Raise `RuntimeError` where no thread can be started.
+    """Serve *watch* from now on. Raise `RuntimeError` if no thread can be started.
 
-    Whoever iterates over a watch refers to it; one with a callback has to be referred to here.
+    An iteration refers to its watch; a watch with a callback is referred to from here.
     """
-    with changed:
-        _watches.append(weakref.ref(watch) if watch._callback is None else lambda: watch)
-        try:
-            resume(watch)
-        except RuntimeError:
-            remove(watch)
-            raise
-        _ring()
+    with lock:
+        _watches[id(watch)] = weakref.ref(watch) if watch._callback is None else lambda: watch
+        _forget_dropped()
+    try:
+        resume(watch)
+    except BaseException:
+        remove(watch)
+        raise
+    _ring()
 
 
 def remove(watch: Watch) -> None:
-    """Tell *watch* nothing more."""
-    with changed:
-        _watches[:] = [get for get in _watches if get() not in (watch, None)]
-        _ring()
+    """Serve *watch* no more."""
+    with lock:
+        get = _watches.get(id(watch))
+        if get is not None and get() is watch:
+            del _watches[id(watch)]
+    _ring()
+
+
+def drop(watch: Watch) -> None:
+    """Serve *watch* no more from the next reading on. For finalizers: it takes no lock."""
+    _dropped.append(watch)
 
 
 def _ring() -> None:
-    """Have the thread look at once. The lock is held."""
-    if _bell.locked():
-        _bell.release()
+    """Have the thread look at once."""
+    bell = _bell
+    if bell is not None:
+        bell.ring()
 
 
 def resume(watch: Watch) -> None:
-    """Start the thread where there is none: before the first watch and in a forked child."""
-    global _thread
-    if _thread is not None:
+    """Start the thread if there is none: before the first watch, in a forked child, after a death.
+
+    Raise `RuntimeError` if it cannot be started.
+    """
+    global _thread, _bell
+    if _exiting or _is_at_work(_thread):
         return
-    with changed:
-        if _thread is None:
-            read = Readings(watch._settling.told)
-            _thread = threading.Thread(
-                target=_watch_all, args=(read,), name="kumo-watch", daemon=True
-            )
-            try:
-                _thread.start()
-            except RuntimeError:
+    read = Readings(watch._settling.told)
+    with suppress(Exception):
+        # What a reading imports is loaded now, in this thread. A fork while another thread
+        # imports a module leaves half of that module in the child for good.
+        read()
+    with lock:
+        if _exiting or _is_at_work(_thread):
+            return
+        bell = Bell()
+        thread = _make_thread((read, bell))
+        _thread, _bell = thread, bell
+    try:
+        thread.start()
+    except BaseException:
+        with lock:
+            # An interrupt may come when it has begun already; it ends if it is not needed.
+            if _thread is thread:
                 _thread = None
-                raise
+        raise
 
 
-def _watch_all(read: Callable[[], Estimate]) -> None:
+def _is_at_work(thread: threading.Thread | None) -> bool:
+    """Whether *thread* watches, or is about to: one that has no identity is being started."""
+    return thread is not None and (thread.ident is None or thread.is_alive())
+
+
+def _make_thread(arguments: tuple[Callable[[], Estimate], Bell]) -> threading.Thread:
+    """A daemon, so that a callback that never returns does not keep the interpreter.
+
+    A sub-interpreter may have no daemons; its thread is ended by `_end` all the same.
+    """
+    try:
+        return threading.Thread(target=_watch_all, args=arguments, name="kumo-watch", daemon=True)
+    except RuntimeError:
+        return threading.Thread(target=_watch_all, args=arguments, name="kumo-watch", daemon=False)
+
+
+def _watch_all(read: Callable[[], Estimate], bell: Bell) -> None:
     """Poll until nothing is watched, or another thread is to do it."""
     wrong, mask = "", None
-    while _sleep():
-        mask = _share_affinity(mask)
-        wrong = _poll(read, wrong)
+    try:
+        while True:
+            try:
+                if not _sleep(bell):
+                    return
+                mask = _share_affinity(mask)
+                wrong = _poll(read, wrong)
+            except BaseException as error:  # noqa: BLE001 - the watches are still to be served
+                complain("watching the limits", error)
+                time.sleep(PAUSE)
+    finally:
+        _succeed()
 
 
-def _sleep() -> bool:
+def _succeed() -> None:
+    """Start a successor if this thread ends although it is still the one that watches."""
+    global _thread
+    with lock:
+        if _thread is not threading.current_thread():
+            return
+        _thread = None
+        watches = _present()
+    if watches:
+        resume(watches[0])
+
+
+def _sleep(bell: Bell) -> bool:
     """Wait for the least interval or a change of what is watched; whether to go on."""
     global _thread
-    with changed:
+    with lock:
         if _thread is not threading.current_thread():
             return False
         # No watch is referred to meanwhile, so that one that nobody else refers to goes.
@@ -97,34 +196,59 @@ def _sleep() -> bool:
         if least is None:
             _thread = None
             return False
-        bell = _bell
-    bell.acquire(timeout=least)
+    bell.wait(least)
     return True
 
 
 def _present() -> list[Watch]:
     """The watches; those that are gone are left out from now on. The lock is held."""
-    watches = [watch for get in _watches if (watch := get()) is not None]
+    _forget_dropped()
+    watches = [watch for get in _watches.values() if (watch := get()) is not None]
     if len(watches) != len(_watches):
-        _watches[:] = [get for get in _watches if get() is not None]
+        for key in [key for key, get in _watches.items() if get() is None]:
+            del _watches[key]
     return watches
 
 
+def _forget_dropped() -> None:
+    """Serve no more what finalizers have dropped. The lock is held."""
+    while _dropped:
+        watch = _dropped.popleft()
+        watch._closed = True
+        _watches.pop(id(watch), None)
+
+
 def _poll(read: Callable[[], Estimate], wrong: str) -> str:
-    """Tell each watch of a reading; return what is wrong with it, of which *wrong* was said."""
+    """Serve each watch a reading; return what is wrong with it, of which *wrong* was logged."""
     try:
         reading = read()
-    except (OverrideError, OSError, ImportError) as error:  # a module may still be to be loaded
-        if str(error) != wrong:
-            _LOGGER.warning("%s; the estimate before it stands", error)
-        return str(error)
-    now = monotonic()
-    with changed:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the next reading may be right
+        expected = isinstance(error, OverrideError | OSError | ImportError)
+        text = str(error) if expected else f"{type(error).__name__}: {error}"
+        if text != wrong:
+            say(_LOGGER.warning, "%s; the estimate before it stands", text)
+        return text
+    now = time.monotonic()
+    with lock:
         watches = _present()
     for watch in watches:
         if not watch._settling.settled(reading):
-            watch._tell(reading, now)
+            try:
+                watch._tell(reading, now)
+            except BaseException as error:  # noqa: BLE001 - the others are still to be served
+                complain("telling a watch of a change", error)
     return ""
+
+
+def complain(what: str, error: BaseException) -> None:
+    """Log once that *what* went wrong, and how."""
+    try:
+        text = f"{what} went wrong: {type(error).__name__}: {error}"
+        if text not in _said and len(_said) < MAX_SAID:
+            _said.add(text)
+            say(_LOGGER.error, "%s; kumo goes on", text)
+    except Exception:  # noqa: BLE001, S110 - without memory there is nothing that could be said
+        pass
 
 
 def _share_affinity(last: int | None) -> int | None:
@@ -148,26 +272,49 @@ def _after_fork() -> None:
 
     A thread that nobody needs would keep the child from entering a user namespace.
     """
-    global changed, _bell, _thread
-    changed, _bell, _thread = threading.Condition(), threading.Lock(), None
+    global lock, _bell, _thread
+    lock, _bell, _thread = threading.RLock(), None, None
     watches = _present()
     for watch in watches:
         watch._wakes.clear()  # the loops are the parent's
-    if any(watch._callback is not None for watch in watches):
-        resume(watches[0])
+    for watch in watches:
+        if watch._callback is not None:
+            if type(threading.Lock()).__module__ == "_thread":
+                _resume_or_log(watch)
+            else:
+                # Starting a greenlet's thread lets the hub run, which is still the parent's here.
+                import _thread as low
+
+                low.start_new_thread(_resume_or_log, (watch,))
+            return
+
+
+def _resume_or_log(watch: Watch) -> None:
+    try:
+        resume(watch)
+    except RuntimeError as error:
+        say(_LOGGER.warning, "after a fork nothing is watched until it is asked for: %s", error)
 
 
 def _end() -> None:
     """End the thread before the interpreter; a callback that does not return is left behind."""
-    global _thread
-    with changed:
-        # From now on this one stands in its place, so that no other is started.
-        thread, _thread = _thread, threading.current_thread()
-        _ring()
-    if thread is not None:
+    global _thread, _exiting
+    with lock:
+        _exiting = True
+        thread, _thread = _thread, None
+    _ring()
+    if thread is not None and thread.ident is not None:
         thread.join(1.0)
 
 
-atexit.register(_end)
+def _is_main_interpreter() -> bool:
+    check = getattr(threading, "_daemon_threads_allowed", None)
+    return check is None or bool(check())
+
+
+if _is_main_interpreter():
+    atexit.register(_end)
+else:  # before the threads that are no daemons are waited for
+    threading._register_atexit(_end)  # type: ignore[attr-defined]
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -82,18 +82,20 @@ class Watch:
 
         The thread ends with the last watch. A second call does nothing.
         """
-        with _watcher.changed:
+        with _watcher.lock:
             self._closed = True
-            _watcher.remove(self)
-            self._wake()
+            wakes = self._take_wakes()
+        _watcher.remove(self)
+        _call(wakes)
 
     def _tell(self, reading: Estimate, now: float) -> None:
         """Take a reading of the watcher's thread, at *now* in seconds, and tell what follows."""
-        with _watcher.changed:
+        with _watcher.lock:
             change = None if self._closed else self._settling.tell(reading, now)
             if change is None:
                 return
-            self._wake()
+            wakes = self._take_wakes()
+        _call(wakes)
         if self._callback is not None:
             try:
                 self._callback(change)
@@ -117,14 +119,19 @@ class Watch:
 
     def __next__(self) -> Change:
         while True:
-            with _watcher.changed:
-                change = self._next()
-                if change is not None:
-                    return change
-                if self._closed:
-                    raise StopIteration
+            bell = threading.Lock()
+            bell.acquire()
+            wake = bell.release
+            change = self._next_or_wait(wake)
+            if change is not None:
+                return change
+            if self._closed:
+                raise StopIteration
+            try:
                 _watcher.resume(self)
-                _watcher.changed.wait()
+                bell.acquire()
+            finally:
+                self._wakes.discard(wake)
 
     def __aiter__(self) -> Watch:
         return self
@@ -133,27 +140,40 @@ class Watch:
         while True:
             event, post = make_event()
             wake = partial(post, event.set)
-            with _watcher.changed:
-                change = self._next()
-                if change is not None:
-                    return change
-                if self._closed:
-                    raise StopAsyncIteration
-                _watcher.resume(self)
-                self._wakes.add(wake)
+            change = self._next_or_wait(wake)
+            if change is not None:
+                return change
+            if self._closed:
+                raise StopAsyncIteration
             try:
+                _watcher.resume(self)
                 await event.wait()
             finally:
                 self._wakes.discard(wake)
 
-    def _next(self) -> Change | None:
-        """Return the change that the iteration has still to tell. The lock is held."""
-        old, self._seen = self._seen, self._settling.told
-        return Change(old, self._seen) if old.cpus != self._seen.cpus and not self._closed else None
+    def _next_or_wait(self, wake: Callable[[], object]) -> Change | None:
+        """Return the change that the iteration has still to yield, if any.
 
-    def _wake(self) -> None:
-        """Let iterations look again. The lock is held."""
-        _watcher.changed.notify_all()
-        for wake in tuple(self._wakes):
-            with suppress(RuntimeError):  # its loop has ended
-                wake()
+        Else *wake* is called once when there may be one, or when the watch has been closed.
+        """
+        with _watcher.lock:
+            if self._closed:
+                return None
+            old, new = self._seen, self._settling.told
+            change = Change(old, new) if old.cpus != new.cpus else None
+            self._seen = new
+            if change is None:
+                self._wakes.add(wake)
+            return change
+
+    def _take_wakes(self) -> set[Callable[[], object]]:
+        """Return what wakes the iterations, each to be called once, after the lock is released."""
+        wakes, self._wakes = self._wakes, set()
+        return wakes
+
+
+def _call(wakes: set[Callable[[], object]]) -> None:
+    """Let iterations look again. No lock is held: an event loop's is foreign code."""
+    for wake in wakes:
+        with suppress(RuntimeError):  # its loop has ended
+            wake()

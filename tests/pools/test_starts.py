@@ -1,0 +1,218 @@
+"""Threads that cannot be started, and what is done without a lock."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import kumo
+
+MOMENT = 60
+START = threading.Thread.start
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + MOMENT
+    while not condition():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.002)
+
+
+class Starts:
+    """Stands for the system's refusal to start threads, as by RLIMIT_NPROC or pids.max."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refused = 0
+        self.refuse: type[BaseException] | None = RuntimeError
+        self.before: Callable[[], object] = lambda: None
+        self.after_start = False
+
+        def start(thread: threading.Thread) -> None:
+            if not thread.name.startswith("web") or self.refuse is None:
+                START(thread)
+                return
+            self.before()
+            if self.after_start:
+                START(thread)
+            self.refused += 1
+            raise self.refuse("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
+    return Starts(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("web")])
+
+
+def one_busy(pool: kumo.ThreadPool, starts: Starts) -> threading.Event:
+    """Start the first worker and keep it busy until the event is set."""
+    refuse, starts.refuse = starts.refuse, None
+    gate, begun = threading.Event(), threading.Event()
+    pool.submit(lambda: begun.set() or gate.wait(MOMENT))
+    assert begun.wait(MOMENT)
+    starts.refuse = refuse
+    return gate
+
+
+def test_it_is_logged_once_until_one_starts_again(
+    starts: Starts, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kumo.ThreadPool("web", threads=4) as pool:
+        for _ in range(2):
+            gate = one_busy(pool, starts)
+            futures = [pool.submit(int) for _ in range(20)]
+            gate.set()
+            assert [future.result(MOMENT) for future in futures] == [0] * 20
+            pool.resize(1)
+            pool.resize(4)
+            until(lambda: pool.parked == 1)
+            starts.refuse = None
+            gates = [threading.Event() for _ in range(2)]
+            held = [pool.submit(gate.wait, MOMENT) for gate in gates]
+            until(lambda: pool.busy == 2)
+            for gate in gates:
+                gate.set()
+            assert all(future.result(MOMENT) for future in held)
+            pool.resize(1)
+            until(lambda: len(pool._threads) == 1)
+            pool.resize(4)
+            starts.refuse = RuntimeError
+
+    assert caplog.messages == ["thread pool web: 1 of 4 threads: can't start new thread"] * 2
+
+
+def test_a_handler_may_look_at_the_pool_and_at_all_pools(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[int, int, int]] = []
+
+    class Metrics(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for other in kumo.pools().values():
+                other.submit(int)
+                found.append((other.busy, other.parked, other.size))
+
+    handler = Metrics()
+    with kumo.ThreadPool("web", threads=2) as pool:
+        gate = one_busy(pool, starts)
+        logging.getLogger("kumo").addHandler(handler)
+        try:
+            last = pool.submit(int)
+        finally:
+            logging.getLogger("kumo").removeHandler(handler)
+            gate.set()
+        assert last.result(MOMENT) == 0
+
+    assert found == [(1, 0, 2)]
+
+
+def test_a_handler_that_raises_loses_no_task(starts: Starts) -> None:
+    class Raising(logging.Handler):
+        def handle(self, record: logging.LogRecord) -> bool:
+            raise LookupError("of the handler")
+
+    handler = Raising()
+    with kumo.ThreadPool("web", threads=2) as pool:
+        gate = one_busy(pool, starts)
+        logging.getLogger("kumo").addHandler(handler)
+        try:
+            last = pool.submit(int)
+        finally:
+            logging.getLogger("kumo").removeHandler(handler)
+            gate.set()
+        assert last.result(MOMENT) == 0
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError])
+def test_the_first_worker_that_cannot_start_is_an_error(
+    starts: Starts, error: type[BaseException]
+) -> None:
+    starts.refuse = error
+    with kumo.ThreadPool("web", threads=2) as pool:
+        for _ in range(3):
+            with pytest.raises(error, match="can't start new thread"):
+                pool.submit(int)
+            assert (pool.queued, pool.busy) == (0, 0)
+        starts.refuse = None
+        assert pool.submit(int).result(MOMENT) == 0
+
+
+def test_a_task_that_relied_on_a_worker_which_could_not_start_fails(starts: Starts) -> None:
+    """While one thread starts the only worker, another queues a task for it."""
+    second = []
+    with kumo.ThreadPool("web", threads=1) as pool:
+        starts.before = lambda: second.append(pool.submit(int))
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            pool.submit(int)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            second[0].result(MOMENT)
+        assert (pool.queued, pool.busy) == (0, 0)
+
+
+def test_a_pool_that_is_shut_down_while_a_worker_cannot_start(starts: Starts) -> None:
+    pool = kumo.ThreadPool("web", threads=1)
+    starts.before = lambda: pool.shutdown(wait=False)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        pool.submit(int)
+    pool.shutdown()
+    assert pool._crew not in pool._crew.all
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_interrupt_while_a_worker_starts(starts: Starts, begun: bool) -> None:
+    """`Thread.start` waits for the new thread, where Ctrl-C may come, before or after it runs."""
+    starts.refuse, starts.after_start = KeyboardInterrupt, begun
+    with kumo.ThreadPool("web", threads=1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            pool.submit(int)
+        starts.refuse = None
+        assert pool.submit(int).result(MOMENT) == 0
+        until(lambda: pool.parked == 1)
+        assert pool.busy == 0
+
+
+def test_a_larger_size_without_threads(starts: Starts, caplog: pytest.LogCaptureFixture) -> None:
+    with kumo.ThreadPool("web", threads=1) as pool:
+        gate = one_busy(pool, starts)
+        futures = [pool.submit(int) for _ in range(100)]
+        pool.resize(50)
+        assert starts.refused == 1  # the others were not tried
+        assert pool.busy == 1
+        gate.set()
+        assert [future.result(MOMENT) for future in futures] == [0] * 100
+
+    assert caplog.messages == ["thread pool web: 1 of 50 threads: can't start new thread"]
+
+
+def test_shutdown_waits_for_a_worker_that_another_thread_is_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_the_way, go = threading.Event(), threading.Event()
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("web"):
+            on_the_way.set()
+            assert go.wait(MOMENT)
+        START(thread)
+
+    pool = kumo.ThreadPool("web", threads=1)
+    futures = []
+    submitting = threading.Thread(target=lambda: futures.append(pool.submit(int)))
+    monkeypatch.setattr(threading.Thread, "start", start)
+    submitting.start()
+    assert on_the_way.wait(MOMENT)
+    threading.Timer(0.1, go.set).start()
+    pool.shutdown()
+    submitting.join()
+    assert futures[0].result(0) == 0
