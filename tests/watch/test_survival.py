@@ -194,26 +194,19 @@ def test_a_thread_that_is_dead_is_replaced_when_a_watch_is_used(
         assert eventually(lambda: watch.estimate.parallelism == 2)
 
 
-def test_a_change_that_could_not_be_made_is_told_with_the_next_reading() -> None:
-    class Short(kumo.Change):
-        fail = True
+def test_a_change_that_could_not_be_made_is_told_with_the_next_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
 
-        def __init__(self, old: kumo.Estimate, new: kumo.Estimate) -> None:
-            if self.fail:
-                raise MemoryError
-            super().__init__(old, new)
-
-    estimate = kumo.estimate()
-    settling = change.Settling(estimate, 0)
-    reading = kumo.Estimate([kumo.Limit("quota", "rate", 1, "/a", "1")], [])
-    original, change.Change = change.Change, Short  # type: ignore[misc]
-    try:
+    settling = change.Settling(kumo.estimate(), 0)
+    reading = kumo.Estimate([kumo.Limit("quota", "rate", 0.5, "/a", "1")], [])
+    with monkeypatch.context() as patched:
+        patched.setattr(change, "Change", fail)
         with pytest.raises(MemoryError):
             settling.tell(reading, 0)
-        Short.fail = False
-        assert settling.tell(reading, 1) is not None
-    finally:
-        change.Change = original  # type: ignore[misc]
+    assert settling.tell(reading, 1) is not None
 
 
 # --- what is dropped
