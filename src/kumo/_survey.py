@@ -75,14 +75,14 @@ ANNOUNCED: dict[str, str] = {
 def survey(system: System) -> Estimate:
     """Return the estimate for *system*. Raise `OverrideError` for an override that is no count."""
     limits: list[Limit] = []
-    notes: list[Note] = []
+    notes: dict[Note, None] = {}
     for detect in _detectors(system):
         for record in detect(system):
             if isinstance(record, Limit):
                 limits.append(record)
-            elif record not in notes:
-                notes.append(record)
-    notes += _notes_on_all(limits)
+            else:
+                notes[record] = None
+    notes.update(dict.fromkeys(_notes_on_all(limits)))
     if not any(limit.cpus < inf for limit in limits):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
     return Estimate(limits, notes)

@@ -7,6 +7,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def whole_number(text: str, digits: int = 19) -> int | None:
+    """Return the whole number that *text* is, `None` for anything else.
+
+    Only the digits of ASCII count, without a sign or white space, and no more than *digits* of
+    them: what the kernel writes fits 64 bits, and Python refuses to read very long numbers.
+    """
+    if len(text) <= digits and text.isascii() and text.isdigit():
+        return int(text)
+    return None
+
+
 def error_name(error: OSError) -> str:
     """Return ``EACCES`` and the like, or the message where there is no number."""
     from errno import errorcode
@@ -26,7 +37,8 @@ def repr_short(text: str) -> str:
 
 def quoted(text: str, most: int) -> str:
     """Return *text* as it is where it is printable, else escaped; cut beyond *most* characters."""
-    shown = text if text.isprintable() else ascii(text)[1:-1]
+    cut = text[: most + 1]
+    shown = cut if cut.isprintable() else ascii(cut)[1:-1]
     return shown if len(shown) <= most else shown[:most] + "..."
 
 

@@ -6,6 +6,8 @@ A set is held as an integer with bit N set for CPU N.
 
 from __future__ import annotations
 
+from kumo._text import whole_number
+
 # The largest CONFIG_NR_CPUS of any architecture is 8192; a number far beyond is
 # not a CPU but a broken file.
 CEILING = 1 << 16
@@ -18,33 +20,45 @@ def parse_cpulist(text: str) -> int:
 
     Raise `ValueError` where *text* is not in list format.
     """
-    mask = 0
+    ranges = []
     for item in text.strip().split(",") if text.strip() else ():
         first, dash, last = item.partition("-")
         low = _number(first)
         high = _number(last) if dash else low
         if high < low:
             raise ValueError(f"not a CPU list: {text!r}")
-        mask |= ((1 << (high - low + 1)) - 1) << low
-    return mask
+        ranges.append((low, high))
+    return _union(ranges)
+
+
+def _union(ranges: list[tuple[int, int]]) -> int:
+    """Return the CPUs of all *ranges*.
+
+    They are merged first: setting one bit of a long integer copies all of it.
+    """
+    mask, begin, end = 0, 0, -1
+    for low, high in sorted(ranges):
+        if low > end + 1:
+            mask |= ((1 << (end - begin + 1)) - 1) << begin
+            begin = low
+        end = max(end, high)
+    return mask | ((1 << (end - begin + 1)) - 1) << begin
 
 
 def _number(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 8 and int(text) < CEILING:
-        return int(text)
-    raise ValueError(f"not a CPU number: {text!r}")
+    number = whole_number(text, 7)
+    if number is None or number >= CEILING:
+        raise ValueError(f"not a CPU number: {text!r}")
+    return number
 
 
 def format_cpulist(mask: int) -> str:
     """Return *mask* in list format."""
     ranges = []
-    cpu = 0
-    while mask:
-        skip = (mask & -mask).bit_length() - 1
-        mask >>= skip
-        length = (~mask & (mask + 1)).bit_length() - 1
-        low, high = cpu + skip, cpu + skip + length - 1
-        ranges.append(str(low) if low == high else f"{low}-{high}")
-        mask >>= length
-        cpu = high + 1
+    bits = f"{mask:b}"[::-1] + "0"  # the bit of CPU 0 first
+    low = bits.find("1")
+    while low >= 0:
+        after = bits.index("0", low)
+        ranges.append(str(low) if low == after - 1 else f"{low}-{after - 1}")
+        low = bits.find("1", after)
     return ",".join(ranges)

@@ -2,11 +2,17 @@
 
 The parsers take text. `levels` asks a system which directories show the process's own
 cgroup and its ancestors, and gives them by their distance from it.
+
+A process may make many mounts, with long names, and ask for them to be read: so the cost of all
+of this is linear in the length of the mount table, and does not grow with mounts times levels.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
+
 from kumo._notes import malformed
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +26,8 @@ MOUNTINFO_FORM = "a mountinfo line"
 # The key of the cgroup v2 hierarchy, whose line names no controller.
 V2 = ""
 PATH_MAX = 4096  # include/uapi/linux/limits.h: the kernel shows no longer path, end included
+MAX_PLACES = 4  # mounts through which one level is looked at
+MAX_SEARCHED = 2**22  # characters of all directories in a search for the process's own
 
 
 def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
@@ -43,8 +51,9 @@ def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
 def membership(line: str) -> tuple[list[str], str]:
     """Return one line's controllers and path; no controllers where it has another form."""
     number, controllers, path = [*line.split(":", 2), "", ""][:3]
-    well_formed = number.isascii() and number.isdigit() and path[:1] == "/" and len(path) < PATH_MAX
-    return (controllers.split(","), path) if well_formed else ([], "")
+    if whole_number(number) is None or path[:1] != "/" or len(path) >= PATH_MAX:
+        return [], ""
+    return controllers.split(","), path
 
 
 class Mount:
@@ -67,7 +76,10 @@ class Mount:
         self.line = line
         self.covers: list[Mount] = []  # the mounts that stand on directories of this one
         self.number, self.parent = fields[0], fields[1]
-        self.root, self.point = unescape(fields[3]), unescape(fields[4])
+        if max(len(fields[3]), len(fields[4])) < 4 * PATH_MAX:  # an escape has four characters
+            self.root, self.point = unescape(fields[3]), unescape(fields[4])
+        else:
+            self.root, self.point = fields[3], fields[4]
         if max(len(self.root), len(self.point)) >= PATH_MAX:
             raise ValueError(f"a path in a mountinfo line is too long: {line[:60]!r}")
         self.options = source.rpartition(" ")[2].split(",")
@@ -96,42 +108,106 @@ def unescape(text: str) -> str:
 
 def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
     """Return the cgroup mounts that are not hidden by others, and the malformed lines."""
-    mounts, bad = [], []
+    table: dict[str, Mount] = {}
+    bad = []
     for line in text.split("\n"):
         try:
-            mounts.append(Mount(line))
+            mount = Mount(line)
         except ValueError:
             if line:
                 bad.append(line)
-    by_number = {mount.number: mount for mount in mounts}
+        else:
+            table[mount.number] = mount
+    mounts = list(table.values())
+    on: dict[str, list[Mount]] = {}  # by a mount's number, those that stand on its directories
     for mount in mounts:
-        if mount.fstype in ("cgroup", "cgroup2"):
-            mount.covers = [other for other in mounts if other.parent == mount.number]
-    return [
-        mount
-        for place, mount in enumerate(mounts)
-        if mount.fstype in ("cgroup", "cgroup2") and not _hidden(mount, place, mounts, by_number)
-    ], bad
+        on.setdefault(mount.parent, []).append(mount)
+    for mount in mounts:
+        mount.covers = on.get(mount.number, [])
+    hidden = _hidden(mounts, on)
+    return [m for m in mounts if m.fstype in ("cgroup", "cgroup2") and m.number not in hidden], bad
 
 
-def _hidden(mount: Mount, place: int, mounts: list[Mount], by_number: dict[str, Mount]) -> bool:
-    """Whether the way to the mount's point leads into another mount."""
-    way: dict[str, Mount] = {}  # by the mount it stands on, each mount that is crossed
-    crossed: Mount | None = mount
-    while crossed is not None and crossed.parent not in way:
-        way[crossed.parent] = crossed
-        crossed = by_number.get(crossed.parent)
-    own = {step.number for step in way.values()}
-    for position, other in enumerate(mounts):
-        beside = way.get(other.parent)
-        if other.number in own:
-            continue
-        if other.point == mount.point:  # on top of it; where that is not known, the later one
-            if other.parent == mount.number or position > place:
-                return True
-        elif beside is not None and under(beside.point, other.point):
-            return True
-    return False
+def _hidden(mounts: list[Mount], on: dict[str, list[Mount]]) -> set[str]:
+    """Return the numbers of the mounts whose point is reached by nothing: another is in the way.
+
+    *on* has the mounts by the one they stand on. The way to a mount leads over all those that
+    it stands on, directly or not. Another mount is in the way if it stands beside one of these and
+    its point is a directory above the other's; or if it has the mount's own point, and stands on
+    the mount or was mounted later, without being a part of the way itself.
+    """
+    crossed, twins = _beside(on)
+    by_point: dict[str, list[int]] = {}
+    for place, mount in enumerate(mounts):
+        by_point.setdefault(mount.point, []).append(place)
+    hidden: set[str] = set()
+    for mount, place, later_on_way, inherited in _from_the_roots(mounts, on, crossed, twins):
+        same_point = by_point[mount.point]
+        later = len(same_point) - bisect_right(same_point, place) - later_on_way
+        on_top = any(
+            other.point == mount.point and other is not mount for other in on.get(mount.number, ())
+        )
+        if inherited or mount.number in crossed or later or on_top:
+            hidden.add(mount.number)
+    return hidden
+
+
+def _beside(on: dict[str, list[Mount]]) -> tuple[set[str], set[str]]:
+    """Return the mounts below the point of another that stands on the same mount, and at it."""
+    crossed: set[str] = set()
+    twins: set[str] = set()
+    for beside in on.values():
+        # In this order whatever is below a directory follows it directly.
+        ordered = sorted(beside, key=lambda mount: mount.point.rstrip("/").replace("/", "\0"))
+        above: list[Mount] = []
+        for mount in ordered:
+            while above and not under(mount.point, above[-1].point):
+                above.pop()
+            if above and above[-1].point == mount.point:
+                twins |= {mount.number, above[-1].number}
+                if above[-1].number in crossed:
+                    crossed.add(mount.number)
+            else:
+                if above:
+                    crossed.add(mount.number)
+                above.append(mount)
+    return crossed, twins
+
+
+def _from_the_roots(
+    mounts: list[Mount], on: dict[str, list[Mount]], crossed: set[str], twins: set[str]
+) -> Iterator[tuple[Mount, int, int, bool]]:
+    """Yield each mount after the one it stands on: the mount, its place in the table, and its way.
+
+    That is how many mounts of the way have its point and a later place, and whether
+    another mount is in the way of those that it stands on.
+    """
+    places = {mount.number: place for place, mount in enumerate(mounts)}
+    visited: set[str] = set()
+    on_way: dict[str, list[int]] = {}  # by point, the places of the mounts on the way, in order
+    # Those on no other, then whatever is left: in a broken table mounts may stand on each other.
+    roots = [mount for mount in mounts if mount.parent not in places]
+    for root in (*roots, *mounts):
+        stack = [(root, False, False, False)]
+        while stack:
+            mount, leaving, inherited, twin_here = stack.pop()
+            way = on_way.setdefault(mount.point, [])
+            place = places[mount.number]
+            if leaving:
+                del way[bisect_right(way, place) - 1]
+                continue
+            if mount.number in visited:
+                continue
+            visited.add(mount.number)
+            yield mount, place, len(way) - bisect_right(way, place), inherited
+            insort(way, place)
+            stack.append((mount, True, False, False))
+            crossing = inherited or mount.number in crossed
+            # A second mount at the very point of a mount is judged by the places of the two.
+            twin = twin_here or mount.number in twins
+            for other in on.get(mount.number, ()):
+                here = other.point == mount.point
+                stack.append((other, False, crossing or (twin and not here), twin and here))
 
 
 def under(path: str, top: str) -> bool:
@@ -146,8 +222,13 @@ def locate(root: str, path: str) -> tuple[int, list[str]] | None:
     cgroup namespace's root, with one ``/..`` for each level above it.
     https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html
     """
-    root_ups, root_names = _ups(root)
-    path_ups, path_names = _ups(path)
+    return _below(_ups(root), _ups(path))
+
+
+def _below(
+    root: tuple[int, list[str]], path: tuple[int, list[str]]
+) -> tuple[int, list[str]] | None:
+    (root_ups, root_names), (path_ups, path_names) = root, path
     if root_ups == path_ups and path_names[: len(root_names)] == root_names:
         return 0, path_names[len(root_names) :]
     if root_ups > path_ups and not root_names:
@@ -170,58 +251,103 @@ class Levels:
     each mount shows it, *covered* one that another mount covers; *whole*: from the root on.
     """
 
-    __slots__ = ("covered", "directories", "whole")
+    __slots__ = ("_full", "_places", "covered", "directories", "whole")
 
     def __init__(self) -> None:
         self.directories: list[list[str]] = []
         self.covered: dict[int, str] = {}
         self.whole = False
+        # Through how many mounts each level has been looked at. What a mount shows begins with
+        # the process's own level: so the numbers never grow with the distance, and the levels
+        # that no further mount is needed for come first.
+        self._places: list[int] = []
+        self._full = 0
 
     def add(self, mount: Mount, names: list[str]) -> None:
+        """Add the levels that *mount* shows: its point and the directories *names* below it."""
         self.whole = self.whole or mount.root == "/"
-        top = mount.point.rstrip("/")
-        for distance in range(len(names) + 1):
-            if distance == len(self.directories):
+        if self._full > len(names):
+            return
+        for distance, directory, covered in _chain(mount, names)[self._full :]:
+            if distance == len(self._places):
+                self._places.append(0)
                 self.directories.append([])
-            directory = "/".join([top, *names[: len(names) - distance]])
-            if any(under(directory, cover.point) for cover in mount.covers):
+            self._places[distance] += 1
+            if covered:
                 self.covered[distance] = directory
             else:
                 self.directories[distance].append(directory)
+        while self._full < len(self._places) and self._places[self._full] == MAX_PLACES:
+            self._full += 1
+
+
+def _chain(mount: Mount, names: list[str]) -> list[tuple[int, str, bool]]:
+    """Return the levels that *mount* shows, the process's own first, and which are covered."""
+    points = {cover.point.rstrip("/") for cover in mount.covers}
+    directory = mount.point.rstrip("/")
+    covered = directory in points
+    chain = [(len(names), directory, covered)]
+    for at, name in enumerate(names, 1):
+        directory = f"{directory}/{name}"
+        covered = covered or directory in points
+        chain.append((len(names) - at, directory, covered))
+    return chain[::-1]
 
 
 def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> Levels:
     """Return the levels of the cgroup *path* in the controller's hierarchy."""
     found = Levels()
+    search = _Search(system)
+    own_path = _ups(path)
     for mount in mounts:
-        place = locate(mount.root, path) if mount.shows(controller) else None
+        place = _below(_ups(mount.root), own_path) if mount.shows(controller) else None
         if place is not None:
             hidden, names = place
-            own = names if not hidden else _search(system, mount.point.rstrip("/"), hidden, names)
+            own = names if not hidden else search.own(mount.point.rstrip("/"), hidden, names)
             if own is not None:
                 found.add(mount, own)
     return found
 
 
-def _search(system: System, top: str, hidden: int, names: list[str]) -> list[str] | None:
-    """Return the process's own directory below *top*, *hidden* unnamed levels above *names*."""
-    for found in _descend(system, top, hidden):
-        if _is_own(system, "/".join([top, *found, *names])):
-            return found + names
-    return None
+class _Search:
+    """Looks for the process's own directory, in no more of them than `MAX_SEARCHED` allows."""
 
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.left = MAX_SEARCHED
+        self.answers: dict[tuple[str, int], list[str] | None] = {}
 
-def _descend(system: System, top: str, depth: int) -> Iterator[list[str]]:
-    if depth == 0:
-        yield []
-        return
-    try:
-        children = system.list(top) or ()
-    except OSError:
-        return  # what cannot be listed cannot be recognised as the process's own
-    for child in children:
-        for rest in _descend(system, f"{top}/{child}", depth - 1):
-            yield [child, *rest]
+    def own(self, top: str, hidden: int, names: list[str]) -> list[str] | None:
+        """Return the process's own directory below *top*, *hidden* unnamed levels above *names*."""
+        if (top, hidden) not in self.answers:
+            below = self._find(top, hidden, "".join(f"/{name}" for name in names))
+            self.answers[top, hidden] = None if below is None else below + names
+        return self.answers[top, hidden]
+
+    def _find(self, top: str, hidden: int, names: str) -> list[str] | None:
+        # By depth, the children that are left to look at: recursion would end with the stack.
+        open_levels: list[Iterator[str]] = [iter([top])]
+        way: list[str] = []
+        while open_levels:
+            directory = next(open_levels[-1], None)
+            if directory is None or self.left < 0:
+                open_levels.pop()
+                continue
+            self.left -= len(directory) + len(names)
+            del way[len(open_levels) - 1 :]
+            way.append(directory)
+            if len(open_levels) <= hidden:
+                open_levels.append(self._children(directory))
+            elif _is_own(self.system, directory + names):
+                return [each.rpartition("/")[2] for each in way[1:]]
+        return None
+
+    def _children(self, directory: str) -> Iterator[str]:
+        try:
+            children = self.system.list(directory) or ()
+        except OSError:
+            return iter(())  # what cannot be listed cannot be recognised as the process's own
+        return (f"{directory}/{child}" for child in children)
 
 
 def _is_own(system: System, directory: str) -> bool:

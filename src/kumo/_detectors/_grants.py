@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EFBIG, EINVAL
 
 from kumo._notes import malformed, note, unreadable
-from kumo._text import quoted
+from kumo._text import quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def parse_count(text: str) -> int:
 
     Format: ``8``, white space around it; no sign, no fraction, no other digits than ASCII's.
     """
-    digits = text.strip()
-    if digits.isascii() and digits.isdigit() and len(digits) < 8 and 0 < int(digits) <= MOST:
-        return int(digits)
-    raise ValueError(text)
+    number = whole_number(text.strip(), 7)
+    if number is None or not 0 < number <= MOST:
+        raise ValueError(text)
+    return number
 
 
 def same_host(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ from itertools import product
 
 from kumo._detectors._grants import not_confirmed, parse_count, whose
 from kumo._notes import malformed
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 STEP_TASKS, TASKS = "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"
 NODEID = "SLURM_NODEID"
 NODES = 2**17  # no cluster has more; a longer list is something else
+MAX_NAME = 255  # characters of a node's name, HOST_NAME_MAX and some
 COUNTS_FORM = "counts such as 24(x2),8"
 NODELIST_FORM = "a list of nodes such as n[03-05,7]"
 
@@ -50,49 +52,59 @@ def parse_nodelist(text: str) -> list[str]:
     """
     names: list[str] = []
     for item in _items(text.strip()):
-        parts: list[list[str]] = []
+        parts: list[list[tuple[int, int, int]] | str] = []
+        size, length = 1, 0
         for piece in item.split("["):
             inside, bracket, after = piece.partition("]")
             if bool(bracket) != bool(parts):
                 raise ValueError(text)
-            parts += [_numbers(inside), [after]] if bracket else [[piece]]
-        size = 1
-        for part in parts:
-            size *= len(part)
-        if not item or len(names) + size > NODES:
+            if bracket:
+                ranges = _ranges(inside)
+                size *= sum(last - first + 1 for first, last, _ in ranges)
+                length += max(max(width, len(str(last))) for _, last, width in ranges)
+                parts.append(ranges)
+            parts.append(after if bracket else piece)
+            length += len(after if bracket else piece)
+            # Both are known before a name is made: a few brackets can mean billions of them.
+            if len(names) + size > NODES or length > MAX_NAME:
+                raise ValueError(text)
+        if not item:
             raise ValueError(text)
-        names += ["".join(pieces) for pieces in product(*parts)]
+        columns = [[part] if isinstance(part, str) else _numbers(part) for part in parts]
+        names += ["".join(pieces) for pieces in product(*columns)]
     return names
 
 
-def _items(text: str) -> list[str]:
+def _items(text: str) -> Iterator[str]:
     """Split at the commas outside of brackets."""
-    items, depth = [""], 0
-    for character in text:
-        depth += (character == "[") - (character == "]")
-        if depth not in (0, 1):
-            raise ValueError(text)
-        if character == "," and not depth:
-            items.append("")
-        else:
-            items[-1] += character
-    return items
+    start = at = 0
+    while at < len(text):
+        if text[at] == "[":
+            at = text.find("]", at)
+            if at < 0:
+                raise ValueError(text)
+        elif text[at] == ",":
+            yield text[start:at]
+            start = at + 1
+        at += 1
+    yield text[start:]
 
 
-def _numbers(text: str) -> list[str]:
-    """Return the numbers of ``03-05,7``, each as wide as the first of its range is written."""
-    numbers: list[str] = []
+def _ranges(text: str) -> list[tuple[int, int, int]]:
+    """Return first, last and the width of the first, of each range of ``03-05,7``."""
+    ranges = []
     for item in text.split(","):
         first, dash, last = item.partition("-")
-        last = last if dash else first
-        if not (first + last).isascii() or not first.isdigit() or not last.isdigit():
+        low, high = whole_number(first, 18), whole_number(last if dash else first, 18)
+        if low is None or high is None or not 0 <= high - low < NODES:
             raise ValueError(text)
-        if len(first) > 18 or len(last) > 18 or not 0 <= int(last) - int(first) < NODES:
-            raise ValueError(text)
-        numbers += [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
-        if len(numbers) > NODES:
-            raise ValueError(text)
-    return numbers
+        ranges.append((low, high, len(first)))
+    return ranges
+
+
+def _numbers(ranges: list[tuple[int, int, int]]) -> list[str]:
+    """Return the numbers of all ranges, each as wide as the first of its range is written."""
+    return [f"{n:0{width}}" for first, last, width in ranges for n in range(first, last + 1)]
 
 
 def job_of_cgroup(text: str) -> str | None:
@@ -104,7 +116,7 @@ def job_of_cgroup(text: str) -> str | None:
     for line in text.split("\n"):
         _, slurm, path = line.partition("/")[2].partition("slurm")
         for name in path.split("/") if slurm else ():
-            if name.startswith("job_") and name[4:].isdigit():
+            if name.startswith("job_") and whole_number(name[4:]) is not None:
                 return name[4:]
     return None
 
@@ -130,11 +142,12 @@ def local_tasks(system: System, notes: list[Note]) -> int:
     if system.env(STEP_TASKS) is None or system.env(STEP_TASKS) != system.env(TASKS):
         return 0
     counts = read_list(system, STEP_TASKS, parse_counts, COUNTS_FORM, notes)
-    index = (system.env(NODEID) or "").strip()
-    if index.isascii() and index.isdigit() and len(index) < 8 and int(index) < len(counts):
-        return counts[int(index)]
+    text = (system.env(NODEID) or "").strip()
+    index = whole_number(text, 7)
+    if index is not None and index < len(counts):
+        return counts[index]
     if counts:
-        notes.append(malformed(whose(NODEID), index, f"a number below {len(counts)}"))
+        notes.append(malformed(whose(NODEID), text, f"a number below {len(counts)}"))
     return 1
 
 

@@ -48,14 +48,17 @@ def _process_mask(system: System, own: int) -> Iterator[Limit | Note]:
     """The process is as wide as the union of its threads; a thread is as wide as itself."""
     mask, where = own, "sched_getaffinity"
     if system.scope == "process":
+        bad: str | None = None
         try:
             for line in (system.fact("threads") or "").split("\n"):
                 try:
                     mask |= parse_cpulist(line.partition(" ")[2])
                 except ValueError:
-                    yield malformed("!threads", line, "TID CPULIST")
+                    bad = line if bad is None else bad
         except OSError as failure:
             yield note("threads-unreadable", error=error_name(failure))
+        if bad is not None:  # the first stands for all of them
+            yield malformed("!threads", bad, "TID CPULIST")
         if mask != own:
             where = "sched_getaffinity of every thread"
     yield Limit("affinity", "set", mask.bit_count(), where, format_cpulist(mask))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ def parse_cap(line: str) -> tuple[str, float]:
     Format: ``zone.cpu-cap 125``. Raise `ValueError` for anything else.
     """
     name, _, value = line.partition(" ")
-    if name in CAPS and value.isascii() and value.isdigit() and len(value) < 12:
-        return name, int(value) / 100
-    raise ValueError(line)
+    cap = whole_number(value, 11)
+    if name not in CAPS or cap is None:
+        raise ValueError(line)
+    return name, cap / 100
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
@@ -37,10 +39,13 @@ def detect(system: System) -> Iterator[Limit | Note]:
     except OSError as error:
         yield unreadable(CALL, error)
         return
+    bad: str | None = None
     for line in (text or "").split("\n") if text else ():
         try:
             name, cpus = parse_cap(line)
         except ValueError:
-            yield malformed(CALL, line, "a cap such as zone.cpu-cap 125")
+            bad = line if bad is None else bad
             continue
         yield Limit("cpu-cap", "rate", cpus, name, line.partition(" ")[2])
+    if bad is not None:  # the first stands for all of them
+        yield malformed(CALL, bad, "a cap such as zone.cpu-cap 125")

@@ -11,6 +11,7 @@ from math import inf
 
 from kumo._notes import malformed, note, unreadable
 from kumo._records import Limit
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,15 +33,15 @@ def parse_rate(text: str) -> float:
     Raise `ValueError` for anything else.
     """
     kind, *numbers = text.split()
-    if len(numbers) != NUMBERS.get(kind) or not all(
-        number.isascii() and number.isdigit() and len(number) < 10 for number in numbers
-    ):
+    rates = [whole_number(number, 9) for number in numbers]
+    if len(rates) != NUMBERS.get(kind) or None in rates:
         raise ValueError(text)
     if kind not in ("hard_cap", "min_max"):
         return inf
-    if not 0 < int(numbers[-1]) <= WHOLE:
+    rate = rates[-1] or 0
+    if not 0 < rate <= WHOLE:
         raise ValueError(text)
-    return int(numbers[-1]) / WHOLE
+    return rate / WHOLE
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
@@ -54,7 +55,8 @@ def detect(system: System) -> Iterator[Limit | Note]:
     try:
         rate = parse_rate(text)
         count = system.fact("GetActiveProcessorCount") or system.fact("cpus") or ""
-        cpus = rate * int(count[:8]) if count.isascii() and count.isdigit() else inf
+        online = whole_number(count, 7)
+        cpus = inf if online is None else rate * online
         yield Limit("job-object", "rate", cpus, CALL, text)
     except ValueError:
         yield malformed(CALL, text, FORM)

@@ -9,6 +9,7 @@ from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
 from kumo._system.view import FILES, VARIABLE
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def detect(system: System) -> Iterator[Limit | Note]:
         yield malformed(ONLINE, text, "a list of CPUs such as 0-3")
     for fact, where in CALLS.items():
         count = system.fact(fact) or ""
-        if count.isascii() and count.isdigit() and int(count[:8]) > 0:
-            yield Limit("online", "set", int(count[:8]), where, count)
+        number = whole_number(count, 7)
+        if number:
+            yield Limit("online", "set", number, where, count)
             return
 
 

@@ -6,7 +6,7 @@ sysctl(3): ``hw.nperflevels``, ``hw.perflevelN.logicalcpu`` and ``hw.perflevelN.
 from __future__ import annotations
 
 from kumo._notes import malformed, note, unreadable
-from kumo._text import quoted
+from kumo._text import quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ def parse_levels(text: str) -> list[tuple[str, int]]:
     levels = []
     for line in text.split("\n"):
         name, _, cpus = line.rpartition(" ")
-        if not (name and cpus.isascii() and cpus.isdigit() and len(cpus) < 8):
+        number = whole_number(cpus, 7)
+        if not name or number is None:
             raise ValueError(line)
-        levels.append((name, int(cpus)))
+        levels.append((name, number))
     return levels
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def parse_rule(rule: str) -> float | None:
     name, _, amount = action.partition("=")
     if resource != "pcpu" or name != "deny":
         return None
-    amount = amount.partition("/")[0]
-    if amount.isascii() and amount.isdigit() and len(amount) < 10:
-        return int(amount) / 100
-    raise ValueError(rule)
+    percent = whole_number(amount.partition("/")[0], 9)
+    if percent is None:
+        raise ValueError(rule)
+    return percent / 100
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
@@ -43,11 +44,14 @@ def detect(system: System) -> Iterator[Limit | Note]:
     except OSError as error:
         yield unreadable(CALL, error)
         return
+    bad: str | None = None
     for rule in (text or "").split(",") if text else ():
         try:
             cpus = parse_rule(rule)
         except ValueError:
-            yield malformed(CALL, rule, FORM)
+            bad = rule if bad is None else bad
             continue
         if cpus is not None:
             yield Limit("rctl", "rate", cpus, CALL, rule)
+    if bad is not None:  # the first stands for all of them
+        yield malformed(CALL, bad, FORM)

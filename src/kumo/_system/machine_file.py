@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import errno
 import os
+from bisect import bisect_left
 
-from kumo._cgroups.levels import under
 from kumo._system.live import System
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from kumo._system.live import Scope
+
+
+MAX_FILE_BYTES = 2**26  # as many as a machine of thousands of cgroups has
 
 
 class MachineError(ValueError):
@@ -70,11 +73,14 @@ class Machine(System):
     def __init__(self, text: str, scope: Scope = "process") -> None:
         super().__init__(scope)
         self.sections = parse_sections(text)
-        self.errors = {
+        self.errors: dict[str, OSError | None] = {
             name.removesuffix(" (errno)"): error
             for name, error in self.sections.items()
             if isinstance(error, OSError)
         }
+        self.any_error = bool(self.errors)
+        self.names = sorted(self.sections)
+        self.listed: dict[str, Iterable[str] | None] = {}
 
     def expect(self) -> str:
         """Return the text of the section ``expect``, empty without one."""
@@ -83,19 +89,40 @@ class Machine(System):
 
     def list(self, path: str) -> Iterable[str] | None:
         self._raise_for(path)
-        below = path.rstrip("/") + "/"
-        names = {
-            name[len(below) :].partition("/")[0]
-            for name in self.sections
-            if name.startswith(below) and "/" in name[len(below) :]
-        }
-        return sorted(names) or None
+        if path not in self.listed:
+            self.listed[path] = self._children(path.rstrip("/") + "/") or None
+        return self.listed[path]
+
+    def _children(self, below: str) -> Sequence[str]:
+        children = []
+        at = bisect_left(self.names, below)
+        while at < len(self.names) and self.names[at].startswith(below):
+            child, slash, _ = self.names[at][len(below) :].partition("/")
+            if slash:
+                children.append(child)
+                at = bisect_left(self.names, f"{below}{child}0", at)  # "0" comes after "/"
+            else:
+                at += 1
+        return children
 
     def _raise_for(self, path: str) -> None:
         """Raise the error that a section gives for *path* or for a directory above it."""
-        for place, error in self.errors.items():
-            if under(path, place):
-                raise OSError(error.errno, error.strerror, path)
+        error = self._error(path) if self.any_error else None
+        if error is not None:
+            raise OSError(error.errno, error.strerror, path)
+
+    def _error(self, path: str) -> OSError | None:
+        """Find the nearest, and remember it for each directory on the way."""
+        way = []
+        while path not in self.errors:
+            way.append(path)
+            above = path.rpartition("/")[0] or "/"
+            if above == path or "/" not in path:
+                break
+            path = above
+        error = self.errors.get(path)
+        self.errors.update(dict.fromkeys(way, error))
+        return error
 
     def _text(self, name: str) -> str | None:
         self._raise_for(name)
@@ -119,7 +146,10 @@ class Machine(System):
 def read_machine(path: str | os.PathLike[str], scope: Scope = "process") -> Machine:
     """Return the machine that a file holds.
 
-    Raise `OSError` where it cannot be read, `MachineError` where it is not in the form.
+    Raise `OSError` if it cannot be read, `MachineError` if it is not in the form or too long.
     """
     with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        return Machine(file.read(), scope)
+        text = file.read(MAX_FILE_BYTES + 1)
+    if len(text) > MAX_FILE_BYTES:
+        raise MachineError(f"more than {MAX_FILE_BYTES >> 20} MB, which no machine file has")
+    return Machine(text, scope)
