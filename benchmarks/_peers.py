@@ -42,10 +42,13 @@ class Peer:
     command: tuple[str, ...] = ()
     missing: str | None = None
 
+    distribution: str = ""
+    """The package of a Python peer that runs a file of it without importing it."""
+
     @property
     def package(self) -> str:
         """The package that a Python peer imports."""
-        return self.setup.rpartition("import ")[2].partition(".")[0]
+        return self.distribution or self.setup.rpartition("import ")[2].partition(".")[0]
 
 
 VENV_PYTHON = "venv/bin/python"
@@ -154,6 +157,30 @@ PEERS = (
         setup="import proclimits",
         call="max(1, round(proclimits.get_cpu_limit() or proclimits.get_machine_cpu_count() or 1))",
         program=(VENV_PYTHON,),
+    ),
+    Peer(
+        name="celery cpu_budget",
+        obtain="PyPI, 5.7 or newer: what `--concurrency=auto` takes",
+        rounding="ceil",
+        reads="CPU set, quota",
+        overrides=("PYTHON_CPU_COUNT",),
+        setup="import celery.utils.sysinfo",
+        call="celery.utils.sysinfo.cpu_budget().count",
+        program=(VENV_PYTHON,),
+    ),
+    Peer(
+        name="inspect_ai",
+        obtain="PyPI: effective_cpu_count() of its _util/cpu.py, which nothing else is needed for",
+        rounding="floor",
+        reads="CPU set, quota",
+        setup=(
+            "import importlib.util, os, runpy\n"
+            "home = os.path.dirname(importlib.util.find_spec('inspect_ai').origin)\n"
+            "cpu = runpy.run_path(os.path.join(home, '_util', 'cpu.py'))"
+        ),
+        call="cpu['effective_cpu_count']()",
+        program=(VENV_PYTHON,),
+        distribution="inspect_ai",
     ),
     Peer(
         name="os.process_cpu_count",

@@ -20,6 +20,7 @@ from pathlib import Path
 from _peers import PEERS, VENV_PYTHON, filled, peers, version
 
 _REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
+_ALONE = _REQUIREMENTS.with_name("requirements-alone.txt")
 
 
 def install(workdir: Path) -> None:
@@ -33,6 +34,7 @@ def install(workdir: Path) -> None:
         "--disable-pip-version-check",
     ]
     subprocess.run([*pip, "-r", str(_REQUIREMENTS)], check=True)
+    subprocess.run([*pip, "--no-deps", "-r", str(_ALONE)], check=True)
     env = os.environ | {"GOCACHE": str(workdir / "gocache"), "GOTOOLCHAIN": "local"}
     for peer in PEERS:
         command = filled(peer.build, workdir)

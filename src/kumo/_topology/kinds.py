@@ -29,7 +29,7 @@ HYBRID = {
 # Zen 4 beside Zen 4c has 4.9 and 3.5 GHz, 0.71; the best and the worst core of one Zen 4 are
 # further apart than a tenth, but no two neighbours among them are.
 CAPACITY_ALIKE = 0.9
-FREQUENCY_ALIKE = 0.8
+FREQUENCY_ALIKE = 0.85
 NAMES = (
     (),
     ("performance",),
