@@ -57,7 +57,7 @@ def short_list(cpus: Iterable[int]) -> str:
         while last + 1 < len(numbers) and numbers[last + 1] - numbers[last] == step:
             last += 1
         if last == first + 1 and step > 1:
-            last = first  # two that are apart are no row
+            last = first  # two CPUs with a gap are two numbers
         part = str(numbers[first])
         if last > first:
             part += f"-{numbers[last]}" + (f":{step}" if step > 1 else "")
@@ -66,7 +66,7 @@ def short_list(cpus: Iterable[int]) -> str:
     return ",".join(parts)
 
 
-# --- what stands above
+# --- the headline
 
 
 def _headline(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
