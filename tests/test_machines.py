@@ -20,8 +20,10 @@ SAID = {
     "cpus": lambda estimate: {f"{estimate.cpus:g}"},
     "quota": lambda estimate: {"none" if estimate.quota is None else f"{estimate.quota:g}"},
     "binding": lambda estimate: {estimate.binding.source},
+    "burst": lambda estimate: {f"{estimate.burst:g}"},
     "note": lambda estimate: {note.code for note in estimate.notes},
 }
+NUMBERS = ("cpus", "quota", "burst")
 
 
 def wrong(machine: Machine, estimate: Estimate) -> list[str]:
@@ -31,9 +33,11 @@ def wrong(machine: Machine, estimate: Estimate) -> list[str]:
     failures = []
     for line in lines:
         word, _, value = line.partition(" ")
-        wanted = f"{float(value):g}" if word in ("cpus", "quota") and value != "none" else value
+        wanted = f"{float(value):g}" if word in NUMBERS and value != "none" else value
         if wanted not in SAID[word](estimate):
             failures.append(f"{line}: got {sorted(SAID[word](estimate))}")
+    expected = {line.removeprefix("note ") for line in lines if line.startswith("note ")}
+    failures += [f"note {code}: not expected" for code in SAID["note"](estimate) - expected]
     return failures
 
 

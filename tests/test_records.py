@@ -244,8 +244,8 @@ binds  quota     0.20  /sys/fs/cgroup/system.slice/tiny.service/cpu.max  2000 10
        affinity     8  sched_getaffinity                                 0-7
        online       8  /sys/devices/system/cpu/online                    0-7
 
-quota-below-one: the quota is 0.20 of one CPU, so that even a single busy thread is throttled; \
-the count is not affected. Raise the quota to at least 1 CPU where latency matters."""
+quota-below-one: The quota is 0.20 of one CPU, so even a single busy thread is throttled. \
+The count is not affected. Raise the quota to at least 1 CPU if latency matters."""
 
 OVERRIDDEN = """\
 4  (override)

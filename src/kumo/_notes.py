@@ -1,7 +1,7 @@
 """Every note that an estimate can carry, in full.
 
-A row: what was found, in which direction the count may err, what to do about it.
-Codes are stable: programs test for them.
+A row: what was found and what that means for the count, in which direction the count may err,
+what to do. Codes are stable: programs test for them.
 """
 
 from __future__ import annotations
@@ -14,37 +14,52 @@ if TYPE_CHECKING:
     from kumo._records import Errs
 
 DIRECTION: dict[Errs, str] = {
-    "over": "the true count may be lower",
-    "under": "the true count may be higher",
-    "either": "the true count may be lower or higher",
-    "no": "the count is not affected",
+    "over": "The true count may be lower",
+    "under": "The true count may be higher",
+    "either": "The true count may be lower or higher",
+    "no": "The count is not affected",
 }
 
 NOTES: dict[str, tuple[str, Errs, str]] = {
     "override-exceeds-machine": (
-        "KUMO_AVAILABLE_PARALLELISM asks for {override} CPUs where {online} are on line",
+        "KUMO_AVAILABLE_PARALLELISM asks for {override} CPUs, but only {online} are online",
         "over",
-        "Lower or unset it unless that is meant.",
+        "Lower or unset it unless you mean to start more workers than CPUs.",
     ),
     "affinity-failed": (
-        "the affinity could not be asked ({error}); {instead} was used instead",
+        "The affinity could not be read ({error}), so {instead} was used instead",
         "over",
         "Let the sandbox allow sched_getaffinity.",
     ),
     "affinity-empty": (
-        "the affinity mask is empty; {instead} was used instead",
+        "The affinity mask is empty, so {instead} was used instead",
         "over",
-        "Look at the cpuset of the process's cgroup: its CPUs may all be off line.",
+        "Look at the cpuset of the process's cgroup: all its CPUs may be offline.",
+    ),
+    "affinity-not-imposed": (
+        "The affinity mask has {cpus} of the {allowed} CPUs that {where} allows, and the process "
+        "may widen it: it was set on purpose, or inherited from a parent whose main thread a "
+        "library had pinned",
+        "under",
+        "If it was not on purpose, start the program with `taskset -c {list}`, or call "
+        "os.sched_setaffinity(0, cpus) with these CPUs before it starts workers.",
+    ),
+    "isolated-cpus": (
+        "{isolated} {cpus} CPUs of the affinity mask are isolated ({where}), and the "
+        "scheduler does not spread threads over isolated CPUs, so the count is {count}, not {cpus}",
+        "under",
+        "To use all {cpus}, pin each worker to a CPU of its own, as kumo.ProcessPool(pin=True) "
+        "does, or set KUMO_AVAILABLE_PARALLELISM={cpus} if the program pins its workers itself.",
     ),
     "threads-unreadable": (
-        "the masks of the process's other threads could not be read ({error})",
+        "The masks of the process's other threads could not be read ({error})",
         "under",
         "Mount /proc, or ask from a thread that is not pinned.",
     ),
     "cgroup-not-mounted": (
-        "{what}, so that CPU quotas cannot be found",
+        "{what}, so CPU quotas cannot be read",
         "over",
-        "Mount /proc and the cgroup file system in the container or sandbox.",
+        "{step}",
     ),
     "unreadable": (
         "{where} could not be read ({error})",
@@ -52,149 +67,177 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "Grant read access to it, or ask as a user who has it.",
     ),
     "path-outside-mounts": (
-        "the process's cgroup {path} lies outside every mount of its hierarchy, "
-        "so that no quota is known to be its own",
+        "The process's cgroup {path} lies outside every mount of its hierarchy, "
+        "so no quota is known to be its own",
         "over",
         "Remount the cgroup file system inside the container, or ask from the host with --pid.",
     ),
     "level-covered": (
-        "another mount covers {where}, so that this level's quota cannot be read",
+        "Another mount covers {where}, so this level's quota cannot be read",
         "over",
         "Unmount it, or ask from outside the container with --pid.",
     ),
     "ancestors-hidden": (
-        "cgroup levels above {top} cannot be seen from here, and a quota may stand there",
+        "A quota above {top} is hidden from here and may lower the count, "
+        "which `kumo measure` finds out",
         "over",
-        "Ask from the host with --pid, or set KUMO_AVAILABLE_PARALLELISM.",
+        "",
     ),
     "malformed": (
-        "{where} holds {text}, which is not {form}; it was left out",
+        "{where} holds {text}, which is not {form}, so it was left out",
         "either",
-        "Report it with the output of `kumo snapshot`.",
+        "{step}",
     ),
     "real-time": (
-        "the thread is scheduled by {policy}, and CPU quotas hold for fair policies alone; "
-        "they were left out",
+        "The thread is scheduled by {policy}, which CPU quotas do not limit, so {quota} does not "
+        "count",
         "over",
-        "Expect the quota to hold for workers that are started under SCHED_OTHER.",
+        "Expect the quota to limit workers that are started under SCHED_OTHER.",
     ),
     "real-time-reset": (
-        "the thread is scheduled by {policy}, outside CPU quotas, "
-        "but the workers that it starts are not",
+        "The thread is scheduled by {policy}, which CPU quotas do not limit, "
+        "but the workers that it starts are limited",
         "no",
         "Use scope='thread' for the calling thread's own parallelism.",
     ),
     "burst-allowed": (
-        "{where} lets {burst} CPUs more be used for a moment; the steady state counts",
+        "{where} allows {burst} more CPUs for a moment, but the steady state counts",
         "no",
         "Nothing needs doing.",
     ),
     "quota-below-one": (
-        "the quota is {quota} of one CPU, so that even a single busy thread is throttled",
+        "The quota is {quota} of one CPU, so even a single busy thread is throttled",
         "no",
-        "Raise the quota to at least 1 CPU where latency matters.",
+        "Raise the quota to at least 1 CPU if latency matters.",
     ),
     "threaded-cgroup": (
-        "{path} is a threaded cgroup, the main thread's; other threads may be in others",
+        "{path} is a threaded cgroup, the main thread's, and other threads may be in others",
         "either",
         "Use scope='thread' in the thread that starts the workers.",
     ),
     "topology-unknown": (
-        "the system does not tell which core the CPUs {cpus} belong to; each is taken as its own",
+        "The system does not show which core the CPUs {cpus} belong to, "
+        "so each is taken as its own",
         "no",
         "Mount /sys, or take the machine file with `kumo snapshot --topology`.",
     ),
     "topology-malformed": (
-        "{where} holds {text}, which is not {form}; the topology was read without it",
+        "{where} holds {text}, which is not {form}, so the topology was read without it",
         "no",
         "Report it with the output of `kumo snapshot --topology`.",
     ),
     "topology-unreadable": (
-        "{where} could not be read ({error}); the topology was read without it",
+        "{where} could not be read ({error}), so the topology was read without it",
         "no",
         "Grant read access to it, or ask as a user who has it.",
     ),
     "topology-overlaps": (
-        "the system lists the CPUs {cpus} in several {what}; each is taken for the first",
+        "The system lists the CPUs {cpus} in several {what}, so each is taken for the first",
         "no",
         "Check what the virtual machine or the firmware was configured to report.",
     ),
     "topology-siblings-apart": (
-        "the CPUs {cpus} are listed as siblings of CPUs in another NUMA node; "
+        "The CPUs {cpus} are listed as siblings of CPUs in another NUMA node, so "
         "those of each node are taken as a core of their own, as Linux's scheduler does",
         "no",
         "Configure the virtual machine so that no core is in two nodes.",
     ),
     "topology-no-node": (
-        "the system has NUMA nodes, but lists none for the CPUs {cpus}",
+        "The system has NUMA nodes, but lists none for the CPUs {cpus}",
         "no",
         "Check what the virtual machine or the firmware was configured to report.",
     ),
     "grant-left-out": (
-        "{where} says {text}, but {reason}; it was left out",
+        "{what} {does}, because {reason}",
         "over",
-        "Ask inside the job itself, or set KUMO_AVAILABLE_PARALLELISM to what it was granted.",
+        "{step}",
     ),
     "grant-not-confirmed": (
-        "{where} says {text}, which counts although {doubt}",
+        "{where} is {text}, which counts although {doubt}",
         "under",
-        "Unset the scheduler's variables where this process is in no job.",
+        "Unset the scheduler's variables if this process is in no job.",
     ),
     "grant-of-one-task": (
         "{where} is one task's part of the {all} CPUs that the job has on this host",
         "under",
         "Start each task with the scheduler's launcher, or ask for one task with all the CPUs.",
     ),
+    "step-smaller-than-job": (
+        "This step has {cpus} of the {granted} CPUs that ${name} names: "
+        "since Slurm 22.05 `srun` does not inherit the job's --cpus-per-task",
+        "under",
+        "Start the step with `srun --cpus-per-task={granted}`, "
+        "or set SRUN_CPUS_PER_TASK={granted} before srun.",
+    ),
     "grant-shared": (
-        "the {processes} processes that {where} lists for this host "
-        "may share the {cpus} CPUs of ${name}, or have as many each",
+        "{where} lists this host {processes} times: these processes may share the {cpus} CPUs of "
+        "${name}, or have as many each",
         "either",
-        "Divide them where one chunk has these processes; place=scatter keeps chunks apart.",
+        "Divide them if one chunk has these processes, or keep chunks apart with place=scatter.",
     ),
     "tasks-share-cpus": (
-        "the job's {tasks} tasks on {nodes} of its nodes may be bound to the same CPUs, "
-        "as Flux does by default",
+        "The job's {tasks} tasks on {nodes} of its nodes may be bound to the same CPUs, "
+        "which is Flux's default",
         "over",
         "Submit with -o cpu-affinity=per-task, or divide the CPUs by the tasks on the node.",
     ),
     "platform-hides": (
-        "on {platform}, {what} cannot be seen from inside: look at {tells}",
+        "On {platform}, {what} cannot be seen from inside",
         "over",
-        "Set KUMO_AVAILABLE_PARALLELISM where that is less.",
+        "Look at {tells} and set KUMO_AVAILABLE_PARALLELISM if that {differs}.",
     ),
     "job-parents-hidden": (
-        "the process is in a job, whose rate counts within those of its parent jobs, "
-        "and these cannot be asked",
+        "The process is in a job, whose parent jobs may have a tighter rate that cannot be read",
         "over",
-        "Ask whoever started the process, or set KUMO_AVAILABLE_PARALLELISM.",
+        "`kumo measure` shows what is really delivered.",
+    ),
+    "other-groups": (
+        "The process is in processor group {group}, with {cpus} of the machine's {all} CPUs, and "
+        "its threads stay there unless they move themselves, so {cpus} is the count for threads",
+        "under",
+        "Start up to {all} child processes instead, since Windows spreads those over all groups.",
     ),
     "cpu-sets": (
-        "CPU Sets keep the process to {count} CPUs as a rule, and let it run on others at times",
+        "CPU Sets usually keep the process on {count} CPUs, but let it run on others at times",
         "over",
         "Start no more workers than that if they are to stay there.",
     ),
     "performance-levels": (
-        "the CPUs are of different speed: {levels}",
+        "The CPUs are of different speed: {levels}",
         "no",
-        "Give the workers many small pieces, since equal shares end with the slowest CPU.",
+        "Give the workers many small pieces, since equal shares end with the slowest CPU. "
+        "Threads that wait for each other may be fastest on the {fast} fastest.",
     ),
     "view": (
-        "kumo run --view shows this process {cpus}; the limits here are the true ones",
+        "kumo run --view shows this process {cpus}, but the limits here are the true ones",
         "no",
         "Nothing needs doing: a view pins nothing.",
     ),
     "nothing-known": (
-        "no limit could be found, not even the machine's number of CPUs",
+        "No limit could be found, not even the machine's number of CPUs",
         "under",
         "Set KUMO_AVAILABLE_PARALLELISM.",
     ),
 }
 
+# Notes whose direction is another in some cases.
+ALSO: dict[str, Errs] = {"platform-hides": "either", "cgroup-not-mounted": "either"}
 
-def note(code: str, **detail: object) -> Note:
-    """Return the note *code* with *detail* filled in."""
-    found, errs, step = NOTES[code]
-    return Note(code, f"{found.format(**detail)}; {DIRECTION[errs]}. {step}", errs)
+MOUNT = "Mount /proc and the cgroup file system in the container or sandbox."
+REPORT = "Report it with the output of `kumo snapshot`."
+CORRECT = "Correct it, or unset it."
+
+
+def note(code: str, errs: Errs | None = None, /, **detail: object) -> Note:
+    """Return the note *code* with *detail* filled in; *errs* if it is not the usual direction.
+
+    A note without a step is one sentence, which has the direction in it.
+    """
+    found, usual, step = NOTES[code]
+    errs = errs or usual
+    parts = (found, DIRECTION[errs], step) if step else (found,)
+    text = ". ".join(part.format(**detail) for part in parts)
+    return Note(code, text if step else f"{text}.", errs)
 
 
 def unreadable(where: str, error: OSError) -> Note:
@@ -203,5 +246,10 @@ def unreadable(where: str, error: OSError) -> Note:
 
 
 def malformed(where: str, text: str, form: str) -> Note:
-    """Return the note that *where* holds *text* instead of *form*."""
-    return note("malformed", where=quoted(where, 200), text=repr_short(text.strip()), form=form)
+    """Return the note that *where* holds *text* instead of *form*.
+
+    What a variable or an option says was typed by somebody, who can correct it.
+    """
+    step = CORRECT if "$" in where or where.startswith("-") else REPORT
+    shown = repr_short(text.strip())
+    return note("malformed", where=quoted(where, 200), text=shown, form=form, step=step)

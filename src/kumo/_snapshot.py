@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kumo._cgroups.levels import V2, membership, parse_mounts
+from kumo._cgroups.unmounted import root_of
 from kumo._survey import survey
 
 TYPE_CHECKING = False
@@ -86,7 +87,8 @@ def _mounts(text: str) -> str:
     for mount in mounts:
         if any(map(mount.shows, (V2, "cpu", "cpuset"))):
             kept.update(dict.fromkeys([mount.line, *(cover.line for cover in mount.covers)]))
-    return "".join(line + "\n" for line in [*kept, *bad[:1]])
+    root = [line for line in text.split("\n") if root_of(line)]
+    return "".join(line + "\n" for line in [*root, *kept, *bad[:1]])
 
 
 def _slot(text: str) -> str:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._detectors import affinity, cgroup_quota, machine, override
+from kumo._detectors import (
+    affinity,
+    cgroup_quota,
+    core_kinds,
+    hypervisor,
+    machine,
+    override,
+)
 from kumo._notes import note
 from kumo._records import Estimate, Limit
 from kumo._text import show_rate
@@ -25,6 +32,8 @@ LINUX: tuple[Detector, ...] = (
     override.detect,
     cgroup_quota.detect,
     affinity.detect,
+    core_kinds.detect,
+    hypervisor.detect,
     machine.detect,
 )
 
@@ -37,6 +46,7 @@ ELSEWHERE = (
     "cpu_cap",
     "native_affinity",
     "cpu_sets",
+    "processor_groups",
     "performance_levels",
     "lpar",
 )
@@ -68,12 +78,26 @@ ANNOUNCED: dict[str, str] = {
     "CLOUD_RUN_WORKER_POOL": "platforms",
     "DYNO": "platforms",
     "FLY_MACHINE_ID": "platforms",
+    "CIRCLECI": "platforms",
+    "CONTAINER_APP_NAME": "platforms",
+    "CONTAINER_APP_JOB_NAME": "platforms",
+    "RAILWAY_SERVICE_ID": "platforms",
+    "RAILWAY_ENVIRONMENT_NAME": "platforms",
+    "RENDER": "platforms",
+    "NIX_BUILD_TOP": "build_farm",
+    "CONDA_BUILD": "build_farm",
+    "RPM_PACKAGE_NAME": "build_farm",
+    "DEB_RULES_REQUIRES_ROOT": "build_farm",
     "!sandbox": "platforms",
 }
 
 
+# Detectors of ANNOUNCED that are about no batch scheduler.
+HOSTS = ("view", "interpreter", "platforms", "aws_lambda", "build_farm")
+
+
 def survey(system: System) -> Estimate:
-    """Return the estimate for *system*. Raise `OverrideError` for an override that is no count."""
+    """Return the estimate for *system*. Raise `OverrideError` if the override is not a count."""
     limits: list[Limit] = []
     notes: dict[Note, None] = {}
     for detect in _detectors(system):
@@ -83,6 +107,8 @@ def survey(system: System) -> Estimate:
             else:
                 notes[record] = None
     notes.update(dict.fromkeys(_notes_on_all(limits)))
+    if _in_job(system):  # a scheduler binds its tasks, and nobody is to undo that
+        notes = {record: None for record in notes if record.code != "affinity-not-imposed"}
     if not any(limit.cpus < inf for limit in limits):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
     return Estimate(limits, notes)
@@ -97,6 +123,10 @@ def _detectors(system: System) -> Iterator[Detector]:
     for name in (*announced, *(() if linux else ELSEWHERE)):
         yield __import__(f"kumo._detectors.{name}", fromlist=("detect",)).detect
     yield from others
+
+
+def _in_job(system: System) -> bool:
+    return any(name not in HOSTS and _announced(system, key) for key, name in ANNOUNCED.items())
 
 
 def _announced(system: System, key: str) -> bool:

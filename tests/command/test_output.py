@@ -40,11 +40,11 @@ binds  override  6  $KUMO_AVAILABLE_PARALLELISM     6
        affinity  4  sched_getaffinity               0-3
        online    4  /sys/devices/system/cpu/online  0-3
 
-cgroup-not-mounted: /proc/self/cgroup does not exist, so that CPU quotas cannot be found; \
-the true count may be lower. Mount /proc and the cgroup file system in the container or sandbox.
+cgroup-not-mounted: /proc/self/cgroup does not exist, so CPU quotas cannot be read. \
+The true count may be lower. Mount /proc and the cgroup file system in the container or sandbox.
 
-override-exceeds-machine: KUMO_AVAILABLE_PARALLELISM asks for 6 CPUs where 4 are on line; \
-the true count may be lower. Lower or unset it unless that is meant.
+override-exceeds-machine: KUMO_AVAILABLE_PARALLELISM asks for 6 CPUs, but only 4 are online. \
+The true count may be lower. Lower or unset it unless you mean to start more workers than CPUs.
 """
 
 

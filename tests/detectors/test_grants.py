@@ -341,14 +341,18 @@ def test_the_scheduler_is_named(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
 def test_what_decides_about_a_grant_is_looked_at_again_by_each_call(path: Path) -> None:
-    """Beside variables and files: the host's name, the cgroup, and for Nomad the mask."""
+    """Beside variables and files: the host's name, the cgroup, and for Nomad the mask.
+
+    For Slurm and PBS the mask decides about notes, and not about the grant.
+    """
     for detector in (*SCHEDULERS, pbs):
         machine = read_machine(path)
         if detector.__name__.rpartition(".")[2] in announced(machine):
             list(detector.detect(machine))
             others = {name for name in machine.asked if name[0] != "$"} - machine.named.keys()
 
-            mask = {"!affinity"} if detector is nomad and machine.env("NOMAD_CPU_CORES") else set()
+            asks = detector in (slurm, pbs) or machine.env("NOMAD_CPU_CORES")
+            mask = {"!affinity"} if asks else set()
             assert others <= {"!hostname", "/proc/self/cgroup"} | mask
 
 
@@ -365,8 +369,14 @@ def test_a_list_that_cannot_be_read_says_nothing_about_the_job(name: str) -> Non
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"SLURM_JOB_ID": "7"}, "job 7 is elsewhere, SLURM_JOB_NODELIST is not set, and this host"),
-        ({"SLURM_JOB_CPUS_PER_NODE": "4"}, "job ? is elsewhere, SLURM_JOB_NODELIST is not set"),
+        (
+            {"SLURM_JOB_ID": "7"},
+            "job 7 runs on this host, (unknown): SLURM_JOB_NODELIST is not set",
+        ),
+        (
+            {"SLURM_JOB_CPUS_PER_NODE": "4"},
+            "nothing says that the job runs on this host, (unknown): SLURM_J",
+        ),
         ({"LSB_JOBID": "7", "LSB_HOSTS": "n9"}, "this host, (unknown), is not among them"),
         ({"NSLOTS": "4"}, "JOB_ID, which every job has, is not set"),
     ],
@@ -388,7 +398,7 @@ def test_nothing_is_said_of_none(path: Path) -> None:
 def test_the_note_about_a_file_names_the_variable() -> None:
     told = "-- !affinity --\n0-7\n-- $PBS_JOBID --\n7\n-- $NCPUS --\n1\n-- $PBS_NODEFILE --\n"
     for section, words in [
-        ("/list (EACCES)", "the file that PBS's $PBS_NODEFILE names, /list, could not be read"),
+        ("/list (EACCES)", "The file that PBS's $PBS_NODEFILE names, /list, could not be read"),
         ("/list (EFBIG)", "PBS's $PBS_NODEFILE holds '/list', which is not the path of a regular"),
         ("/list (EINVAL)", "PBS's $PBS_NODEFILE holds '/list', which is not the path of a regular"),
     ]:

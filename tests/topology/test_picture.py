@@ -258,7 +258,7 @@ def test_what_a_snapshot_without_it_lacks_is_said() -> None:
 
     assert note == {
         "code": "topology-unknown",
-        "text": "the system does not tell which core the CPUs 1,4-7,12-13 belong to; each is taken "
-        "as its own; the count is not affected. "
+        "text": "The system does not show which core the CPUs 1,4-7,12-13 belong to, so each is "
+        "taken as its own. The count is not affected. "
         "Mount /sys, or take the machine file with `kumo snapshot --topology`.",
     }

@@ -145,8 +145,8 @@ def test_malformed_levels_of_performance_are_a_note() -> None:
 
     assert len(found.cores) == 2
     assert found.notes[0].text == (
-        "hw.perflevel holds 'fast', which is not lines such as Performance 8; "
-        "the topology was read without it; the count is not affected. "
+        "hw.perflevel holds 'fast', which is not lines such as Performance 8, "
+        "so the topology was read without it. The count is not affected. "
         "Report it with the output of `kumo snapshot --topology`."
     )
 
@@ -169,7 +169,7 @@ def test_files_with_the_same_fault_share_a_note() -> None:
     assert [note.code for note in found.notes] == ["topology-unreadable", "topology-unknown"]
     assert found.notes[0].text.startswith(
         "/sys/devices/system/cpu/cpu0/topology/core_cpus_list (and 27 more such files) "
-        "could not be read (EACCES); "
+        "could not be read (EACCES), "
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
+from kumo._cgroups.quota import ancestors_hidden
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -57,6 +58,34 @@ def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
             for name in names:
                 path = f"{directory}/{name}"
                 yield "cpuset", path, _text(system, path) or ""
+
+
+def allowed_cpus(system: System, mask: int) -> tuple[int, str] | None:
+    """Return the CPUs that the process may put itself on, and the file that says so.
+
+    `None` if that is not known, because a cpuset above may be hidden, or if *mask* is all.
+    Without a cpuset these are the online CPUs.
+    """
+    online = _cpus(system, ONLINE)
+    if not online & ~mask:
+        return None
+    try:
+        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
+        mounts, _ = read_mounts(system)
+    except OSError:
+        return None
+    home = "cpuset" if "cpuset" in paths else V2
+    if home not in paths:
+        return None
+    found = levels(system, home, paths[home], mounts)
+    for directory in [shown for level in found.directories for shown in level]:
+        for name in FILES[home]:
+            cpus = _cpus(system, f"{directory}/{name}") & online
+            if cpus:
+                return cpus, f"{directory}/{name}"
+    if not found.directories or ancestors_hidden(system, home, found):
+        return None
+    return online, ONLINE
 
 
 def _cpus(system: System, path: str) -> int:

@@ -58,7 +58,7 @@ def whose(name: str) -> str:
 
 def file_of(system: System, name: str) -> str:
     """Return which file it is that a variable names, for the notes about it."""
-    return f"the file that {whose(name)} names, {system.env(name)},"
+    return f"The file that {whose(name)} names, {system.env(name)},"
 
 
 def read_count(system: System, name: str, notes: list[Note]) -> int | None:
@@ -93,10 +93,27 @@ def read_named(system: System, name: str, notes: list[Note]) -> str | None:
         return None
 
 
-def left_out(system: System, name: str, reason: str) -> Note:
-    """Return the note that what a variable says does not count, for *reason*."""
-    text = quoted((system.env(name) or "").strip(), 60) or "nothing"
-    return note("grant-left-out", where=whose(name), text=text, reason=quoted(reason, 200))
+def left_out(
+    system: System,
+    names: str | tuple[str, ...],
+    reason: str,
+    counts: str = "inside the job, on one of its hosts",
+) -> Note:
+    """Return the note that what variables say does not count, for *reason*; *counts* is where.
+
+    Of several *names* those that are set are listed, each with its value.
+    """
+    listed = (names,) if isinstance(names, str) else tuple(filter(system.env, names)) or names[:1]
+    values = [f"${name}={quoted((system.env(name) or '').strip(), 60)}" for name in listed]
+    owner = whose(listed[0]).removesuffix(f"${listed[0]}")
+    many = len(values) > 1
+    what = f"{owner}{' and '.join([', '.join(values[:-1]), values[-1]] if many else values)}"
+    step = (
+        f"{'They count' if many else 'It counts'} {counts}. Elsewhere unset "
+        f"{'them' if many else 'it'}, or set KUMO_AVAILABLE_PARALLELISM."
+    )
+    does = f"{'do' if many else 'does'} not count"
+    return note("grant-left-out", what=what, does=does, reason=quoted(reason, 200), step=step)
 
 
 def not_confirmed(system: System, name: str, doubt: str) -> Note:

@@ -7,7 +7,8 @@ Where the call fails or answers nothing, the next best source, with a note.
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
-from kumo._cgroups.cpuset import fallbacks
+from kumo._cgroups.cpuset import allowed_cpus, fallbacks
+from kumo._cgroups.isolated import isolated_cpus
 from kumo._notes import malformed, note
 from kumo._records import Limit
 from kumo._text import error_name, quoted
@@ -35,13 +36,58 @@ def detect(system: System) -> Iterator[Limit | Note]:
     except OSError as failure:
         own, code, error = 0, "affinity-failed", error_name(failure)
     if own:
-        yield from _process_mask(system, own)
+        limits = list(_process_mask(system, own))
+        yield from limits
+        yield from _balanced(system, limits[-1])
         return
     fallback = next(fallbacks(system), None)
-    instead = quoted(fallback.where, 200) if fallback is not None else "the number of CPUs on line"
+    instead = quoted(fallback.where, 200) if fallback is not None else "the number of online CPUs"
     yield note(code, error=error, instead=instead)
     if fallback is not None:
         yield fallback
+        yield from _balanced(system, fallback)
+
+
+def _balanced(system: System, limit: Limit | Note) -> Iterator[Limit | Note]:
+    """Yield the number of *limit*'s CPUs over which the scheduler spreads threads, if fewer.
+
+    Threads that nobody pins all stay on one isolated CPU, so that these count as one at most.
+    """
+    assert isinstance(limit, Limit)
+    notes: list[Note] = []
+    isolated, where, text = isolated_cpus(system, notes)
+    yield from notes
+    mask = parse_cpulist(limit.text)
+    cpus = mask.bit_count()
+    count = max(1, (mask & ~isolated).bit_count())
+    if count < cpus:
+        yield Limit("isolated", "set", count, where, text)
+        apart, place = (mask & isolated).bit_count(), quoted(where, 200)
+        which = "All" if apart == cpus else f"{apart} of the"
+        yield note("isolated-cpus", isolated=which, cpus=cpus, count=count, where=place)
+    if limit.where.startswith("sched_getaffinity"):
+        yield from _not_imposed(system, mask, isolated)
+
+
+def _not_imposed(system: System, mask: int, isolated: int) -> Iterator[Note]:
+    """Yield the note that the process could widen *mask* itself, if that is known.
+
+    The kernel starts every process outside the isolated CPUs.
+    """
+    allowed = allowed_cpus(system, mask)
+    if allowed is None:
+        return
+    usable, where = allowed
+    if mask & ~usable or not usable & ~isolated & ~mask:
+        return
+    cpus = format_cpulist(usable)
+    yield note(
+        "affinity-not-imposed",
+        cpus=mask.bit_count(),
+        allowed=usable.bit_count(),
+        where=quoted(where, 200),
+        list=quoted(cpus, 60),
+    )
 
 
 def _process_mask(system: System, own: int) -> Iterator[Limit | Note]:

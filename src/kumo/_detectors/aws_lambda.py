@@ -43,6 +43,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
             platform="Lambda Managed Instances",
             what="the number of vCPUs",
             tells="ExecutionEnvironmentMemoryGiBPerVCpu of the capacity provider",
+            differs="is less",
         )
         return
     try:

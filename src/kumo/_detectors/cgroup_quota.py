@@ -6,36 +6,71 @@ v1: https://docs.kernel.org/scheduler/sched-bwc.html
 
 from __future__ import annotations
 
+from math import inf
+
 from kumo._cgroups.levels import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
 from kumo._cgroups.quota import level_limits, seams
+from kumo._cgroups.unmounted import not_mounted
 from kumo._notes import malformed, note, unreadable
+from kumo._records import Limit
+from kumo._text import show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kumo._cgroups.levels import Mount
-    from kumo._records import Limit, Note
+    from kumo._records import Note
     from kumo._system.live import System
 
 REAL_TIME = ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")
+# Notes that a quota may be hidden, and one that has no meaning without a quota.
+HIDING = (
+    "ancestors-hidden",
+    "cgroup-not-mounted",
+    "level-covered",
+    "path-outside-mounts",
+    "unreadable",
+)
+BURST = "burst-allowed"
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
     policy, _, reset = (system.fact("policy") or "").partition("|")
     if policy in REAL_TIME:
         if not reset or system.scope == "thread":
-            yield note("real-time", policy=policy)
+            yield from _not_counting(policy, list(_quotas(system)))
             return
         yield note("real-time-reset", policy=policy)
+    yield from _quotas(system)
+
+
+def _not_counting(policy: str, records: list[Limit | Note]) -> Iterator[Limit | Note]:
+    """Yield the quotas as limits that do not bind, and a note if there is one or may be one."""
+    quotas = [record for record in records if isinstance(record, Limit)]
+    least = min((limit.cpus for limit in quotas), default=inf)
+    codes = [record.code for record in records if not isinstance(record, Limit)]
+    if least < inf:
+        yield note("real-time", policy=policy, quota=f"the quota of {show_rate(least)} CPUs")
+    elif any(code in HIDING for code in codes):
+        yield note("real-time", policy=policy, quota="a quota that cannot be read here")
+    for record in records:
+        if isinstance(record, Limit):
+            text = record.text if record.cpus == inf else f"{record.text} ({policy}: not limited)"
+            yield Limit(record.source, record.kind, inf, record.where, text, period=record.period)
+        elif record.code not in (*HIDING, BURST):
+            yield record
+
+
+def _quotas(system: System) -> Iterator[Limit | Note]:
     membership = system.proc("cgroup")
     try:
         text = system.read(membership)
         if text is None:
-            yield note("cgroup-not-mounted", what=f"{membership} does not exist")
+            yield from not_mounted(system, f"{membership} does not exist")
             return
         if not text.strip():  # gVisor's
-            yield note("cgroup-not-mounted", what=f"{membership} is empty")
+            yield from not_mounted(system, f"{membership} is empty")
             return
         paths, bad = parse_membership(text)
         if bad or not paths:
@@ -49,7 +84,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
 
 
 def _limits(system: System, paths: dict[str, str], mounts: list[Mount]) -> Iterator[Limit | Note]:
-    # The kernel binds a controller to one hierarchy: v1 where a line lists it, else v2.
+    # The kernel binds a controller to one hierarchy: v1 if a line lists it, else v2.
     home = "cpu" if "cpu" in paths else V2
     for controller in ("cpu", V2):
         if controller not in paths:

@@ -79,8 +79,8 @@ def _one_host(system: System, job: str, host: str, notes: list[Note]) -> Iterato
         reason = f"{path} does not exist here: the job has ended or is another host's"
         yield left_out(system, NSLOTS, reason)
     elif slots is not None and hosts != 1:
-        counted = f"it counts {hosts} hosts" if hosts else f"{NHOSTS} is not told"
-        yield left_out(system, NSLOTS, f"{counted}, and this host's part is not told")
+        counted = f"it counts {hosts} hosts" if hosts else f"{NHOSTS} is not known"
+        yield left_out(system, NSLOTS, f"{counted}, and this host's part is not known")
     elif at and not same_host(at, host):
         yield left_out(system, NSLOTS, f"the job is {at}'s, and this host is {host}")
     elif slots is not None:

@@ -78,5 +78,5 @@ def detect(system: System) -> Iterator[Limit | Note]:
         yield left_out(system, name, f"this host, {host}, is not among them")
     else:
         total = "LSB_DJOB_NUMPROC" if system.env("LSB_DJOB_NUMPROC") else "LSB_JOBID"
-        yield left_out(system, total, "the job's hosts are not told")
+        yield left_out(system, total, "the job's hosts are not known")
     yield from notes

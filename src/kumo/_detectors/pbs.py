@@ -8,6 +8,7 @@ TORQUE, ``src/resmom/start_exec.c``: the file has a line for each CPU; PBS_NUM_P
 
 from __future__ import annotations
 
+from kumo._cgroups.cpulist import parse_cpulist
 from kumo._detectors._grants import left_out, not_confirmed, read_count, read_named, same_host
 from kumo._notes import note
 from kumo._records import Limit
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SOURCE = "PBS and TORQUE"
 ANNOUNCED = ("PBS_JOBID",)
+COUNTS = "in the job, on a host that the file of PBS_NODEFILE lists"
 NODEFILE, NCPUS, NP, PPN = "PBS_NODEFILE", "NCPUS", "PBS_NP", "PBS_NUM_PPN"
 
 
@@ -45,8 +47,8 @@ def _torque(
         granted = f"{lines} (TORQUE: slots of job {system.env('PBS_JOBID')} on {host})"
         yield Limit("torque", "allocation", lines, where, granted)
         return
-    name = NP if system.env(NP) is not None else PPN if system.env(PPN) else "PBS_VERSION"
-    yield left_out(system, name, _why(where, host, text, notes))
+    names = tuple(filter(system.env, (NP, PPN))) or ("PBS_VERSION",)
+    yield left_out(system, names, _why(where, host, text, notes), COUNTS)
 
 
 def _pbs(
@@ -57,24 +59,50 @@ def _pbs(
     sister = text is None and not notes and (system.env("PBS_NODENUM") or "0").strip("0") != ""
     if ncpus is None:
         if not notes:
-            yield left_out(system, "PBS_JOBID", f"{NCPUS} is not set")
+            yield left_out(system, "PBS_JOBID", f"{NCPUS} is not set", COUNTS)
     elif not lines and not sister:
-        yield left_out(system, NCPUS, _why(where, host, text, notes))
+        yield left_out(system, NCPUS, _why(where, host, text, notes), COUNTS)
     else:
         granted = f"{ncpus} (PBS: ncpus or ompthreads of job {system.env('PBS_JOBID')})"
         yield Limit("pbs", "allocation", ncpus, f"${NCPUS}", granted)
         if lines > 1:
-            yield note("grant-shared", processes=lines, where=where, cpus=ncpus, name=NCPUS)
+            yield from _shared(system, lines, ncpus, where)
         elif sister:
-            yield not_confirmed(system, NCPUS, f"nothing here tells that {host} is in the job")
+            yield not_confirmed(system, NCPUS, f"nothing here shows that {host} is in the job")
+
+
+def _shared(system: System, lines: int, ncpus: int, where: str) -> Iterator[Note]:
+    """Yield what several lines for this host mean: one chunk's processes, or several chunks.
+
+    The mask of a process in the job's own cpuset is all that the job has on this host.
+    """
+    try:
+        held = in_cpuset(system.read(system.proc("cgroup")) or "", system.env("PBS_JOBID") or "")
+        cpus = parse_cpulist(system.fact("affinity") or "").bit_count() if held else 0
+    except (OSError, ValueError):
+        cpus = 0
+    if not cpus:
+        yield note("grant-shared", processes=lines, where=where, cpus=ncpus, name=NCPUS)
+    elif ncpus < cpus:
+        yield note("grant-of-one-task", where=f"PBS's ${NCPUS}={ncpus}", all=cpus)
+
+
+def in_cpuset(membership: str, job: str) -> bool:
+    """Whether the process is in the job's own cgroup of the cgroups hook.
+
+    Format: ``4:cpuset:/pbspro.service/jobid/77.pbs1``, or ``0::/pbs_jobs.service/jobid/77.pbs1``;
+    https://github.com/openpbs/openpbs, ``src/hooks/cgroups/pbs_cgroups.PY``.
+    """
+    paths = [line.split(":", 2)[-1] for line in membership.split("\n")]
+    return any("/pbs" in path and job in path.split("/") for path in paths if job)
 
 
 def _why(where: str, host: str, text: str | None, notes: list[Note]) -> str:
     """Why the list of the job's hosts does not show that this host is one of them."""
     if not where:
-        return f"{NODEFILE}, which lists the job's hosts, is not set"
+        return f"{NODEFILE}, which names the list of the job's hosts, is not set"
     if text is None and notes:
-        return f"{NODEFILE} names nothing that can be read, so that the job's hosts are not told"
+        return f"{NODEFILE} names nothing that can be read, so that the job's hosts are not known"
     if text is None:
         return f"{where} does not exist here: the job has ended or is another host's"
     return f"{where} does not list this host, {host}"

@@ -1,10 +1,12 @@
-"""The levels of performance among a Mac's CPUs.
+"""CPUs of different speed on a Mac and on Windows.
 
 sysctl(3): ``hw.nperflevels``, ``hw.perflevelN.logicalcpu`` and ``hw.perflevelN.name``
+EfficiencyClass of https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-processor_relationship
 """
 
 from __future__ import annotations
 
+from kumo._detectors._kinds import fastest
 from kumo._notes import malformed, note, unreadable
 from kumo._text import quoted, whole_number
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 FACT = "hw.perflevel"
+FACTS = (FACT, "EfficiencyClass")
 
 
 def parse_levels(text: str) -> list[tuple[str, int]]:
@@ -34,15 +37,17 @@ def parse_levels(text: str) -> list[tuple[str, int]]:
 
 
 def detect(system: System) -> Iterator[Note]:
-    text: str | None = None
-    try:
-        text = system.fact(FACT)
-        levels = parse_levels(text) if text else []
-    except OSError as error:
-        yield unreadable(FACT, error)
-    except ValueError:
-        yield malformed(FACT, text or "", "lines such as Performance 8")
-    else:
-        if len(levels) > 1:
-            shown = ", ".join(f"{cpus} {name}" for name, cpus in levels)
-            yield note("performance-levels", levels=quoted(shown, 200))
+    for fact in FACTS:
+        text: str | None = None
+        try:
+            text = system.fact(fact)
+            levels = parse_levels(text) if text else []
+        except OSError as error:
+            yield unreadable(fact, error)
+        except ValueError:
+            yield malformed(fact, text or "", "lines such as Performance 8")
+        else:
+            if len(levels) > 1:
+                shown = ", ".join(f"{cpus} {name}" for name, cpus in levels)
+                fast = fastest(levels)
+                yield note("performance-levels", levels=quoted(shown, 200), fast=fast)

@@ -1,18 +1,23 @@
-"""Platforms that hold a program to less than anything inside shows, and what would tell.
+"""Platforms that limit a program to less than anything inside shows, and where to look instead.
 
 docs/reference/platforms.md has the sources, and the platforms that hide nothing.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
-from kumo._notes import note
+from kumo._cgroups.quota import level_limits
+from kumo._cgroups.unmounted import GVISOR
+from kumo._notes import malformed, note
+from kumo._records import Limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kumo._records import Limit, Note
+    from kumo._records import Note
     from kumo._system.live import System
 
 SOURCE = "platforms"
@@ -23,6 +28,12 @@ ANNOUNCED = (
     "CLOUD_RUN_WORKER_POOL",
     "DYNO",
     "FLY_MACHINE_ID",
+    "CIRCLECI",
+    "CONTAINER_APP_NAME",
+    "CONTAINER_APP_JOB_NAME",
+    "RAILWAY_SERVICE_ID",
+    "RAILWAY_ENVIRONMENT_NAME",
+    "RENDER",
     "!sandbox",
 )
 CLOUD_RUN = (
@@ -31,7 +42,14 @@ CLOUD_RUN = (
     "`gcloud run services describe`, with `jobs` or `worker-pools` for theirs",
 )
 
-# By the variable that the platform sets: its name, what cannot be seen, what would tell.
+CONTAINER_APPS = (
+    "Azure Container Apps",
+    "the CPUs of the container",
+    "`az containerapp show`, at resources",
+)
+RAILWAY = ("Railway", "the service's vCPU limit", "the service's settings, at Resource Limits")
+
+# By the variable that the platform sets: its name, what cannot be seen, where to look instead.
 HIDES: dict[str, tuple[str, str, str]] = {
     "ECS_CONTAINER_METADATA_URI_V4": (
         "Amazon ECS",
@@ -51,24 +69,80 @@ HIDES: dict[str, tuple[str, str, str]] = {
         "the baseline of a shared CPU, a sixteenth,",
         "steal in /proc/stat and the CPU quota balance in Fly's Grafana",
     ),
+    "CIRCLECI": ("CircleCI", "the job's number of CPUs", "the job's resource_class"),
+    "CONTAINER_APP_NAME": CONTAINER_APPS,
+    "CONTAINER_APP_JOB_NAME": CONTAINER_APPS,
+    "RAILWAY_SERVICE_ID": RAILWAY,
+    "RAILWAY_ENVIRONMENT_NAME": RAILWAY,
+    "RENDER": ("Render", "the instance type's number of CPUs", "the service's instance type"),
 }
-GVISOR = ("gVisor", "the sandbox's quota", "the limits of the container or pod on its host")
+# Those that hide nothing if their quota is visible.
+QUOTA_SHOWS_IT = (
+    "CIRCLECI",
+    "CONTAINER_APP_NAME",
+    "CONTAINER_APP_JOB_NAME",
+    "RAILWAY_SERVICE_ID",
+    "RAILWAY_ENVIRONMENT_NAME",
+    "RENDER",
+)
+CPU_COUNT = "RENDER_CPU_COUNT"  # "0.5" or "2", by the instance type
+GVISOR_HIDES = (
+    GVISOR,
+    "the sandbox's quota",
+    "the limits of the container or pod on its host, which may have changed since the start,",
+)
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    told = [variable for variable in HIDES if system.env(variable) and _hidden(system, variable)]
-    found = [HIDES[variable] for variable in told]
-    if system.fact("sandbox") == "gVisor":
-        found.append(GVISOR)
-    for platform, what, tells in dict.fromkeys(found):
-        yield note("platform-hides", platform=platform, what=what, tells=tells)
+    if system.env("RENDER") and system.env(CPU_COUNT):
+        yield from _render(system.env(CPU_COUNT) or "")
+    hiding = [variable for variable in HIDES if system.env(variable) and _hidden(system, variable)]
+    for platform, what, tells in dict.fromkeys(HIDES[variable] for variable in hiding):
+        less = {"platform": platform, "what": what, "tells": tells, "differs": "is less"}
+        yield note("platform-hides", **less)
+    if system.fact("sandbox") == GVISOR:
+        platform, what, tells = GVISOR_HIDES
+        other = {"platform": platform, "what": what, "tells": tells, "differs": "differs"}
+        yield note("platform-hides", "either", **other)
+
+
+def _render(text: str) -> Iterator[Limit | Note]:
+    """Yield what Render says of its instance type: https://render.com/docs/environment-variables"""
+    whole, _, part = text.strip().partition(".")
+    digits = whole + part
+    if digits.isascii() and digits.isdigit() and len(digits) < 8 and int(digits) > 0:
+        shown = f"{text.strip()} (Render: CPUs of the instance type)"
+        yield Limit("render", "rate", float(text), f"${CPU_COUNT}", shown)
+    else:
+        yield malformed(f"${CPU_COUNT}", text, "a number of CPUs such as 0.5")
 
 
 def _hidden(system: System, variable: str) -> bool:
     """Whether it is hidden: Knative sets K_SERVICE too, in pods with their quota."""
     if variable == "ECS_CONTAINER_METADATA_URI_V4":
         return not _shows_task(system)
+    if variable == "RENDER" and system.env(CPU_COUNT):
+        return False
+    if variable in QUOTA_SHOWS_IT:
+        return not _shows_quota(system)
     return variable != "K_SERVICE" or system.env("KUBERNETES_SERVICE_HOST") is None
+
+
+def _shows_quota(system: System) -> bool:
+    """Whether a level that can be seen has a quota."""
+    try:
+        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
+        mounts, _ = read_mounts(system)
+    except OSError:
+        return False  # the detector of quotas reports it
+    return any(
+        isinstance(record, Limit) and record.cpus < inf
+        for controller in ("cpu", V2)
+        if controller in paths
+        for record in level_limits(
+            system, controller, levels(system, controller, paths[controller], mounts), at_home=True
+        )
+    )
 
 
 def _shows_task(system: System) -> bool:

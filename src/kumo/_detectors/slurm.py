@@ -6,6 +6,7 @@ https://slurm.schedmd.com/srun.html and https://slurm.schedmd.com/salloc.html
 
 from __future__ import annotations
 
+from kumo._cgroups.cpulist import parse_cpulist
 from kumo._detectors._grants import left_out, read_count, same_host
 from kumo._detectors._slurm_format import (
     COUNTS_FORM,
@@ -19,6 +20,7 @@ from kumo._detectors._slurm_format import (
 )
 from kumo._notes import note
 from kumo._records import Limit
+from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,16 +47,31 @@ def detect(system: System) -> Iterator[Limit | Note]:
     foreign = own and job and own != job and system.env("SLURM_HET_SIZE") is None
     at = next((i for i, name in enumerate(nodes) if same_host(name, node or host)), None)
     if foreign or not (own or (same_host(node, host) if node else at is not None)):
-        here = f"this process is job {own}'s" if foreign else f"this host is {host}"
-        place = f"{NODE} {node}" if node else f"{NODES} {system.env(NODES) or 'is not set'}"
-        reason = f"job {job or '?'} is elsewhere, {place}, and {here}"
-        yield left_out(system, PER_NODE if system.env(PER_NODE) else "SLURM_JOB_ID", reason)
+        names = tuple(filter(system.env, (PER_TASK, ON_NODE, PER_NODE))) or ("SLURM_JOB_ID",)
+        reason, counts = _elsewhere(system, job, f"job {own}" if foreign else "", host)
+        yield left_out(system, names, reason, counts)
     else:
         told = f"job {job or own or '?'}"
         found = list(_step(system, told, notes)) if own or node else []
         yield from found or _node(system, told, at, notes)
         yield from in_login(system) if node and not own else ()
     yield from notes
+
+
+def _elsewhere(system: System, job: str | None, own: str, host: str) -> tuple[str, str]:
+    """Why the variables are not this process's, and in which process they count."""
+    name = f"job {job}" if job else "the job"
+    node = system.env(NODE)
+    nodes = node or system.env(NODES)
+    if own:
+        place = f"they belong to {name} and this process to {own}"
+    elif node:
+        place = f"{name} runs on {node} ({NODE}) and this host is {host}"
+    elif nodes:
+        place = f"{name} runs on {nodes} ({NODES}) and this host is {host}"
+    else:
+        place = f"nothing says that {name} runs on this host, {host}: {NODES} is not set"
+    return place, f"in {name}" + (f" on {quoted(nodes, 60)}" if nodes else "")
 
 
 def _step(system: System, job: str, notes: list[Note]) -> Iterator[Limit]:
@@ -70,6 +87,20 @@ def _step(system: System, job: str, notes: list[Note]) -> Iterator[Limit]:
         of = f"shared by {tasks} tasks of {job}" if tasks > 1 else job
         text, share = f"{on_node} (Slurm: {of} on this node)", max(1, on_node // max(1, tasks))
         yield Limit("slurm", "allocation", share, f"${ON_NODE}", text)
+        if tasks and per_task is not None and system.env("SLURM_OVERCOMMIT") is None:
+            cpus = min(share, _own_cpus(system) or share)
+            if cpus < per_task:
+                notes.append(
+                    note("step-smaller-than-job", cpus=cpus, granted=per_task, name=PER_TASK)
+                )
+
+
+def _own_cpus(system: System) -> int:
+    """The number of CPUs of the task's mask, which its threads share; 0 if it is not known."""
+    try:
+        return parse_cpulist(system.fact("affinity") or "").bit_count()
+    except (OSError, ValueError):
+        return 0  # the detector of the affinity reports it
 
 
 def _node(system: System, job: str, at: int | None, notes: list[Note]) -> Iterator[Limit | Note]:
@@ -81,4 +112,5 @@ def _node(system: System, job: str, at: int | None, notes: list[Note]) -> Iterat
         text = f"{counts[at]} (Slurm: {job} on this node)"
         yield Limit("slurm", "allocation", counts[at], f"${PER_NODE}", text)
     elif counts:
-        yield left_out(system, PER_NODE, f"which count is this host's, {NODES} does not tell")
+        reason = f"{NODES} does not list this host, so that its count is not known"
+        yield left_out(system, PER_NODE, reason)

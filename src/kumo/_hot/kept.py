@@ -9,6 +9,9 @@ What it relies on, beyond the rule of docs/understand/how-kumo-decides.md:
 - v1 refuses a quota above an ancestor's (tg_cfs_schedulable_down in kernel/sched/core.c),
   so that the nearest level with a quota is the tightest;
 - an affinity mask holds CPUs on line alone (sched_getaffinity in kernel/sched/syscalls.c);
+- polling ``cpuset.cpus.partition`` reports every change of a partition's state
+  (cpuset.cpus.partition in cgroup-v2.rst), and a level gets that file when its list of
+  controllers gets cpuset;
 - ``/proc/self/task`` has two links and one more for each thread (fs/proc/base.c).
 """
 
@@ -34,6 +37,7 @@ from os import (
 )
 
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
+from kumo._cgroups.isolated import ISOLATED, PARTITION
 from kumo._hot.descriptors import Absent, File, Level, StaleError
 from kumo._hot.grants import Grants, granted
 from kumo._survey import survey
@@ -60,6 +64,11 @@ class Kept:
         self.lock = _thread.allocate_lock()
         self.levels: list[Level] = []
         self.nearest = False
+        # The isolated CPUs, the file that lists them, and whether the process's own partition is.
+        self.apart: frozenset[int] = frozenset()
+        self.isolated: File | None = None
+        self.alone = False
+        self.watched = ""  # the cgroup whose list of controllers is kept for that
         self.grants = Grants()
         self.files: list[File] = []
         self.membership = os.open(MEMBERSHIP, os.O_RDONLY | os.O_CLOEXEC)
@@ -75,9 +84,9 @@ class Kept:
         except OSError:
             self.close()
             raise
-        poller = select.poll()
-        poller.register(self.mounts.descriptor, select.POLLPRI)
-        self.poll = poller.poll
+        self.poller = select.poll()
+        self.poller.register(self.mounts.descriptor, select.POLLPRI)
+        self.poll = self.poller.poll
 
     def open(self, path: str) -> File:
         """Keep a descriptor to the file."""
@@ -115,6 +124,7 @@ class Kept:
             lseek(mounts.descriptor, 0, SEEK_CUR) != mounts.mark
             or lseek(spaces.descriptor, 0, SEEK_CUR) != spaces.mark
             or self.poll(0) != []
+            or (self.isolated is not None and self.isolated.changed())
             or pread(self.membership, self.size, 0) != self.paths
             or readlink("cgroup", dir_fd=spaces.descriptor) != self.cgroup_namespace
             or readlink("mnt", dir_fd=spaces.descriptor) != self.mount_namespace
@@ -135,17 +145,25 @@ class Kept:
         """Return the least limit; other threads are asked only where they can raise it."""
         most = min(rate, self.grants.least)
         mask = sched_getaffinity(0)
-        if len(mask) < most and os.fstat(self.tasks.descriptor).st_nlink != 3:
+        count = self._count(mask)
+        if count < most and not self.alone and os.fstat(self.tasks.descriptor).st_nlink != 3:
             most = min(most, self._online())
             self.tasks.check()
-            for thread in os.listdir("/proc/self/task") if len(mask) < most else ():
+            for thread in os.listdir("/proc/self/task") if count < most else ():
                 try:
                     mask |= sched_getaffinity(int(thread))
                 except ProcessLookupError:
                     continue
-                if len(mask) >= most:
+                count = self._count(mask)
+                if count >= most:
                     break
-        return min(most, len(mask))
+        return min(most, count)
+
+    def _count(self, mask: set[int]) -> int:
+        """Return the number of CPUs of a mask over which threads are spread."""
+        if self.alone:
+            return 1
+        return max(1, len(mask - self.apart)) if self.apart else len(mask)
 
     def _online(self) -> int:
         self.online.changed()
@@ -184,6 +202,8 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     sources = {limit.source for limit in estimate.limits if not granted(limit)}
     online = estimate.limits[-1]
     affinity = next((limit for limit in estimate.limits if limit.source == "affinity"), None)
+    if "isolated" in sources:
+        sources.remove("isolated")
     if (
         affinity is None
         or not isinstance(system.asked.get("!affinity"), str)
@@ -191,11 +211,15 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
         or not _genuine(online.where)
         or online.cpus < affinity.cpus
         or not kept.grants.keep(estimate, system)
+        or not _keep_isolated(kept, system)
     ):
         return False
     for limit in estimate.limits:
         directory, _, name = limit.where.rpartition("/")
-        if limit.source == "quota" and limit.text == "(absent)" and name == "cpu.max":
+        absent = limit.source == "quota" and limit.text == "(absent)" and name == "cpu.max"
+        if absent and directory == kept.watched:
+            continue
+        if absent:
             kept.levels.append(Absent(kept.open(f"{directory}/cgroup.controllers")))
             kept.levels[-1].quota.changed()
         elif limit.source == "quota":
@@ -203,6 +227,48 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
             kept.levels.append(Level(kept.open(limit.where), period))
     kept.nearest = all(level.period is not None for level in kept.levels)
     return True
+
+
+def _keep_isolated(kept: Kept, system: System) -> bool:
+    """Keep what says which CPUs are isolated; whether all of it can be asked for again."""
+    without: list[str] = []
+    for name, answer in system.asked.items():
+        directory, _, kind = name.rpartition("/")
+        if kind == PARTITION and isinstance(answer, str):
+            file = kept.open(name)
+            if pread(file.descriptor, 64, 0).decode("ascii", "replace") != answer:
+                return False
+            kept.poller.register(file.descriptor, select.POLLPRI)
+            kept.alone = kept.alone or answer.strip() == "isolated"
+        elif kind == PARTITION and answer is None:
+            without.append(directory)
+        elif kind == PARTITION:
+            return False
+    # Controllers are handed down: a level gets cpuset only after the ones above it.
+    for directory in reversed(without):
+        try:
+            level = Absent(kept.open(f"{directory}/cgroup.controllers"))
+        except FileNotFoundError:
+            continue
+        level.quota.changed()
+        if b"cpuset" not in level.quota.text.split():
+            kept.levels.append(level)
+            kept.watched = directory
+            break
+    text = system.asked.get(ISOLATED)
+    if isinstance(text, str):
+        kept.isolated = kept.open(ISOLATED)
+        kept.isolated.changed()
+        kept.apart = frozenset(_cpus(kept.isolated.text.decode("ascii")))
+    return not isinstance(text, OSError)
+
+
+def _cpus(text: str) -> set[int]:
+    try:
+        mask = parse_cpulist(text)
+    except ValueError:
+        raise StaleError from None
+    return {cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1}
 
 
 def _genuine(online: str) -> bool:

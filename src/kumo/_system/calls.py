@@ -80,7 +80,16 @@ if sys.platform == "linux" or sys.platform == "android":
     GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
 
     def _sandbox(pid: int | None) -> str | None:
-        return "gVisor" if os.uname().version == GVISOR else None
+        """The system that imitates Linux, by the version that it answers; OpenVZ by its files."""
+        kernel = os.uname()
+        if kernel.version == GVISOR:
+            return "gVisor"
+        if "BrandZ" in kernel.version:  # "BrandZ virtual linux", of illumos
+            return "LX zone"
+        if kernel.release.endswith("-Microsoft"):  # WSL2's ends in -microsoft-standard-WSL2
+            return "WSL1"
+        inside = os.path.exists("/proc/vz") and not os.path.exists("/proc/bc")
+        return "OpenVZ" if inside else None
 
     def _affinity(pid: int | None) -> str:
         return format_cpulist(affinity_mask(pid or 0))

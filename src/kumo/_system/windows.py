@@ -4,6 +4,7 @@ https://learn.microsoft.com/windows/win32/procthread/processor-groups
 https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_cpu_rate_control_information
 https://learn.microsoft.com/windows/win32/procthread/cpu-sets
 https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getcomputernameexw
+https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-processor_relationship
 Layouts and constants: winnt.h; tests/system compares them with a compiler's.
 A CPU's number here is 64 times its group's, and its place in the group.
 """
@@ -26,6 +27,7 @@ GROUP = 64
 MOST_GROUPS = 64
 ALL_PROCESSOR_GROUPS = 0xFFFF
 COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5  # of COMPUTER_NAME_FORMAT in sysinfoapi.h
+RELATION_PROCESSOR_CORE = 0  # of LOGICAL_PROCESSOR_RELATIONSHIP in winnt.h
 JOB_OBJECT_CPU_RATE_CONTROL = 15  # JobObjectCpuRateControlInformation
 ENABLE, WEIGHT_BASED, HARD_CAP, NOTIFY, MIN_MAX_RATE = 0x1, 0x2, 0x4, 0x8, 0x10
 
@@ -82,6 +84,31 @@ def affinity_text(active: Mapping[int, int], mask: int) -> str:
     if mask and len(active) == 1:
         return format_cpulist(mask << GROUP * next(iter(active)))
     return format_cpulist(sum(((1 << cpus) - 1) << GROUP * group for group, cpus in active.items()))
+
+
+def classes_text(data: bytes) -> str | None:
+    """Return each efficiency class with its number of CPUs, the fastest first; `None` for one.
+
+    Format: records of ``SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX`` for cores. Each begins with
+    its relationship and its size, 4 bytes each; the class is at 9, the number of groups at 30,
+    and their affinities follow. A higher class is faster.
+    """
+    counts: dict[int, int] = {}
+    place, mask_size = 0, ctypes.sizeof(GroupAffinity)
+    while place + 32 <= len(data):
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        record = data[place : place + size]
+        if size < 32:
+            break
+        groups = int.from_bytes(record[30:32], "little")
+        for index in range(groups):
+            at = 32 + index * mask_size
+            mask = int.from_bytes(record[at : at + ctypes.sizeof(c_size_t)], "little")
+            counts[record[9]] = counts.get(record[9], 0) + mask.bit_count()
+        place += size
+    if len(counts) < 2:
+        return None
+    return "\n".join(f"class-{kind} {counts[kind]}" for kind in sorted(counts, reverse=True))
 
 
 FACTS: dict[str, Callable[[int | None], str | None]] = {}
@@ -141,6 +168,19 @@ if sys.platform == "win32":
         _ask("GetProcessDefaultCpuSetMasks", _process(), *at)
         return masks_text(masks[: count.value]) or None
 
+    def _classes(pid: int | None) -> str | None:
+        """The classes of all CPUs of the machine; `None` before Windows 10, or for one class."""
+        if not hasattr(_kernel32, "GetLogicalProcessorInformationEx"):
+            return None
+        size = c_uint32(0)
+        ask = _kernel32.GetLogicalProcessorInformationEx
+        ask(RELATION_PROCESSOR_CORE, None, ctypes.byref(size))
+        buffer = ctypes.create_string_buffer(size.value)
+        _ask(
+            "GetLogicalProcessorInformationEx", RELATION_PROCESSOR_CORE, buffer, ctypes.byref(size)
+        )
+        return classes_text(buffer.raw[: size.value])
+
     def _active(pid: int | None) -> str:
         return str(_kernel32.GetActiveProcessorCount(ALL_PROCESSOR_GROUPS))
 
@@ -156,4 +196,5 @@ if sys.platform == "win32":
         QueryInformationJobObject=_job,
         GetProcessDefaultCpuSetMasks=_cpu_sets,
         GetActiveProcessorCount=_active,
+        EfficiencyClass=_classes,
     )

@@ -1,0 +1,98 @@
+"""Limits by a hypervisor: capped partitions of PowerVM, and limited ones of IBM Z.
+
+PowerVM: ``/proc/powerpc/lparcfg``, arch/powerpc/platforms/pseries/lparcfg.c of the kernel and
+https://www.ibm.com/docs/en/linux-on-systems?topic=commands-lparstat. A capped shared
+partition gets its entitlement and no more. That is in processors, each of which runs as many
+logical CPUs at once as it has threads; the count is in logical CPUs, by the rule for AIX.
+
+s390: ``/proc/sysinfo``, arch/s390/kernel/sysinfo.c and
+https://www.ibm.com/docs/en/linux-on-systems?topic=monitoring-proc-sysinfo. It says that an LPAR
+is ``Limited``, and not to how many CPUs, so that there is a note and no limit.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from kumo._cgroups.cpulist import ONLINE, parse_cpulist
+from kumo._notes import malformed, note
+from kumo._records import Limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kumo._records import Note
+    from kumo._system.live import System
+
+LPARCFG, SYSINFO = "/proc/powerpc/lparcfg", "/proc/sysinfo"
+MODE, CAPPED = "shared_processor_mode", "capped"
+ENTITLED, ACTIVE = "partition_entitled_capacity", "partition_active_processors"
+FORM = f"{ENTITLED} and {ACTIVE} with their numbers"
+
+
+def parse_lparcfg(text: str) -> tuple[float, str]:
+    """Return the entitlement in virtual processors' worth of time, and the words that say so.
+
+    That is `inf` unless the partition is shared and capped. Raise `ValueError` for a text
+    without the numbers that a capped one needs.
+
+    Format: ``capped=1`` and the like, one a line; the entitlement is in hundredths of a processor.
+    """
+    values = dict(line.strip().partition("=")[::2] for line in text.split("\n"))
+    names = (MODE, CAPPED, ENTITLED, ACTIVE)
+    shown = " ".join(f"{name}={values[name]}" for name in names if name in values)
+    if values.get(MODE) != "1" or values.get(CAPPED) != "1":
+        return inf, shown
+    return _number(values.get(ENTITLED, "")) / 100 / _number(values.get(ACTIVE, "")), shown
+
+
+def _number(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
+        return int(text)
+    raise ValueError(text)
+
+
+def is_limited(text: str) -> bool:
+    """Whether ``LPAR Characteristics: Shared Limited`` and the like says that an LPAR is capped."""
+    for line in text.split("\n"):
+        name, _, value = line.partition(":")
+        if name.strip() == "LPAR Characteristics" and "Limited" in value.split():
+            return True
+    return False
+
+
+def detect(system: System) -> Iterator[Limit | Note]:
+    # Everybody may read both. If /proc is closed, the detector of quotas reports it.
+    yield from _partition(system, _text(system, LPARCFG))
+    if is_limited(_text(system, SYSINFO) or ""):
+        yield note(
+            "platform-hides",
+            platform="a capped LPAR of IBM Z",
+            what="the cap",
+            tells="the LPAR's capping on the Hardware Management Console",
+            differs="is less",
+        )
+
+
+def _text(system: System, path: str) -> str | None:
+    try:
+        return system.read(path)
+    except OSError:
+        return None
+
+
+def _partition(system: System, text: str | None) -> Iterator[Limit | Note]:
+    if text is None:
+        return
+    try:
+        entitled, shown = parse_lparcfg(text)
+    except ValueError:
+        yield malformed(LPARCFG, text, FORM)
+        return
+    try:
+        online = parse_cpulist(system.read(ONLINE) or "").bit_count()
+    except (OSError, ValueError):
+        online = 0  # the detector of the machine reports it
+    cpus = entitled * online if online else inf
+    yield Limit("entitlement", "rate", cpus, LPARCFG, shown)
