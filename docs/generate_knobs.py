@@ -47,6 +47,11 @@ With `--workers W` each is set to the share of one worker, with `--with` to the 
 By default they are left alone: joblib, dask, Ray, torchrun and Spark divide them among their workers, but keep what is set already.
 `OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` and `MKL_NUM_THREADS` are an exception: if the count is 1, nothing is left to divide, and they are set by default.
 """,  # noqa: E501
+    "workers": """
+## Set with `--workers auto`
+
+Each starts as many workers as the count, with one thread in each.
+""",
     "opt-in": """
 ## Set when asked for
 

@@ -96,3 +96,34 @@ def test_a_malformed_override_is_a_usage_error(run_pytest: Pytest) -> None:
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "ERROR: KUMO_AVAILABLE_PARALLELISM='many' is not a positive" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("workers", "given", "expected"),
+    [
+        (8, {}, "1"),
+        (2, {}, "4"),
+        (0, {}, "8"),
+        (8, {"OMP_NUM_THREADS": "3"}, "3"),
+    ],
+)
+def test_workers_share_the_threads(
+    monkeypatch: pytest.MonkeyPatch, workers: int, given: dict[str, str], expected: str
+) -> None:
+    from kumo._pytest import divide
+    from kumo._runtimes.knobs import KNOBS
+
+    inner = [knob.name for knob in KNOBS.values() if knob.use == "inner"]
+    for name in {*inner, *(other for n in inner for other in KNOBS[n].unless)}:
+        monkeypatch.delenv(name, raising=False)
+    for name in inner:  # so that what is set is undone
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    divide(8, workers)
+
+    assert os.environ["OMP_NUM_THREADS"] == expected
+    # What the user's OMP_NUM_THREADS has a say in stays the user's.
+    assert ("OPENBLAS_NUM_THREADS" in os.environ) is not bool(given)

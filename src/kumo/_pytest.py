@@ -27,12 +27,32 @@ class AutoWorkers:
 
         Raise pytest's `UsageError` where the override is malformed.
         """
-        if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
-            return None
         from kumo._hot.count import available_parallelism
         from kumo._records import OverrideError
 
+        given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")
         try:
-            return available_parallelism()
+            count = available_parallelism()
         except OverrideError as error:
+            if given:
+                return None
             raise import_module("pytest").UsageError(str(error)) from None
+        if given.isascii() and given.isdigit() and len(given) < 8:
+            divide(count, int(given))
+        elif not given:
+            divide(count, count)
+        return None if given else count
+
+
+def divide(count: int, workers: int) -> None:
+    """Give each of so many workers its part of the threads, as far as nothing is set.
+
+    The workers inherit this process's environment.
+    """
+    from kumo._runtimes.knobs import KNOBS
+
+    inner = [knob for knob in KNOBS.values() if knob.use == "inner"]
+    users = dict(os.environ)
+    for knob in inner:
+        if not any(name in users for name in (knob.name, *knob.unless)):
+            os.environ[knob.name] = knob.value(max(1, count // max(1, workers)))

@@ -10,7 +10,17 @@ from conftest import MACHINES
 
 import kumo
 from kumo._errors import InputError
-from kumo._launch.plan import MARKER, Decision, Outer, as_text, bounded, plan, read_outer, variables
+from kumo._launch.plan import (
+    FIXED,
+    MARKER,
+    Decision,
+    Outer,
+    as_text,
+    bounded,
+    plan,
+    read_outer,
+    variables,
+)
 from kumo._records import OverrideError
 from kumo._runtimes.knobs import KNOBS
 
@@ -318,3 +328,50 @@ def test_malformed_marker(text: str) -> None:
         InputError, match=r"^KUMO_RUN_SET='.*' is not what kumo run writes, such as"
     ):
         read_outer({MARKER: text})
+
+
+# --- loky's rule, workers, following
+
+
+@pytest.mark.parametrize(
+    ("count", "beside", "value"),
+    [
+        (4, {"sklearn"}, "5"),
+        (4, {"lightgbm"}, "5"),
+        (4, set(), "4"),
+        (1, {"sklearn"}, "1"),
+        (1, {"lightgbm"}, "2"),
+    ],
+)
+def test_python_gets_one_more_where_loky_would_count_the_machines_cores(
+    count: int, beside: set[str], value: str
+) -> None:
+    found = decided(count, beside=beside)
+
+    assert found["PYTHON_CPU_COUNT"].value == value
+    assert ("one more than" in found["PYTHON_CPU_COUNT"].why) is (value != str(count))
+    assert found["LOKY_MAX_CPU_COUNT"].value == str(count)
+
+
+def test_one_more_is_not_one_more_again_below() -> None:
+    outer = after(4, beside={"sklearn"})
+
+    assert decided(4, outer, beside={"sklearn"})["PYTHON_CPU_COUNT"].value == "5"
+    assert decided(4, outer)["PYTHON_CPU_COUNT"].value == "4"
+
+
+SERVERS = ("WEB_CONCURRENCY", "GRANIAN_WORKERS", "PET_NPROC_PER_NODE", "CELERY_WORKER_CONCURRENCY")
+
+
+def test_servers_are_started_on_request_alone() -> None:
+    one_each = after(4, workers=4, servers=True)
+
+    assert {name: one_each[name] for name in SERVERS} == dict.fromkeys(SERVERS, "4")
+    assert {one_each[k.name] for k in KNOBS.values() if k.use == "inner"} == {"1"}
+    assert set(SERVERS).isdisjoint(after(4, workers=4))
+    assert after(4, chosen=["WEB_CONCURRENCY"])["WEB_CONCURRENCY"] == "4"
+
+
+def test_what_would_fix_the_count_can_be_left_out() -> None:
+    assert set(FIXED).isdisjoint(after(4, left_out=FIXED))
+    assert after(4, left_out=FIXED)["GOMAXPROCS"] == "4"

@@ -112,7 +112,9 @@ def test_what_is_asked_for_comes_out_in_its_form(count: int) -> None:
     assert {values[n] for n in values if n not in {*FORMS, *MOST}} == {str(count)}
     assert bounded == {n: str(min(count, MOST[n])) for n in {*MOST} - stopped(count)}
     assert alone(count) <= {k.name for k in rows("inner")}
-    assert set(values) == {k.name for k in rows("default", "inner", "opt-in")} - stopped(count)
+    assert set(values) == {k.name for k in rows("default", "inner", "workers", "opt-in")} - stopped(
+        count
+    )
 
 
 @pytest.mark.parametrize("given", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"])

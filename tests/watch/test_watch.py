@@ -508,3 +508,19 @@ watch = kumo.watch(print)
 threading.Thread(target=next, args=(watch,), name="a", daemon=True).start()
 """
     assert run(program) == "MainThread a\n"
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"), [("3:KUMO_AVAILABLE_PARALLELISM=3", 1), ("3", 0), ("", 0), ("junk", 0)]
+)
+def test_that_kumo_run_fixes_the_count_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, marker: str, said: int
+) -> None:
+    monkeypatch.setattr("kumo._watch.watch._said", False)
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "3")
+    monkeypatch.setenv("KUMO_RUN_SET", marker)
+
+    for _ in range(2):
+        kumo.watch().close()
+
+    assert [r.message.count("kumo run --follow") for r in caplog.records] == [1] * said

@@ -88,7 +88,15 @@ def _parser(verb: str, command: str, description: str, epilog: str) -> Parser:
         "--round", choices=("floor", "ceil"), default="floor", help="how to round (floor)"
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="W", help="divide the threads among W processes"
+        "--workers",
+        type=_workers,
+        metavar="W",
+        help="divide the threads among W processes; auto: start one for each CPU",
+    )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="leave out what keeps kumo in the command from following the limits",
     )
     # Two options, as far as argparse goes: a value would be looked for in the command's name.
     for option, view, what in (
@@ -127,6 +135,10 @@ def _positive(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!a} is not a positive decimal integer, such as 4")
+
+
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
 
 
 def _share(text: str) -> tuple[int, int]:

@@ -10,14 +10,14 @@ from kumo._command.output import write
 from kumo._command.view import show, view_of
 from kumo._errors import InputError
 from kumo._launch.exec import as_started, become, pin
-from kumo._launch.plan import as_text, bounded, plan, read_outer, variables
+from kumo._launch.plan import FIXED, PHYSICAL, as_text, bounded, plan, read_outer, variables
 from kumo._override import VARIABLE
 from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from kumo._launch.plan import Decision, Outer
     from kumo._records import Estimate
@@ -55,11 +55,24 @@ def decide(options: Namespace, environ: Mapping[str, str]) -> tuple[str, int, li
         count,
         environ,
         outer,
-        workers=options.workers,
+        workers=count if options.workers == "auto" else options.workers,
+        servers=options.workers == "auto",
         chosen=options.chosen,
-        left_out=options.left_out,
+        left_out=[*options.left_out, *(FIXED if options.follow else ())],
+        beside=_beside(options, environ),
     )
     return _headline(options, estimate, outer, count), count, decisions
+
+
+def _beside(options: Namespace, environ: Mapping[str, str]) -> Collection[str]:
+    """Return the libraries that loky's rule matters to, as far as the command's Python has them."""
+    from shutil import which
+
+    from kumo._launch.beside import installed
+
+    command = getattr(options, "command", None)
+    path = environ.get("PATH")
+    return installed(PHYSICAL, which(command[0], path=path) if command else None, path)
 
 
 def _survey(outer: Outer | None) -> Estimate:

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 # 4:PYTHON_CPU_COUNT=4:MAKEFLAGS=4:OMP_NUM_THREADS=2
 MARKER = "KUMO_RUN_SET"
 
+# loky counts physical cores, of the whole machine, unless its limit is below what os.cpu_count
+# says. If both are the count, scikit-learn's and LightGBM's OpenMP code gets a thread for each
+# of these cores. So Python is given one CPU more, if one of these is installed. At 1 the
+# OMP_NUM_THREADS of below is enough for scikit-learn, which LightGBM beats.
+PHYSICAL = {"sklearn": 2, "lightgbm": 1}  # and the least count that this matters at
+PYTHON = "PYTHON_CPU_COUNT"
+FIXED = (VARIABLE, PYTHON)  # what keeps kumo in the command from following a limit
+
 
 class Outer(Record):
     """What the kumo run gave that this one runs under: the count, and the number of each variable.
@@ -97,20 +105,26 @@ def plan(
     outer: Outer | None = None,
     *,
     workers: int | None = None,
+    servers: bool = False,
     chosen: Collection[str] = (),
     left_out: Collection[str] = (),
+    beside: Collection[str] = (),
 ) -> list[Decision]:
     """Return what becomes of each variable of the knob table, in its order.
 
     *outer* is what `read_outer` makes of *environ*. *workers* is how many processes are going to
-    share the count; *chosen* and *left_out* are names of variables or groups.
+    share the count. *servers* says that servers are to start that many. *chosen* and *left_out*
+    are names of variables or groups. *beside* are those
+    libraries of `PHYSICAL` that the command's Python has.
     """
     given = outer.given if outer is not None else {}
     # Empty is the same as unset for kumo's own variable alone: who knows what others make of it.
     users = {n: v for n, v in environ.items() if n not in given and (v or n != VARIABLE)}
     decisions = []
     for knob in KNOBS.values():
-        wanted, why = _wanted(knob, count, workers, chosen, left_out)
+        wanted, why = _wanted(knob, count, workers, servers, chosen, left_out)
+        if knob.name == PYTHON and wanted == count and _needs_room(count, beside):
+            wanted, why = count + 1, f"{knob.reader}; one more than {count}, for loky's sake"
         if knob.name in given:
             out = _named(knob, left_out)
             decisions.append(_nested(knob, given[knob.name], None if out else wanted or count))
@@ -119,10 +133,15 @@ def plan(
     return decisions
 
 
+def _needs_room(count: int, beside: Collection[str]) -> bool:
+    return any(count >= least for name, least in PHYSICAL.items() if name in beside)
+
+
 def _wanted(
     knob: Knob,
     count: int,
     workers: int | None,
+    servers: bool,
     chosen: Collection[str],
     left_out: Collection[str],
 ) -> tuple[int | None, str]:
@@ -132,9 +151,12 @@ def _wanted(
     if _named(knob, left_out):
         return None, "--without"
     if knob.use == "inner" and workers is not None:
-        return knob.number(
-            max(1, count // workers)
-        ), f"{knob.reader}: for each of {workers} workers"
+        share = max(1, count // workers)
+        return knob.number(share), f"{knob.reader}: for each of {workers} workers"
+    if knob.servers and servers:
+        return knob.number(count), f"{knob.reader}: as many workers as CPUs"
+    if knob.use == "workers" and not _named(knob, chosen):
+        return None, f"--workers auto: {knob.why}"
     if knob.at_one and count == 1:
         return 1, f"{knob.reader}: nothing is left to divide at 1"
     if knob.use == "default" and count < knob.least:

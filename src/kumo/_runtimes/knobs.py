@@ -12,6 +12,7 @@ A source without an address is a file of the project named, at the version that 
 - ``"inner"``: with ``--workers W``, the share of one worker, or with ``--with``. Set for all, it
   switches off the division of joblib, dask, Ray, torchrun and Spark, which keep what is set.
   Rows *at_one* are set by default as well if the count is 1: nothing is left to divide.
+- ``"workers"``: with ``--workers auto`` alone. It starts as many workers as the count.
 - ``"opt-in"``: with ``--with GROUP`` or ``--with NAME`` alone.
 - ``"never"``: *why* says the reason.
 
@@ -31,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    Use = Literal["default", "inner", "opt-in", "never"]
+    Use = Literal["default", "inner", "workers", "opt-in", "never"]
 
 
 class Knob(Record):
@@ -51,6 +52,7 @@ class Knob(Record):
     unless: tuple[str, ...]
     at_one: bool
     least: int
+    servers: bool
 
     def __init__(
         self,
@@ -69,11 +71,12 @@ class Knob(Record):
         unless: tuple[str, ...] = (),
         at_one: bool = False,
         least: int = 1,
+        servers: bool = False,
     ) -> None:
         self._set(
             name=name, reader=reader, use=use, group=group, effect=effect, sees=sees, why=why,
             source=source, known=known, form=form, most=most, unless=unless,
-            at_one=at_one, least=least,
+            at_one=at_one, least=least, servers=servers or use == "workers",
         )  # fmt: skip
 
     @property
@@ -681,6 +684,7 @@ _ROWS = (
         why=CONFIG,
         source="celery 5.7: bin/worker.py",
         known="run",
+        servers=True,
     ),
     Knob(
         "PARALLEL_WORKERS",
@@ -806,21 +810,35 @@ _ROWS = (
         source="https://www.openmp.org/spec-html/5.0/openmpse58.html",
         known="run",
     ),
-    # Never set.
+    # Set with --workers auto.
     Knob(
         "WEB_CONCURRENCY",
-        use="never",
-        why="starts servers: uvicorn.run with more than 1 refuses to start",
+        reader="gunicorn, uvicorn, puma",
+        use="workers",
+        effect="set",
+        why="starts servers; uvicorn.run with more than 1 refuses to start",
         source="gunicorn 27.0.1: config.py; uvicorn 0.54: config.py; puma: configuration.rb",
         known="run",
     ),
     Knob(
         "GRANIAN_WORKERS",
-        use="never",
+        reader="granian",
+        use="workers",
+        effect="set",
         why="starts servers",
-        source="granian 2.8.7: cli.py",
-        known="source",
+        source="granian 2.8.9: cli.py",
+        known="run",
     ),
+    Knob(
+        "PET_NPROC_PER_NODE",
+        reader="torchrun",
+        use="workers",
+        effect="set",
+        why="starts workers",
+        source="torch 2.13: distributed/argparse_util.py",
+        known="run",
+    ),
+    # Never set.
     Knob(
         "NGINX_ENTRYPOINT_WORKER_PROCESSES_AUTOTUNE",
         use="never",

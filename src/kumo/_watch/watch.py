@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import threading
 from contextlib import suppress
 from functools import partial
 
+from kumo._override import VARIABLE
 from kumo._survey import estimate
 from kumo._watch import thread as _watcher
 from kumo._watch.change import Change, Settling
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kumo._records import Estimate
+
+_LOGGER = logging.getLogger("kumo")
+_said = False  # that the count is fixed
 
 
 def watch(
@@ -40,8 +46,30 @@ def watch(
         raise TypeError(f"callback must be a callable, not {callback!r}")
     check_times(interval, settle)
     made = Watch(callback, interval, Settling(estimate(), settle))
+    _say_that_it_is_fixed()
     _watcher.add(made)
     return made
+
+
+def _say_that_it_is_fixed() -> None:
+    """Log once that the count cannot change, if `kumo run` has set an override."""
+    global _said
+    if _said or VARIABLE not in os.environ:
+        return
+    _said = True
+    from kumo._errors import InputError
+    from kumo._launch.plan import read_outer
+
+    try:
+        outer = read_outer(os.environ)
+    except InputError:
+        return
+    if outer is not None and VARIABLE in outer.given:
+        _LOGGER.warning(
+            "kumo run has set %s=%s, so that this process stays at the count of its start; "
+            "to follow the limits start it with kumo run --follow",
+            VARIABLE, os.environ[VARIABLE],
+        )  # fmt: skip
 
 
 def check_times(interval: float, settle: float) -> None:
