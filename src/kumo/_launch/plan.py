@@ -23,9 +23,9 @@ MARKER = "KUMO_RUN_SET"
 
 # loky counts physical cores, of the whole machine, unless its limit is below what os.cpu_count
 # says. If both are the count, scikit-learn's and LightGBM's OpenMP code gets a thread for each
-# of these cores. So Python is given one CPU more, if one of these is installed. At 1 the
-# OMP_NUM_THREADS of below is enough for scikit-learn, which LightGBM beats.
-PHYSICAL = {"sklearn": 2, "lightgbm": 1}  # and the least count that this matters at
+# of these cores. So Python is given one CPU more, if one of these is installed. At a count of
+# 1, OMP_NUM_THREADS=1 is enough for scikit-learn, while LightGBM asks for its threads explicitly.
+PHYSICAL = {"sklearn": 2, "lightgbm": 1}  # from which count on
 PYTHON = "PYTHON_CPU_COUNT"
 FIXED = (VARIABLE, PYTHON)  # what keeps kumo in the command from following a limit
 
@@ -113,12 +113,12 @@ def plan(
     """Return what becomes of each variable of the knob table, in its order.
 
     *outer* is what `read_outer` makes of *environ*. *workers* is how many processes are going to
-    share the count. *servers* says that servers are to start that many. *chosen* and *left_out*
-    are names of variables or groups. *beside* are those
-    libraries of `PHYSICAL` that the command's Python has.
+    share the count. *servers* says that servers are to start that many.
+    *chosen* and *left_out* are names of variables or groups.
+    *beside* are the libraries of `PHYSICAL` that the command's Python has.
     """
     given = outer.given if outer is not None else {}
-    # Empty is the same as unset for kumo's own variable alone: who knows what others make of it.
+    # Empty is the same as unset for kumo's variable alone; others may make something of it.
     users = {n: v for n, v in environ.items() if n not in given and (v or n != VARIABLE)}
     decisions = []
     for knob in KNOBS.values():
