@@ -111,7 +111,7 @@ def as_markdown(results: dict[str, Any]) -> str:
     host = results["host"]
     return "\n".join(
         (
-            "| variable | program | version | alone | of | before | after | |",
+            "| variable | program | version | alone | of | before | after | result |",
             "| --- | --- | --- | --: | --: | --: | --: | --- |",
             *map(_program_line, results["programs"]),
             *(f"| `{name}` | - | - | - | - | - | - | {why} |" for name, why in NOT_RUN.items()),
