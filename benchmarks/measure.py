@@ -106,7 +106,15 @@ def shown(results: dict[str, Any]) -> str:
                 f"{max(one['contention'] for one in found):.2f}",
             ]
         )
-    header = ("staged", "truth", *_report.SPREAD, "within 15 %", "hidden", "period, ms", "others, max")
+    header = (
+        "staged",
+        "truth",
+        *_report.SPREAD,
+        "within 15 %",
+        "hidden",
+        "period, ms",
+        "others, max",
+    )
     return "\n\n".join(
         [
             "# What is really delivered, in CPUs",

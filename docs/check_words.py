@@ -66,7 +66,7 @@ RULES = (
     ),
     Rule(
         "clause",
-        r"^(?:What|Whatever|Whichever|That which)\b(?!.*\?$)",
+        r"^(?:What|Whatever|Whichever|That which)\b(?!.*[?:]$)",
         "a noun as the subject: 'a program that …'",
         ("sentence", "cell"),
     ),
@@ -83,7 +83,8 @@ RULES = (
     ),
     Rule(
         "hold",
-        r"(?i)\b(?:hold|holds|held)\b(?! (?:it|them|the|a|its|that|this)? ?(?:lock|GIL|global))",
+        r"(?i)(?<!lock )(?<!lock is )\b(?:hold|holds|held)\b"
+        r"(?! (?:it|them|the|a|its|that|this)? ?(?:lock|GIL|global))",
         "contains, keeps, limits, applies, delays",
     ),
     Rule(

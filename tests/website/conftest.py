@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class QuietHandler(SimpleHTTPRequestHandler):
     """Serve files without a line on stderr for each."""
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Log nothing."""
 
 
