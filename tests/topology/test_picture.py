@@ -214,6 +214,20 @@ cache 10  performance  [15] [16] [17] [18] [19]
     )
 
 
+def test_what_the_system_names_is_escaped() -> None:
+    """A machine file may come from anybody, and a terminal obeys what it is sent."""
+    escape = "\x1b]0;title\x07"
+    place = f"{PCI}/0000:00:02.0{escape}"
+    text = f"-- !platform --\ndarwin\n-- !hw.perflevel --\nFast{escape} 1\nSlow 1\n" + "".join(
+        shapes.section(f"{place}/{name}", content)
+        for name, content in (
+            ("class", "0x030200"), ("vendor", f"0x10de{escape}"), ("device", escape),
+        )
+    )  # fmt: skip
+
+    assert drawn(text).replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize(
     ("cpus", "text"),
     [

@@ -8,6 +8,7 @@ are many. Only lists and notes that have no place to break are wider than the te
 
 from __future__ import annotations
 
+from kumo._text import quoted
 from kumo._topology.split import PLACES, boundaries, slowness
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ NAMES = ("node", "package", "die", "cache")
 MANY_ROWS = 24  # more than this are put together, if they are short
 MANY_NUMBERS = 64  # more CPUs than this are shown as signs
 PACKED_MARGIN = 32  # of a line, for the names and CPUs of the rows that share it
+MAX_LINE = 10_000  # characters, of the widest terminal
 LIST_WIDTH = 26  # of a list of CPUs, which is cut beyond
 LEGEND = {"#": "your core", "+": "partly yours", "i": "yours and isolated", ".": "not yours"}
 
@@ -36,12 +38,14 @@ def picture(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]
     lines = _with_numbers(rows, frozenset(found.cpus), width) or _with_signs(
         plan, rows, found, width
     )
-    yield from (line.rstrip() for line in lines)
+    # A Mac's names of kinds come from the system.
+    yield from (quoted(line.rstrip(), MAX_LINE) for line in lines)
     if found.accelerators:
         yield ""
     for device in found.accelerators:
         near = "node unknown" if device.node is None else f"near node {device.node}"
-        yield f"{device.address}  {device.vendor}:{device.device}  {near}"
+        words = (device.address, f"{device.vendor}:{device.device}", near)
+        yield "  ".join(quoted(word, 60) for word in words)
     for note in found.notes:
         yield from ("", f"{note.code}: {note.text}")
 
@@ -121,7 +125,8 @@ def _kinds(cores: Sequence[Core]) -> Iterator[str]:
         capacities = [core.capacity for core in some]
         shown = f" (capacity {_span(min(capacities), max(capacities))})" if uneven else ""
         if kind or threads or shown:
-            yield f"{_count(len(some), f'{kind} core'.strip())}{threads}{shown}"
+            name = quoted(f"{kind} core".strip(), 60)
+            yield f"{_count(len(some), name)}{threads}{shown}"
 
 
 def _span(low: int, high: int) -> str:
