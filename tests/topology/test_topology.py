@@ -238,6 +238,31 @@ def test_the_cost_is_linear_in_the_cpus() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "facts", ["-- !cpus --\n9999999\n", "-- !cpus --\n2\n-- !hw.perflevel --\nFast 9999999\n"]
+)
+def test_more_cpus_than_any_machine_has(facts: str) -> None:
+    found = read_topology(Machine(facts))
+
+    assert found.notes[0].code == "topology-malformed"
+    assert len(found.online) <= 65536
+    assert found.physical_cores <= 65536
+
+
+def test_behind_a_view_of_files_the_true_cpus_are_shown() -> None:
+    found = read_topology(
+        Machine(
+            "-- $KUMO_VIEW_CPUS --\n2\n-- $KUMO_VIEW_FILES --\n1\n-- !affinity --\n0-7\n"
+            "-- /sys/devices/system/cpu/online --\n0-1\n"
+            "-- /sys/devices/system/cpu/present --\n0-9\n"
+            "-- /sys/devices/system/cpu/offline --\n8,10-63\n"
+        )
+    )
+
+    assert found.online == (*range(8), 9)
+    assert found.offline == (8,)
+
+
 def test_more_nodes_than_any_kernel_has() -> None:
     found = read_topology(Machine(f"-- !affinity --\n0\n-- {shapes.NODE}/online --\n0-65535\n"))
 

@@ -6,7 +6,7 @@ https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-devices-system-cpu
 
 from __future__ import annotations
 
-from kumo._cgroups.cpulist import ONLINE, parse_cpulist
+from kumo._cgroups.cpulist import CEILING, ONLINE, parse_cpulist
 from kumo._detectors import affinity, machine, native_affinity
 from kumo._topology.accelerators import accelerators
 from kumo._topology.groups import cache_groups, cores, die_groups, node_groups, package_groups
@@ -70,7 +70,12 @@ def _online(reader: Reader) -> tuple[int, bool]:
     for limit in reader.limits(machine.detect):
         if limit.where == ONLINE:
             return parse_cpulist(limit.text), True
-        return (1 << int(limit.cpus)) - 1, False
+        if limit.where == machine.PRESENT:  # a view of files stands before the list
+            return reader.cpus(machine.PRESENT) & ~reader.cpus(machine.OFFLINE), True
+        count = int(limit.cpus)
+        if count > CEILING:
+            reader.malformed(limit.where, limit.text, f"a number up to {CEILING}")
+        return (1 << min(count, CEILING)) - 1, False
     return 0, False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
+from kumo._cgroups.cpulist import CEILING, format_cpulist, parse_cpulist
 from kumo._detectors import performance_levels
 from kumo._notes import note
 from kumo._records import Limit, Note
@@ -71,10 +71,13 @@ class Reader:
         """A Mac's levels of performance."""
         text = self.system.fact(performance_levels.FACT)
         try:
-            return performance_levels.parse_levels(text) if text else []
+            levels = performance_levels.parse_levels(text) if text else []
+            if sum(count for _, count in levels) <= CEILING:
+                return levels
         except ValueError:
-            self.malformed(performance_levels.FACT, text or "", "lines such as Performance 8")
-            return []
+            pass
+        self.malformed(performance_levels.FACT, text or "", "lines such as Performance 8")
+        return []
 
     def malformed(self, where: str, text: str, form: str) -> None:
         self._fault("topology-malformed", where, form=form, text=repr_short(text.strip()))
