@@ -85,10 +85,6 @@ class Core(Record):
         self._set(cpus=tuple(cpus), siblings=tuple(siblings), node=node, package=package, die=die,
                   cache=cache, kind=kind, capacity=capacity)  # fmt: skip
 
-    def with_cpus(self, cpus: Iterable[int]) -> Core:
-        """Return this core with fewer CPUs of the process."""
-        return Core(cpus, *self._fields()[1:])
-
 
 class Topology(Record):
     """Where the CPUs lie that a process may use.
