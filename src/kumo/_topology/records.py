@@ -90,8 +90,9 @@ class Topology(Record):
     """Where the CPUs lie that a process may use.
 
     *cores* are those that hold such CPUs, by their lowest. *online*, *offline* (present and not
-    online) and *isolated* (``isolcpus=``) are the machine's. *accelerators* are its PCI devices
-    for display and computing. *notes* say what could not be read.
+    online) and *isolated* (``isolcpus=``, and the process's own CPUs in an isolated cpuset
+    partition) are the machine's. *accelerators* are its PCI devices for display and computing.
+    *notes* say what could not be read.
     """
 
     cores: tuple[Core, ...]
