@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import EFBIG, EINVAL, ENODEV, ENOENT, ENOTDIR, ESRCH
+from itertools import starmap
 from stat import S_ISREG
 
 from kumo._system.calls import FACTS
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 # What a file that does not exist answers, or whose cgroup or process has just gone.
 ABSENT = (ENOENT, ENOTDIR, ENODEV, ESRCH)
+PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 # Nobody is waited for where a variable names a pipe or a device, and no more is read than this.
-NAMED = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+NAMED = PLAIN | getattr(os, "O_NONBLOCK", 0)
 MOST = 2**24  # bytes
 
 
@@ -139,7 +141,7 @@ class LiveSystem(System):
 def read_file(path: str) -> str | None:
     """Return the file's text, `None` where it does not exist. Raise `OSError` otherwise."""
     try:
-        return _text(os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)), path)
+        return _text(path, None, os.open, path, PLAIN)
     except OSError as error:
         if error.errno in ABSENT:
             return None
@@ -154,33 +156,38 @@ def read_named(path: str, pid: int | None = None) -> str | None:
     """
     try:
         if pid is None:
-            descriptor = os.open(path, NAMED)
-        else:
-            from kumo._system.open_as import open_as
+            return _text(path, MOST, os.open, path, NAMED)
+        from kumo._system.open_as import open_as
 
-            descriptor = open_as(pid, path)
+        return _text(path, MOST, open_as, pid, path)
     except OSError as error:
         if error.errno in ABSENT:
             return None
         raise
-    return _text(descriptor, path, MOST)
 
 
-def _text(descriptor: int, path: str, most: int | None = None) -> str:
-    """Return the text of what was opened, which with *most* is a file of no more bytes."""
+def _text(path: str, most: int | None, opener: Callable[..., int], *arguments: object) -> str:
+    """Return the text of what is opened so, which with *most* is a file of no more bytes."""
     parts, size = [], 0
+    opened: list[int] = []
     try:
-        if most is not None and not S_ISREG(os.fstat(descriptor).st_mode):
+        # A signal handler may raise after a call of a C function, not within it: what one call
+        # opens and puts into the list is closed below.
+        opened.extend(starmap(opener, (arguments,)))
+        if most is not None and not S_ISREG(os.fstat(opened[0]).st_mode):
             raise OSError(EINVAL, "not a regular file")
-        while part := os.read(descriptor, 65536):
+        while part := os.read(opened[0], 65536):
             parts.append(part)
             size += len(part)
             if most is not None and size > most:
                 raise OSError(EFBIG, os.strerror(EFBIG))
     except OSError as error:
+        if error.errno is None:
+            raise  # not the system's, but a signal handler's TimeoutError
         raise OSError(error.errno, error.strerror, path) from None
     finally:
-        os.close(descriptor)
+        for descriptor in opened:
+            os.close(descriptor)
     return b"".join(parts).decode("utf-8", "surrogateescape")
 
 
