@@ -32,6 +32,7 @@ PUBLIC = {
     "ThreadPool",
     "Topology",
     "Watch",
+    "available_cpus",
     "available_parallelism",
     "counters",
     "estimate",
@@ -125,7 +126,9 @@ def test_importing_the_package_loads_nothing_else_of_it() -> None:
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize("statement", ["kumo.available_parallelism()", "kumo.estimate()"])
+@pytest.mark.parametrize(
+    "statement", ["kumo.available_parallelism()", "kumo.available_cpus()", "kumo.estimate()"]
+)
 def test_counting_loads_no_heavy_module(statement: str) -> None:
     loaded = modules_after(f"import kumo; {statement}")
 

@@ -15,7 +15,6 @@ The rooms, from the ground up; each imports only from those before it:
 - `_command`: the command, one module a verb
 
 Nothing is read at import, and names load when they are asked for.
-PYTEST_DONT_REWRITE: see `_pytest`.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from kumo._hot.count import available_cpus as available_cpus
     from kumo._hot.count import available_parallelism as available_parallelism
     from kumo._measure.measure import measure as measure
     from kumo._measure.verdict import Measurement as Measurement
@@ -55,6 +55,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "available_parallelism": "kumo._hot.count",
+    "available_cpus": "kumo._hot.count",
     "estimate": "kumo._survey",
     "Estimate": "kumo._records",
     "Limit": "kumo._records",

@@ -216,7 +216,7 @@ def one_descriptor_reused(groups: list[Group]) -> Iterator[int]:
         yield 2
         assert _hot_count._kept is not None
         files = [file for level in _hot_count._kept.levels for file in (level.quota, level.period)]
-        numbers = [file.descriptor for file in files[place : place + 1] if file is not None]
+        numbers = [file.number for file in files[place : place + 1] if file is not None]
         theirs = put_others(groups, numbers)
         groups[2].set(100_000)
         yield 1
@@ -234,7 +234,8 @@ def mount_table_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     yield 1
     assert _hot_count._kept is not None
     # Polled as an urgent event, the null device is quiet, as an unchanged mount table is.
-    os.dup2(os.open(os.devnull, os.O_RDONLY), _hot_count._kept.mounts.descriptor)
+    (table,) = _hot_count._kept.tables
+    os.dup2(os.open(os.devnull, os.O_RDONLY), table.file.number)
     mount("none", str(mount_point("cpu")), "tmpfs")
     yield len(CPUS)
 
@@ -252,13 +253,31 @@ def namespace_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     try:
         assert _hot_count._kept is not None
         theirs = os.open(f"/proc/{child}/ns", os.O_RDONLY)
-        os.dup2(theirs, _hot_count._kept.spaces.descriptor)
+        os.dup2(theirs, _hot_count._kept.spaces.number)
         groups[2].join()
         unshare(CLONE_NEWCGROUP)
         yield 1
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def membership_descriptor_reused(groups: list[Group]) -> Iterator[int]:
+    """The number is the program's own descriptor to the same file: it stays open, as it was."""
+    from kumo._hot import count as _hot_count
+
+    yield len(CPUS)
+    assert _hot_count._kept is not None
+    theirs = _hot_count._kept.membership.number
+    fresh = os.open("/proc/self/cgroup", os.O_RDONLY)
+    os.dup2(fresh, theirs)
+    os.close(fresh)
+    os.lseek(theirs, 7, os.SEEK_SET)
+    os.close(_hot_count._kept.spaces.number)  # what is kept is given up
+    groups[2].set(100_000)
+    yield 1
+    assert os.lseek(theirs, 0, os.SEEK_CUR) == 7
+    yield 1
 
 
 def descriptors_closed(groups: list[Group]) -> Iterator[int]:
@@ -279,6 +298,40 @@ def descriptors_exhausted(groups: list[Group]) -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     os.write(quota, b"-1")
     os.close(quota)
+    yield len(CPUS)
+
+
+def moved_without_a_descriptor(groups: list[Group]) -> Iterator[int]:
+    """The last known limit counts where no file can be opened any more, and one warning says so."""
+    import logging
+
+    import kumo
+
+    warnings: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("kumo").addHandler(handler)
+    groups[2].set(100_000)
+    yield 1
+    narrow = groups[2].child("narrow")
+    move = os.open(narrow.path / "cgroup.procs", os.O_WRONLY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    child = os.fork()
+    if child == 0:
+        same = kumo.available_parallelism() == 1
+        os._exit(0 if same and kumo.available_cpus() == 1.0 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    os.write(move, b"0")
+    yield 1
+    assert len(warnings) == 1
+    assert "limit of 1 CPUs" in warnings[0]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    os.close(move)
+    groups[2].set(-1)
+    yield len(CPUS)
+    groups[2].join()
+    narrow.remove()
     yield len(CPUS)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
-from events import CPUS
-from v1 import Group
+from events import CPUS, call, libc, mount, private_mounts
+from v1 import Group, mount_point
 
 import kumo
 from kumo._hot import count as _hot_count
@@ -18,6 +20,14 @@ from kumo._hot import count as _hot_count
 
 def open_descriptors() -> set[int]:
     return {int(name) for name in os.listdir("/proc/self/fd")}
+
+
+def names_of_descriptors() -> list[str]:
+    return sorted(
+        os.readlink(f"/proc/self/fd/{number}")
+        for number in open_descriptors()
+        if os.path.lexists(f"/proc/self/fd/{number}")
+    )
 
 
 def surveyed_ten_thousand_times(groups: list[Group]) -> Iterator[int]:
@@ -90,6 +100,153 @@ def asked_in_a_signal_handler(groups: list[Group]) -> Iterator[int]:
     yield len(CPUS)
 
 
+class TimeLimitError(Exception):
+    """What a program's signal handler raises."""
+
+
+def interrupted(
+    seconds: float, work: Callable[[], object], last: list[BaseException] | None = None
+) -> int:
+    """Let signals interrupt *work*, again and again; return how often they did.
+
+    *last* stores the last exception.
+    """
+
+    def handle(*_: object) -> None:
+        raise TimeLimitError
+
+    choose = random.Random(20260101)
+    signal.signal(signal.SIGALRM, handle)
+    ends, times = time.monotonic() + seconds, 0
+    while time.monotonic() < ends:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, choose.uniform(1e-6, 2e-3))
+            while True:
+                work()
+        except TimeLimitError as error:
+            times += 1
+            if last is not None:
+                last[:] = [error]
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return times
+
+
+def interrupted_while_it_reads(groups: list[Group]) -> Iterator[int]:
+    """A time limit at any bytecode reaches the program; what is kept goes on being read."""
+    before = open_descriptors()
+    kept = id(_hot_count._kept)
+    assert interrupted(2, kumo.available_parallelism) > 20
+    yield len(CPUS)
+    assert id(_hot_count._kept) == kept
+    _hot_count._survey("process")
+    yield len(CPUS)
+    assert len(open_descriptors()) == len(before), names_of_descriptors()
+
+
+def interrupted_while_it_surveys(groups: list[Group]) -> Iterator[int]:
+    """No descriptor is left over, and the next call keeps some."""
+    before = open_descriptors()
+    assert interrupted(4, lambda: _hot_count._survey("process")) > 20
+    yield len(CPUS)
+    assert _hot_count._kept is not None
+    assert len(open_descriptors()) == len(before), names_of_descriptors()
+
+
+def interrupted_with_its_traceback_stored(groups: list[Group]) -> Iterator[int]:
+    """As in a notebook: the last exception refers to every frame that it has left."""
+    before = open_descriptors()
+    stored: list[BaseException] = []
+
+    def survey() -> None:
+        _hot_count._survey("process")
+
+    assert interrupted(3, survey, stored) > 20
+    yield len(CPUS)
+    kept = _hot_count._kept
+    assert kept is not None
+    yield len(CPUS)
+    assert _hot_count._kept is kept
+    # What the last exception refers to may be a reader, which has one set of descriptors.
+    assert len(open_descriptors()) <= 2 * len(before)
+    stored.clear()
+    del kept
+    survey()
+    assert len(open_descriptors()) == len(before), names_of_descriptors()
+
+
+def threads_stay_on_the_fast_path(groups: list[Group]) -> Iterator[int]:
+    """Nobody who calls at once with others surveys, and what is kept stays."""
+    from kumo._hot import kept as _hot_kept
+
+    surveys: list[object] = []
+    real = _hot_kept.survey
+    _hot_kept.survey = lambda system: (surveys.append(system), real(system))[1]
+    kept = _hot_count._kept
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            for _ in range(300):
+                assert kumo.available_parallelism() == len(CPUS)
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert not surveys
+    assert _hot_count._kept is kept
+    yield len(CPUS)
+    _hot_kept.survey = real
+
+
+def mounts_change_while_threads_ask(groups: list[Group]) -> Iterator[int]:
+    """Each thread sees each change, whichever descriptor reports it to whom."""
+    private_mounts()
+    groups[2].set(100_000)
+    point = str(mount_point("cpu"))
+    done = threading.Event()
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                assert kumo.available_parallelism() in (1, len(CPUS))
+        except BaseException as failure:
+            failures.append(failure)
+            raise
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(60):
+            mount("none", point, "tmpfs")
+            assert kumo.available_parallelism() == len(CPUS)
+            call(libc.umount2, point.encode(), 2)
+            assert kumo.available_parallelism() == 1
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    yield 1
+
+
+def anything_fails_in_what_is_kept(groups: list[Group]) -> Iterator[int]:
+    """Whatever is raised there, of whatever kind, a survey follows."""
+    groups[2].set(100_000)
+    yield 1
+    for name, nonsense in (("size", "x"), ("spaces", None), ("levels", 3), ("tables", None)):
+        assert _hot_count._kept is not None
+        setattr(_hot_count._kept, name, nonsense)
+        yield 1
+
+
 def asked_in_another_interpreter(groups: list[Group]) -> Iterator[int]:
     """A sub-interpreter keeps descriptors of its own, and its end leaves ours alone."""
     if sys.version_info >= (3, 13):
@@ -100,10 +257,12 @@ def asked_in_another_interpreter(groups: list[Group]) -> Iterator[int]:
     yield 1
     other = interpreters.create()
     asked = "import kumo; assert {kumo.available_parallelism() for _ in range(3)} == {1}"
+    before = open_descriptors()
     assert (
         interpreters.run_string(other, f"import sys; sys.path[:0] = {sys.path!r}\n{asked}") is None
     )
     interpreters.destroy(other)
+    assert open_descriptors() == before
     groups[2].set(-1)
     yield len(CPUS)
 

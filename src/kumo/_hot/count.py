@@ -1,55 +1,90 @@
 """The count of this process, recomputed at every call, cheaply from the second one on.
 
-A survey says which files decide. `Kept` holds descriptors to them and reads the same rule
-anew at each call; whatever it does not expect makes it answer `None`, and a survey follows.
+A survey finds the files that decide. `Kept` has descriptors to them and applies the same rule to
+their text at each call. These are the guarantees, and how they are kept:
+
+**Right.** The answer is that of a survey made during the call. Everything that decides is asked
+at every call. If anything is not exactly as expected, `Kept` returns `None`, and a survey follows.
+
+**Never raises.** Any failure while reading descriptors leads to a survey. Exceptions that a
+signal handler of the program raises are its own and go through: they are known by the code that
+raised them.
+
+**Never wedges.** There is no lock, so none can be left taken: not by an exception at any bytecode,
+not by a fork while another thread reads, not by a signal handler that asks as well. A `Kept`
+is published by one assignment, and its parts are only ever replaced as a whole. One thing
+cannot be shared: the mount table, since the kernel reports each change to each descriptor once:
+a reader takes a descriptor out of a list and puts it back if nothing had changed. One that is
+lost on the way is replaced, after its text is compared.
+
+**Never switches greenlets.** No lock, no sleep, no function that gevent or eventlet replaces: the
+calls come from `posix`, and `poll` from the module as the interpreter has it.
+
+**Leaks nothing, closes nothing foreign.** `descriptors.py` says how.
+
+**Threads do not wait for each other.** They read through the same descriptors at once. After a
+change one of them keeps new descriptors while the others survey.
+
+**Without descriptors the last known limit counts.** If none can be opened, a survey is blind to
+quotas: then the rate that was known last counts, and one warning says so.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
+from errno import EMFILE, ENFILE
+from math import inf
 
 from kumo._override import VARIABLE, parse_override
 from kumo._records import round_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kumo._records import Estimate
-    from kumo._system.live import Scope
+    from kumo._system.live import Scope, System
 
 _ENCODED = VARIABLE.encode()
+EXHAUSTED = (EMFILE, ENFILE)
 if sys.platform == "linux":
     if TYPE_CHECKING:
         from kumo._hot.kept import Kept
     _kept: Kept | None = None
-    _gate = (os.getpid(), _thread.allocate_lock())
+    _known = inf  # the tightest rate or allocation that was read last, in CPUs
+    _warned = False
 
 
 def available_parallelism(scope: Scope = "process") -> int:
-    """Return the default amount of parallelism that this program should use, in CPUs; at least 1.
+    """Return how many CPUs this program should use by default: a whole number, at least 1.
 
-    The least of the CPUs that the process's threads may use, of every CPU quota from its
-    cgroup up, and of the CPUs on line, rounded down. ``KUMO_AVAILABLE_PARALLELISM``
-    in the environment overrides it. Nothing is cached: every call asks the kernel.
+    It is the least of the CPUs that the process's threads may use, of every CPU quota from its
+    cgroup up, of a batch scheduler's grant, and of the online CPUs, rounded down.
+    If ``KUMO_AVAILABLE_PARALLELISM`` is set in the environment, that is the answer instead.
+    Nothing is cached: every call asks the kernel, in a few microseconds from the second call on.
+    Any thread, signal handler or greenlet may call it.
     ``scope="thread"`` is for the calling thread alone.
 
-    Raise `OverrideError` where the override is not a positive decimal integer, `ValueError`
+    Raise `OverrideError` if the override is not a positive decimal integer, `ValueError`
     for another *scope*.
     """
     override = _override()
     if override and scope in ("process", "thread"):
         return parse_override(override)
     if sys.platform == "linux" and scope == "process":
-        kept = _kept  # another thread may exchange it at any moment
+        kept = _kept  # another thread may replace it at any moment
         cpus = None if kept is None else kept.cpus()
         if cpus is not None:
             return cpus if cpus.__class__ is int else round_cpus(cpus)
-    return _survey(scope).parallelism
+    return round_cpus(_survey(scope))
 
 
 def available_cpus() -> float:
-    """Return the process's binding limit in CPUs, unrounded, as cheaply. Raise `OverrideError`."""
+    """Return the CPUs that this program can use, unrounded, such as 2.5 under a quota of 2.5.
+
+    It is what `available_parallelism()` rounds down, and costs the same. Unlike the count it may
+    be less than 1. Use it to divide the CPUs, or to round in another way: `round_cpus()`.
+
+    Raise `OverrideError` if ``KUMO_AVAILABLE_PARALLELISM`` is not a positive decimal integer.
+    """
     override = _override()
     if override:
         return float(parse_override(override))
@@ -58,14 +93,14 @@ def available_cpus() -> float:
         cpus = None if kept is None else kept.cpus()
         if cpus is not None:
             return float(cpus)
-    return _survey("process").cpus
+    return _survey("process")
 
 
 def _override() -> str | None:
     if sys.platform == "linux":
         try:
             # The dictionary behind os.environ, keyed by bytes except on Windows: absence costs
-            # a look-up there, not two exceptions. It is no public attribute.
+            # a look-up there, not two exceptions. It is not a public attribute.
             if _ENCODED not in os.environ._data:  # type: ignore[attr-defined]
                 return None
         except AttributeError:
@@ -73,32 +108,65 @@ def _override() -> str | None:
     return os.environ.get(VARIABLE)
 
 
-def _survey(scope: Scope) -> Estimate:
-    """Survey, and keep descriptors to what decided."""
+def _survey(scope: Scope) -> float:
+    """Survey, keep descriptors to what decided, and return the binding limit in CPUs."""
+    if sys.platform == "linux" and scope == "process":
+        global _kept, _known
+        old, _kept = _kept, None
+        if old is not None:
+            _known = min(old.rate, old.grants.least)
+            old = None  # so that its descriptors are closed before others are opened
+        try:
+            return _survey_and_keep()
+        except OSError as error:  # a module may have to be loaded yet
+            if error.errno not in EXHAUSTED:
+                raise
+            return _count_blindly(float(len(os.sched_getaffinity(0))))
     from kumo._survey import open_system, survey
 
-    system = open_system(scope, None, None)
-    if sys.platform != "linux" or scope == "thread":
-        return survey(system)
-    else:  # noqa: RET505 - what type checkers of other platforms leave out
-        from kumo._hot.kept import keep
+    return survey(open_system(scope, None, None)).cpus
 
-        # Another thread that is at it, or reads what is kept, is not waited for.
-        global _kept, _gate
-        pid = os.getpid()
-        if _gate[0] != pid:  # a forked child may have got it locked
-            _gate = (pid, _thread.allocate_lock())
-        gate = _gate[1]
-        if not gate.acquire(False):
-            return survey(system)
-        try:
-            old = _kept
-            if old is not None and old.pid == pid and not old.lock.acquire(False):
-                return survey(system)
-            _kept = None
-            if old is not None:
-                old.close()
-            made, _kept = keep(system)
-            return made
-        finally:
-            gate.release()
+
+if sys.platform == "linux":
+
+    def _survey_and_keep() -> float:
+        global _known
+        from kumo._hot.kept import keep
+        from kumo._survey import open_system
+
+        system = open_system("process", None, None)
+        estimate = keep(system, _publish)
+        binding = estimate.binding
+        if binding.kind != "override" and _is_blind(system):
+            return _count_blindly(binding.cpus)
+        _known = min(
+            (limit.cpus for limit in estimate.limits if limit.kind in ("rate", "allocation")),
+            default=inf,
+        )
+        return float(binding.cpus)
+
+    def _publish(kept: Kept) -> None:
+        global _kept
+        _kept = kept
+
+    def _is_blind(system: System) -> bool:
+        """Whether anything could not be read because no descriptor is left."""
+        answers = tuple(system.asked.values())
+        return any(isinstance(a, OSError) and a.errno in EXHAUSTED for a in answers)
+
+    def _count_blindly(found: float) -> float:
+        """Return the count if no descriptor can be opened, and warn of it once."""
+        global _warned
+        if not _warned:
+            _warned = True
+            stands = f"its last known limit of {_known:g} CPUs counts"
+            try:
+                import logging
+
+                logging.getLogger("kumo").warning(
+                    "no file could be opened to read this process's CPU quota; %s",
+                    stands if _known < inf else "a quota may be missed",
+                )
+            except Exception:  # noqa: BLE001 - the program's own handler, or no file for a module
+                return min(found, _known)
+        return min(found, _known)

@@ -1,4 +1,14 @@
-"""One kept descriptor, and one cgroup level read through kept descriptors."""
+"""Opening, marking and closing the kept descriptors: nothing leaks, nothing foreign is closed.
+
+- Each descriptor's file offset, which `pread` leaves alone, is set to a mark, which is unique.
+  If the program closes the descriptor and its number goes to another file, the offset differs.
+  That file is neither read as ours nor closed by us.
+- Descriptors belong to an object, and are closed by `sweep` once that object is gone. A reader
+  refers to the object, so that no descriptor is closed while it is being read.
+- A signal handler may raise between any two bytecodes, but not within one call of a C function.
+  So `list.extend(map(...))` opens and remembers in one call. If it is interrupted after that, the
+  object goes with the frame, and the next sweep closes what was opened.
+"""
 
 from __future__ import annotations
 
@@ -6,94 +16,137 @@ import sys
 
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
-import os
-from math import inf
-from os import SEEK_CUR, SEEK_SET, lseek, pread
+import atexit
+from _weakref import ref
+from itertools import count, repeat
 
-from kumo._cgroups.quota import parse_quota
+# Not from `os`: gevent and eventlet put their own functions there.
+from posix import O_CLOEXEC, O_RDONLY, close, lseek, urandom
+from posix import open as open_file
 
-MOST = 1024  # bytes; a list of controllers is the longest text, a quota has 41 at most
-_marks = iter(range(0x5EED, 1 << 30, 2))
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FLAGS = O_RDONLY | O_CLOEXEC
+SET, CURRENT = 0, 1  # SEEK_SET and SEEK_CUR
+# The first one is random: another interpreter of the process marks its descriptors as well.
+_marks = count((1 << 24) + int.from_bytes(urandom(3), "little"))
 
 
 class StaleError(Exception):
-    """What is kept is not what decides any more; never leaves this module."""
+    """The kept files do not decide any more; never leaves this room."""
 
 
 class File:
-    """One kept descriptor, its mark, and the text last read from it."""
+    """One kept descriptor, its mark, and what was last made of its text."""
 
-    __slots__ = ("descriptor", "mark", "text")
+    __slots__ = ("last", "mark", "number")
 
-    def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.mark = -1
-        self.text = b""
-        try:
-            self.mark = lseek(self.descriptor, next(_marks), SEEK_SET)
-        except OSError:
-            os.close(self.descriptor)
-            raise
+    def __init__(self, number: int, mark: int) -> None:
+        self.number = number
+        self.mark = mark
+        # A pair that is only ever replaced as a whole: threads read it without a lock.
+        self.last: tuple[bytes, float] = (b"", 0)
 
     def check(self) -> None:
-        if lseek(self.descriptor, 0, SEEK_CUR) != self.mark:
+        """Raise `StaleError` if the number is another file's by now."""
+        if lseek(self.number, 0, CURRENT) != self.mark:
             raise StaleError
 
-    def changed(self) -> bool:
-        """Read anew; whether the text is another than at the last reading."""
-        if lseek(self.descriptor, 0, SEEK_CUR) != self.mark:
-            raise StaleError
-        text = pread(self.descriptor, MOST, 0)
-        if text == self.text:
-            return False
-        self.text = text
-        return True
+
+class _Descriptors:
+    """The descriptors of one object. Those without a mark are the last ones of *numbers*."""
+
+    __slots__ = ("marks", "numbers")
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.marks: list[int] = []
 
     def close(self) -> None:
-        """Close the descriptor if it is still ours."""
+        """Close what is still ours. It may be interrupted, and then be called again."""
+        numbers, marks = self.numbers, self.marks
+        while len(numbers) > len(marks):
+            try:
+                # A later call could not know it: forgotten in the same call that closes it.
+                list[None]().extend(map(close, map(numbers.pop, (-1,))))
+            except OSError as error:
+                if error.errno is None:
+                    raise  # a signal handler's TimeoutError
+        for number, mark in zip(numbers, marks, strict=False):
+            try:
+                if lseek(number, 0, CURRENT) == mark:
+                    close(number)
+            except OSError as error:
+                if error.errno is None:
+                    raise
+                # The program has closed it.
+
+
+class _Closing:
+    """The object that descriptors belong to while a thread closes them."""
+
+    __slots__ = ("__weakref__",)
+
+
+# By a weak reference to the object that they belong to.
+_open: dict[ref[object], _Descriptors] = {}
+
+
+def open_files(owner: object, paths: Sequence[str]) -> list[File]:
+    """Open files for reading, which belong to *owner*. Raise `OSError`."""
+    held = _open.setdefault(ref(owner), _Descriptors())
+    first = len(held.numbers)
+    held.numbers.extend(map(open_file, paths, repeat(FLAGS)))
+    held.marks.extend(map(lseek, held.numbers[first:], _marks, repeat(SET)))
+    return list(map(File, held.numbers[first:], held.marks[first:]))
+
+
+def count_open() -> int:
+    """Return how many objects have descriptors open."""
+    return len(_open)
+
+
+def discard(owner: object) -> None:
+    """Close what belongs to *owner*, which nobody reads."""
+    _close(ref(owner))
+
+
+def sweep() -> None:
+    """Close what belonged to objects that are gone."""
+    for owner in _open.copy():
+        if owner() is None:
+            _close(owner)
+
+
+def _close(owner: ref[object]) -> None:
+    closing = _Closing()
+    mine: ref[object] = ref(closing)
+    try:
+        # Handed over in one call: one thread has them, and if it is interrupted the next sweep.
+        _open.update(zip((mine,), map(_open.pop, (owner,)), strict=True))
+    except KeyError:
+        return  # another thread closes them
+    _open[mine].close()
+    _open.pop(mine, None)
+
+
+def _close_all() -> None:
+    for owner in _open.copy():
+        _close(owner)
+
+
+def _is_sub_interpreter() -> bool:
+    for name in ("_interpreters", "_xxsubinterpreters"):  # since Python 3.13, and before
         try:
-            if lseek(self.descriptor, 0, SEEK_CUR) == self.mark:
-                os.close(self.descriptor)
-        except OSError:
-            return  # somebody has closed it
+            current = __import__(name).get_current()
+        except (ImportError, AttributeError):
+            continue
+        return int(current[0] if isinstance(current, tuple) else current) != 0
+    return False
 
 
-class Level:
-    """One cgroup level: its quota file, or where it has none, the list of its controllers."""
-
-    __slots__ = ("cpus", "period", "quota")
-
-    def __init__(self, quota: File, period: File | None = None) -> None:
-        self.quota = quota
-        self.period = period
-        self.cpus = inf
-
-    def read(self) -> float:
-        """Return the quota in CPUs, `math.inf` without one."""
-        changed = self.quota.changed()
-        if self.period is None:
-            if changed:
-                self.cpus = self._rate(self.quota.text)
-        elif self.quota.text[:1] == b"-":
-            self.cpus = inf
-        elif self.period.changed() or changed or self.cpus == inf:
-            self.cpus = self._rate(self.quota.text.strip() + b" " + self.period.text, "-1")
-        return self.cpus
-
-    def _rate(self, text: bytes, unlimited: str = "max") -> float:
-        try:
-            rate = parse_quota(text.decode("ascii").strip(), unlimited)
-        except ValueError:
-            raise StaleError from None  # malformed: the survey says what to make of it
-        return inf if rate is None else rate[0] / rate[1]
-
-
-class Absent(Level):
-    """A v2 level without ``cpu.max``: it gets one when its list of controllers changes."""
-
-    __slots__ = ()
-
-    def read(self) -> float:
-        if self.quota.changed():
-            raise StaleError
-        return inf
+# It ends while its process goes on.
+if _is_sub_interpreter():
+    atexit.register(_close_all)

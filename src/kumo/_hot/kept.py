@@ -1,17 +1,14 @@
 """The rule, read from descriptors to the files that decided a survey.
 
-Each descriptor's file offset, which `pread` leaves alone, is set to a number of its own.
-Where somebody has closed the descriptor and its number serves another file, the offset
-differs: that file is neither read as ours nor closed by us.
-
 What it relies on, beyond the rule of docs/understand/how-kumo-decides.md:
-- polling mountinfo tells of every change of the mount table (proc_pid_mountinfo(5));
+- polling mountinfo reports every change of the mount table (proc_pid_mountinfo(5)), once for
+  each descriptor to it;
 - v1 refuses a quota above an ancestor's (tg_cfs_schedulable_down in kernel/sched/core.c),
   so that the nearest level with a quota is the tightest;
-- an affinity mask holds CPUs on line alone (sched_getaffinity in kernel/sched/syscalls.c);
-- polling ``cpuset.cpus.partition`` reports every change of a partition's state
-  (cpuset.cpus.partition in cgroup-v2.rst), and a level gets that file when its list of
-  controllers gets cpuset;
+- an affinity mask has online CPUs alone (sched_getaffinity in kernel/sched/syscalls.c);
+- polling ``cpuset.cpus.partition`` reports every change of a partition's state until that is
+  read (cpuset.cpus.partition in cgroup-v2.rst, kernfs_generic_poll in fs/kernfs/file.c), and a
+  level gets that file when its list of controllers gets cpuset;
 - ``/proc/self/task`` has two links and one more for each thread (fs/proc/base.c).
 """
 
@@ -21,135 +18,278 @@ import sys
 
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
-import _thread
-import os
 import select
+from _weakref import ref
 from math import inf
-from os import (
-    SEEK_CUR,
+
+# Not from `os`: gevent and eventlet put their own functions there.
+from posix import (
+    fstat,
     geteuid,
     getpid,
+    listdir,
     lseek,
     pread,
     readlink,
     sched_getaffinity,
     sched_getscheduler,
+    stat,
 )
 
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._cgroups.isolated import ISOLATED, PARTITION
-from kumo._hot.descriptors import Absent, File, Level, StaleError
+from kumo._cgroups.quota import parse_quota
+from kumo._hot.descriptors import (
+    CURRENT,
+    File,
+    StaleError,
+    count_open,
+    discard,
+    open_files,
+    sweep,
+)
 from kumo._hot.grants import Grants, granted
 from kumo._survey import survey
 from kumo._system.view import shown_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
     from kumo._records import Estimate
     from kumo._system.live import System
 
 MEMBERSHIP = "/proc/self/cgroup"
-FAIR = (0, 3, 5)  # SCHED_OTHER, SCHED_BATCH, SCHED_IDLE of include/uapi/linux/sched.h
+MOUNTS = "/proc/self/mountinfo"
+TASKS = "/proc/self/task"
+NAMESPACES = "/proc/self/ns"
+CONTROLLERS = "cgroup.controllers"
 V1_QUOTA, V1_PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+FAIR = (0, 3, 5)  # SCHED_OTHER, SCHED_BATCH, SCHED_IDLE of include/uapi/linux/sched.h
+MAX_TEXT = 1024  # bytes; a list of controllers is the longest text, a quota has 41 at most
+MAX_MEMBERSHIP = 65536  # bytes
+MAX_MOUNTS = 1 << 24  # bytes
+# Objects that may have descriptors open at once: one `Kept`, and a mount table for each thread
+# that calls at the same moment. A program with more such threads surveys in some of them.
+MAX_OPEN = 80
+
+
+def _find_select() -> ModuleType:
+    """Return the module `select` as the interpreter has it.
+
+    gevent puts another `poll` there, which knows no urgent events and switches greenlets;
+    eventlet removes it.
+    """
+    if type(getattr(select, "poll", None)) is type(len):
+        return select
+    from importlib.util import module_from_spec
+
+    spec = select.__spec__
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    return fresh
+
+
+_poll = _find_select().poll
+_POLLPRI = 2  # poll(2); gevent removes its name as well
+
+
+class MountTable:
+    """A descriptor to the mount table, and whether that has changed since it was opened.
+
+    One reader has it at a time: the change is reported once, to the first reader that asks.
+    """
+
+    __slots__ = ("__weakref__", "file", "poll", "register")
+
+    def __init__(self, partitions: tuple[File, ...] = ()) -> None:
+        """Poll *partitions* as well. Raise `OSError` if the table cannot be opened."""
+        (self.file,) = open_files(self, (MOUNTS,))
+        poller = _poll()
+        self.poll: Callable[[int], list[tuple[int, int]]] = poller.poll
+        self.register: Callable[[int, int], None] = poller.register
+        for file in (self.file, *partitions):
+            self.register(file.number, _POLLPRI)
+
+    def text(self) -> bytes:
+        """Return the table as it is now."""
+        parts, size = [], 0
+        while size < MAX_MOUNTS and (part := pread(self.file.number, 65536, size)):
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
+
+
+class Level:
+    """One cgroup level: its quota file, or without one, the list of its controllers."""
+
+    __slots__ = ("period", "quota")
+
+    def __init__(self, quota: File, period: File | None = None) -> None:
+        self.quota = quota
+        self.period = period
+
+    def read(self) -> float:
+        """Return the quota in CPUs, `math.inf` without one."""
+        quota, period = self.quota, self.period
+        if lseek(quota.number, 0, CURRENT) != quota.mark:
+            raise StaleError
+        text = pread(quota.number, MAX_TEXT, 0)
+        unlimited = "max"
+        if period is not None:
+            if text[:1] == b"-":
+                return inf
+            period.check()
+            text = text.strip() + b" " + pread(period.number, MAX_TEXT, 0)
+            unlimited = "-1"
+        last, cpus = quota.last
+        if text != last:
+            cpus = _rate(text, unlimited)
+            quota.last = (text, cpus)
+        return cpus
+
+
+class Fixed:
+    """A file that has to stay as it is: a level's controllers, the list of isolated CPUs."""
+
+    __slots__ = ("file", "text")
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.text = pread(file.number, MAX_TEXT, 0)
+
+    def changed(self) -> bool:
+        """Whether it has another text by now."""
+        self.file.check()
+        return pread(self.file.number, MAX_TEXT, 0) != self.text
+
+
+class Absent(Level):
+    """A v2 level without ``cpu.max``: it gets one when its list of controllers changes."""
+
+    __slots__ = ("controllers",)
+
+    def __init__(self, controllers: Fixed) -> None:
+        super().__init__(controllers.file)
+        self.controllers = controllers
+
+    def read(self) -> float:
+        if self.controllers.changed():
+            raise StaleError
+        return inf
+
+
+def _rate(text: bytes, unlimited: str) -> float:
+    try:
+        rate = parse_quota(text.decode("ascii").strip(), unlimited)
+    except ValueError:
+        raise StaleError from None  # malformed: the survey says what to make of it
+    return inf if rate is None else rate[0] / rate[1]
 
 
 class Kept:
-    """The kept descriptors of one process, and the count that follows from them."""
+    """The kept descriptors of one process, and the count that follows from them.
+
+    Threads read it without a lock: what changes is only ever replaced as a whole.
+    """
 
     def __init__(self) -> None:
-        """Open what does not depend on the survey's outcome. Raise `OSError` where that fails."""
         self.pid = getpid()
         self.user = geteuid()  # another one may not be allowed to read what is kept
-        # Taken without waiting: a signal handler or a forked child may find it taken for ever.
-        self.lock = _thread.allocate_lock()
-        self.levels: list[Level] = []
+        self.levels: tuple[Level, ...] = ()
         self.nearest = False
-        # The isolated CPUs, the file that lists them, and whether the process's own partition is.
+        # The isolated CPUs, and whether the process's own partition is isolated.
         self.apart: frozenset[int] = frozenset()
-        self.isolated: File | None = None
         self.alone = False
-        self.watched = ""  # the cgroup whose list of controllers is kept for that
+        self.partitions: tuple[File, ...] = ()
+        self.fixed: tuple[Fixed, ...] = ()
         self.grants = Grants()
-        self.files: list[File] = []
-        self.membership = os.open(MEMBERSHIP, os.O_RDONLY | os.O_CLOEXEC)
-        self.identity = os.fstat(self.membership)
-        try:
-            self.mounts = self.open("/proc/self/mountinfo")
-            self.online, self.tasks = self.open(ONLINE), self.open("/proc/self/task")
-            self.spaces = self.open("/proc/self/ns")
-            self.cgroup_namespace = readlink("cgroup", dir_fd=self.spaces.descriptor)
-            self.mount_namespace = readlink("mnt", dir_fd=self.spaces.descriptor)
-            self.paths = pread(self.membership, 65536, 0)
-            self.size = len(self.paths) + 1
-        except OSError:
-            self.close()
-            raise
-        self.poller = select.poll()
-        self.poller.register(self.mounts.descriptor, select.POLLPRI)
-        self.poll = self.poller.poll
+        self.rate = inf  # the tightest that was read last, in CPUs
+        self.mounts = 0  # the hash of the mount table's text, once that is known
+        self.tables: list[MountTable] = []  # those that no reader has at the moment
 
-    def open(self, path: str) -> File:
-        """Keep a descriptor to the file."""
-        file = File(path)
-        self.files.append(file)
-        return file
-
-    def close(self) -> None:
-        """Close what is still ours."""
-        for file in self.files:
-            file.close()
-        try:
-            if os.path.samestat(os.fstat(self.membership), self.identity):
-                os.close(self.membership)
-        except OSError:
-            return  # somebody has closed it
+    def open(self) -> None:
+        """Open what does not depend on the survey's outcome. Raise `OSError` if that fails."""
+        self.tables.append(MountTable())
+        self.membership, self.online, self.tasks, self.spaces = open_files(
+            self, (MEMBERSHIP, ONLINE, TASKS, NAMESPACES)
+        )
+        self.cgroup_namespace = readlink("cgroup", dir_fd=self.spaces.number)
+        self.mount_namespace = readlink("mnt", dir_fd=self.spaces.number)
+        self.paths = pread(self.membership.number, MAX_MEMBERSHIP, 0)
+        self.size = len(self.paths) + 1
 
     def cpus(self) -> float | int | None:
-        """Return the binding limit in CPUs, unrounded; `None` where a survey is needed."""
-        if getpid() != self.pid or not self.lock.acquire(False):
+        """Return the binding limit in CPUs, unrounded; `None` if a survey is needed.
+
+        Raise only what a signal handler of the program raises meanwhile.
+        """
+        if getpid() != self.pid:
             return None
         try:
             if self._moved():
                 return None
-            return self._least(self._rate())
-        except (OSError, StaleError):
+            rate = inf
+            for level in self.levels:
+                rate = min(rate, level.read())
+                if rate < inf and self.nearest:
+                    break
+            self.rate = rate
+            return self._least(rate)
+        except Exception as error:
+            if _raised_by_the_program(error):
+                raise
             return None
-        finally:
-            self.lock.release()
 
     def _moved(self) -> bool:
         """Whether another mount table, cgroup, namespace, scheduling class or user holds now."""
-        mounts, spaces = self.mounts, self.spaces
+        try:
+            table = self.tables.pop()
+        except IndexError:
+            table = self._another_table()
+        mounts = table.file
+        if lseek(mounts.number, 0, CURRENT) != mounts.mark or table.poll(0):
+            return True  # the table is not put back: it would not report this change again
+        self.tables.append(table)
+        for file in self.partitions:
+            file.check()
+        for fixed in self.fixed:
+            if fixed.changed():
+                return True
+        spaces = self.spaces
         return (
-            lseek(mounts.descriptor, 0, SEEK_CUR) != mounts.mark
-            or lseek(spaces.descriptor, 0, SEEK_CUR) != spaces.mark
-            or self.poll(0) != []
-            or (self.isolated is not None and self.isolated.changed())
-            or pread(self.membership, self.size, 0) != self.paths
-            or readlink("cgroup", dir_fd=spaces.descriptor) != self.cgroup_namespace
-            or readlink("mnt", dir_fd=spaces.descriptor) != self.mount_namespace
+            lseek(spaces.number, 0, CURRENT) != spaces.mark
+            or pread(self.membership.number, self.size, 0) != self.paths
+            or readlink("cgroup", dir_fd=spaces.number) != self.cgroup_namespace
+            or readlink("mnt", dir_fd=spaces.number) != self.mount_namespace
             or sched_getscheduler(0) not in FAIR
             or geteuid() != self.user
             or self.grants.changed()
         )
 
-    def _rate(self) -> float:
-        least = inf
-        for level in self.levels:
-            least = min(least, level.read())
-            if self.nearest and least < inf:
-                break
-        return least
+    def _another_table(self) -> MountTable:
+        """Open the mount table once more, for another thread or after an interruption."""
+        sweep()
+        if count_open() >= MAX_OPEN:
+            raise StaleError
+        table = MountTable(self.partitions)
+        # What changed before it was opened, it does not report.
+        if hash(table.text()) != self.mounts:
+            raise StaleError
+        return table
 
     def _least(self, rate: float) -> float:
-        """Return the least limit; other threads are asked only where they can raise it."""
+        """Return the least limit; other threads are asked only if they can raise it."""
         most = min(rate, self.grants.least)
         mask = sched_getaffinity(0)
         count = self._count(mask)
-        if count < most and not self.alone and os.fstat(self.tasks.descriptor).st_nlink != 3:
+        if count < most and not self.alone and fstat(self.tasks.number).st_nlink != 3:
             most = min(most, self._online())
             self.tasks.check()
-            for thread in os.listdir("/proc/self/task") if count < most else ():
+            for thread in listdir(TASKS) if count < most else ():
                 try:
                     mask |= sched_getaffinity(int(thread))
                 except ProcessLookupError:
@@ -165,36 +305,87 @@ class Kept:
             return 1
         return max(1, len(mask - self.apart)) if self.apart else len(mask)
 
-    def _online(self) -> int:
-        self.online.changed()
-        try:
-            return parse_cpulist(self.online.text.decode("ascii")).bit_count()
-        except ValueError:
-            raise StaleError from None
+    def _online(self) -> float:
+        online = self.online
+        online.check()
+        text = pread(online.number, MAX_TEXT, 0)
+        last, cpus = online.last
+        if text != last:
+            cpus = parse_cpulist(text.decode("ascii")).bit_count()
+            online.last = (text, cpus)
+        return cpus
 
 
-def keep(system: System) -> tuple[Estimate, Kept | None]:
-    """Survey *system*; return the estimate, and what is kept where it can be read so again.
+def _raised_by_the_program(error: BaseException) -> bool:
+    """Whether *error* comes out of code of the program: a signal handler's, such as a time limit.
+
+    What the calls here raise has no frame but theirs; a library may have replaced some of them.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None:
+        return False
+    name = str(traceback.tb_frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] not in ("kumo", "os", "posixpath", "gevent", "eventlet")
+
+
+# Who is making a `Kept`, and how many surveys of others that may still take. They do not wait.
+_maker: tuple[ref[Kept], int] | None = None
+MAX_SURVEYS = 1000  # then the maker counts as lost, such as in a traceback that somebody stores
+
+
+def keep(system: System, publish: Callable[[Kept], object]) -> Estimate:
+    """Survey *system*, and publish what is kept if it can be read so again.
 
     Raise `OverrideError` as the survey does.
     """
+    global _maker
     if shown_cpus() is not None:
-        return survey(system), None  # sched_getaffinity is the view's here, and not the kernel's
+        return survey(system)  # sched_getaffinity is the view's here, and not the kernel's
+    sweep()
+    maker = _maker
+    if maker is not None and maker[1] > 0 and maker[0]() is not None:
+        _maker = (maker[0], maker[1] - 1)
+        return survey(system)
+    if count_open() >= MAX_OPEN:
+        return survey(system)
+    kept = Kept()
     try:
-        kept = Kept()
-    except OSError:
-        return survey(system), None
-    try:
+        _maker = (ref(kept), MAX_SURVEYS)
+        opened = _succeeds(kept.open)
         estimate = survey(system)
-        usable = _keep_levels(kept, estimate, system) and kept.cpus() == estimate.binding.cpus
-    except (OSError, StaleError):
-        usable = False
+        if opened and _succeeds(lambda: _is_right(kept, estimate, system)):
+            publish(kept)
+            _maker = None
+            return estimate
     except BaseException:
-        kept.close()
+        _give_up(kept)  # a traceback may be stored for long, and refers to it
         raise
-    if not usable:
-        kept.close()
-    return estimate, kept if usable else None
+    _give_up(kept)
+    return estimate
+
+
+def _give_up(kept: Kept) -> None:
+    global _maker
+    _maker = None
+    discard(kept)
+    for table in kept.tables:
+        discard(table)
+
+
+def _succeeds(step: Callable[[], bool | None]) -> bool:
+    """Whether *step* neither fails nor returns `False`. Raise what the program raises."""
+    try:
+        return step() is not False
+    except Exception as error:
+        if _raised_by_the_program(error):
+            raise
+        return False
+
+
+def _is_right(kept: Kept, estimate: Estimate, system: System) -> bool:
+    return _keep_levels(kept, estimate, system) and kept.cpus() == estimate.binding.cpus
 
 
 def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
@@ -204,73 +395,76 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     affinity = next((limit for limit in estimate.limits if limit.source == "affinity"), None)
     if "isolated" in sources:
         sources.remove("isolated")
+    mounts = system.asked.get(MOUNTS)
     if (
         affinity is None
         or not isinstance(system.asked.get("!affinity"), str)
+        or not isinstance(mounts, str)
         or sources != {"quota", "affinity", "online"}
         or not _genuine(online.where)
         or online.cpus < affinity.cpus
         or not kept.grants.keep(estimate, system)
-        or not _keep_isolated(kept, system)
     ):
         return False
+    kept.mounts = hash(mounts.encode("utf-8", "surrogateescape"))
+    levels: list[Level] = []
+    watched = _keep_isolated(kept, system)
     for limit in estimate.limits:
         directory, _, name = limit.where.rpartition("/")
-        absent = limit.source == "quota" and limit.text == "(absent)" and name == "cpu.max"
-        if absent and directory == kept.watched:
-            continue
-        if absent:
-            kept.levels.append(Absent(kept.open(f"{directory}/cgroup.controllers")))
-            kept.levels[-1].quota.changed()
+        if limit.source == "quota" and limit.text == "(absent)" and name == "cpu.max":
+            if directory != watched:
+                levels.append(Absent(_fixed(kept, f"{directory}/{CONTROLLERS}")))
         elif limit.source == "quota":
-            period = kept.open(f"{directory}/{V1_PERIOD}") if name == V1_QUOTA else None
-            kept.levels.append(Level(kept.open(limit.where), period))
-    kept.nearest = all(level.period is not None for level in kept.levels)
+            period = (f"{directory}/{V1_PERIOD}",) if name == V1_QUOTA else ()
+            levels.append(Level(*open_files(kept, (limit.where, *period))))
+    kept.nearest = all(level.period is not None for level in levels)
+    kept.levels = tuple(levels)
     return True
 
 
-def _keep_isolated(kept: Kept, system: System) -> bool:
-    """Keep what says which CPUs are isolated; whether all of it can be asked for again."""
+def _fixed(kept: Kept, path: str) -> Fixed:
+    return Fixed(*open_files(kept, (path,)))
+
+
+def _keep_isolated(kept: Kept, system: System) -> str | None:
+    """Keep what says which CPUs are isolated; return the level whose controllers are kept.
+
+    Raise `StaleError` or `OSError` if not all of it can be asked for again.
+    """
     without: list[str] = []
     for name, answer in system.asked.items():
         directory, _, kind = name.rpartition("/")
-        if kind == PARTITION and isinstance(answer, str):
-            file = kept.open(name)
-            if pread(file.descriptor, 64, 0).decode("ascii", "replace") != answer:
-                return False
-            kept.poller.register(file.descriptor, select.POLLPRI)
-            kept.alone = kept.alone or answer.strip() == "isolated"
-        elif kind == PARTITION and answer is None:
+        if kind != PARTITION:
+            continue
+        if answer is None:
             without.append(directory)
-        elif kind == PARTITION:
-            return False
+            continue
+        (file,) = open_files(kept, (name,))
+        # The change is reported until it is read.
+        text = pread(file.number, MAX_TEXT, 0).decode("ascii", "replace")
+        if text != answer:
+            raise StaleError
+        kept.partitions += (file,)
+        for table in kept.tables:
+            table.register(file.number, _POLLPRI)
+        kept.alone = kept.alone or text.strip() == "isolated"
+    if system.asked.get(ISOLATED) is not None:
+        isolated = _fixed(kept, ISOLATED)
+        mask = parse_cpulist(isolated.text.decode("ascii"))
+        kept.apart = frozenset(cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1)
+        kept.fixed += (isolated,)
     # Controllers are handed down: a level gets cpuset only after the ones above it.
     for directory in reversed(without):
         try:
-            level = Absent(kept.open(f"{directory}/cgroup.controllers"))
+            controllers = _fixed(kept, f"{directory}/{CONTROLLERS}")
         except FileNotFoundError:
             continue
-        level.quota.changed()
-        if b"cpuset" not in level.quota.text.split():
-            kept.levels.append(level)
-            kept.watched = directory
-            break
-    text = system.asked.get(ISOLATED)
-    if isinstance(text, str):
-        kept.isolated = kept.open(ISOLATED)
-        kept.isolated.changed()
-        kept.apart = frozenset(_cpus(kept.isolated.text.decode("ascii")))
-    return not isinstance(text, OSError)
-
-
-def _cpus(text: str) -> set[int]:
-    try:
-        mask = parse_cpulist(text)
-    except ValueError:
-        raise StaleError from None
-    return {cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1}
+        if b"cpuset" not in controllers.text.split():
+            kept.fixed += (controllers,)
+            return directory
+    return None
 
 
 def _genuine(online: str) -> bool:
-    """Whether the list of CPUs on line is the kernel's own: lxcfs mounts another over it."""
-    return online == ONLINE and os.stat(ONLINE).st_dev == os.stat(os.path.dirname(ONLINE)).st_dev
+    """Whether the list of online CPUs is the kernel's own: lxcfs mounts another over it."""
+    return online == ONLINE and stat(ONLINE).st_dev == stat(ONLINE.rpartition("/")[0]).st_dev

@@ -11,7 +11,6 @@ from __future__ import annotations
 import operator
 from heapq import heapify, heappop, heappush
 
-from kumo._records import fields_of
 from kumo._topology.kinds import CAPACITY_ALIKE, ranks
 from kumo._topology.records import KINDS, Core
 
@@ -127,7 +126,7 @@ def _by_isolation(
             if cpus == core.cpus:
                 found.append(core)
             elif cpus:
-                found.append(Core(**{**fields_of(core), "cpus": cpus}))
+                found.append(core.with_cpus(cpus))
     return usual, special
 
 
