@@ -242,7 +242,12 @@ def note(code: str, errs: Errs | None = None, /, **detail: object) -> Note:
 
 def unreadable(where: str, error: OSError) -> Note:
     """Return the note that *where* could not be read."""
-    return note("unreadable", where=quoted(where, 200), error=error_name(error))
+    from errno import EXDEV
+
+    why = error_name(error)
+    if error.errno == EXDEV:  # of kumo._system.open_as
+        why = "what another process has put there is opened only on the kernel's own file systems"
+    return note("unreadable", where=quoted(where, 200), error=why)
 
 
 def malformed(where: str, text: str, form: str) -> Note:

@@ -150,7 +150,7 @@ def test_the_thread_that_only_watches_is_no_load() -> None:
     assert seen.gil == Gil(1, 0.25, 0.0625)
 
 
-STAT = "-- /proc/{0}/stat --\n{0} (a b) c) S 1 1 1 0 -1 0 1 1 0 0 {1} {2} {3} {4} 20 0\n"
+STAT = "-- /proc/{0}/stat --\n42 (a b) c) S 1 1 1 0 -1 0 1 1 0 0 {1} {2} {3} {4} 20 0\n"
 
 
 def test_what_threads_and_children_that_ended_ran_counts() -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from errno import EACCES, EINVAL, ELOOP
+from errno import EACCES, EINVAL, ELOOP, EXDEV
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -97,8 +97,10 @@ def test_a_link_to_itself(open_path: Path) -> None:
 def test_what_is_no_file_is_not_opened(open_path: Path) -> None:
     os.mkfifo(open_path / "pipe", 0o644)
 
-    for path in (open_path / "pipe", open_path, "/dev/zero", "/"):
+    for path in (open_path / "pipe", open_path, "/"):
         assert refused(os.getpid(), path) == EINVAL
+    for path in ("/dev/zero", "/proc/self/mem"):
+        assert refused(os.getpid(), path) == EXDEV
 
 
 def test_what_is_not_there_is_absent(open_path: Path) -> None:

@@ -28,7 +28,8 @@ def parse_cpu_stat(text: str) -> Throttling | None:
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     https://docs.kernel.org/scheduler/sched-bwc.html#statistics
     """
-    values = {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", text, re.MULTILINE)}
+    found = re.findall(r"^(\w+) ([0-9]{1,19})$", text, re.MULTILINE)
+    values = {name: int(value) for name, value in found}
     if "nr_periods" not in values or "nr_throttled" not in values:
         return None
     if "throttled_usec" in values:

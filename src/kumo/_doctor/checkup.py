@@ -11,13 +11,14 @@ from kumo._cgroups.cpu_stat import difference, parse_cpu_stat
 from kumo._doctor.process import (
     families,
     is_oversubscribed,
-    parse_environ,
+    judge_variables,
     parse_stat,
 )
 from kumo._errors import InputError
-from kumo._survey import estimate
-from kumo._system.live import read_file
-from kumo._text import error_name
+from kumo._survey import open_system, survey
+from kumo._system.live import LiveSystem, read_file
+from kumo._system.process import read_environ, start_time
+from kumo._text import error_name, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 WINDOW = 1.0  # seconds: ten periods of the usual length
 STEP = 0.05
+MAX_THREADS = 10_000  # that are looked at: a process may have millions
 
 
 class Level(NamedTuple):
@@ -72,7 +74,9 @@ def check(pid: int, window: float = WINDOW) -> Checkup:
 
 def _check(pid: int, window: float) -> Checkup:
     remarks: list[str] = []
-    own = estimate(pid=pid)
+    started = start_time(pid)
+    system = open_system("process", pid, None)
+    own = survey(system)
     name = parse_stat(_read(f"/proc/{pid}/stat")).name
     settings = _settings(pid, own, remarks)
     quotas = {
@@ -80,14 +84,16 @@ def _check(pid: int, window: float) -> Checkup:
         for limit in own.limits
         if limit.source == "quota" and limit.kind == "rate"
     }
-    before = {where: _throttling(where, remarks) for where in quotas}
+    before = {where: _throttling(pid, where, remarks) for where in quotas}
     start = time.monotonic()
-    samples = list(_samples(pid, window))
+    samples = list(_samples(pid, started, window))
     took = time.monotonic() - start
     if took < window:
         remarks.append(f"the process ended after {took:.2f} s")
+    if any(len(sample) == MAX_THREADS for sample in samples):
+        remarks.append(f"it has more threads: {MAX_THREADS} of them were looked at")
     levels = [
-        Level(where, quota, difference(before[where], _throttling(where, [])))
+        Level(where, quota, difference(before[where], _throttling(pid, where, [])))
         for where, quota in quotas.items()
     ]
     seen = families(samples)
@@ -96,17 +102,18 @@ def _check(pid: int, window: float) -> Checkup:
 
 def _settings(pid: int, own: Estimate, remarks: list[str]) -> list[Setting]:
     try:
-        return parse_environ(read_file(f"/proc/{pid}/environ") or "", own)
+        return judge_variables(read_environ(pid), own)
     except OSError as error:
         remarks.append(f"its environment could not be read ({error_name(error)})")
         return []
 
 
-def _throttling(where: str, remarks: list[str]) -> Throttling | None:
+def _throttling(pid: int, where: str, remarks: list[str]) -> Throttling | None:
     try:
-        return parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
+        return parse_cpu_stat(LiveSystem(pid=pid).read(f"{where}/cpu.stat") or "")
     except OSError as error:
-        remarks.append(f"{where}/cpu.stat could not be read ({error_name(error)})")
+        shown = quoted(f"{where}/cpu.stat", 300)
+        remarks.append(f"{shown} could not be read ({error_name(error)})")
         return None
 
 
@@ -117,12 +124,12 @@ def _read(path: str) -> str:
     return text
 
 
-def _samples(pid: int, window: float) -> Iterator[list[Thread]]:
-    """Yield the process's threads every `STEP` seconds, until it has ended."""
+def _samples(pid: int, started: int | None, window: float) -> Iterator[list[Thread]]:
+    """Yield the threads of the process that *started* then, every `STEP` seconds, until it ends."""
     end = time.monotonic() + window
     while True:
         threads = _threads(pid)
-        if not threads:
+        if not threads or start_time(pid) != started:
             return
         yield threads
         left = end - time.monotonic()
@@ -137,6 +144,6 @@ def _threads(pid: int) -> list[Thread]:
         names = os.listdir(f"/proc/{pid}/task")
     except FileNotFoundError:
         return []
-    texts = [read_file(f"/proc/{pid}/task/{name}/stat") for name in names]
+    texts = [read_file(f"/proc/{pid}/task/{name}/stat") for name in names[:MAX_THREADS]]
     threads = [parse_stat(text) for text in texts if text]
     return [thread for thread in threads if thread.state not in "ZX"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from math import inf
 from typing import NamedTuple
 
 from kumo._doctor.judge import mend_set
 from kumo._runtimes.knobs import KNOBS
+from kumo._system.process import parse_stat as stat_of_process
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal
 
     from kumo._cgroups.cpu_stat import Throttling
@@ -28,11 +31,8 @@ OWNERS = (
     (r"polars-", "Polars"),
     (r"(\.NET |dotnet)", ".NET"),
 )  # fmt: skip
-
-
-# -j4 or -j 4, --jobs=4, letters without a dash in the first word, no number for no bound:
-# https://www.gnu.org/software/make/manual/html_node/Options_002fRecursion.html
-MAKE_JOBS = r"(?:^|(?:^|\s)-)\w*j\s*(\d{1,9})?(?!\S)|(?:^|\s)--jobs(?:[=\s](\d{1,9}))?(?!\S)"
+MAX_FAMILIES = 40
+OTHERS = "(others)"
 LOOKS = 10  # half of a second's: fewer prove nothing
 
 
@@ -70,36 +70,37 @@ class Setting(NamedTuple):
 
 
 def parse_stat(text: str) -> Thread:
-    """Read a thread's name and state. Raise `ValueError` for another form.
-
-    Format: ``4242 (name) S 1 …``; the name may hold blanks and parentheses.
-    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    """
-    found = re.match(r"\d+ \((.*)\) (\S) ", text, re.DOTALL)
-    if found is None:
-        raise ValueError("not '4242 (name) S 1 ...'")
-    return Thread(found[1], found[2])
+    """Read a thread's name and state. Raise `ValueError` for another form."""
+    found = stat_of_process(text)
+    return Thread(found.name, found.state)
 
 
 def families(samples: Sequence[Sequence[Thread]]) -> list[Family]:
     """Return the families of threads seen in *samples*, the busiest first."""
-    names = {thread.name for sample in samples for thread in sample}
-    stems: dict[str, list[str]] = {}
-    for name in names:
-        stems.setdefault(name.rstrip("0123456789"), []).append(name)
-    family = {
-        name: f"{stem}*" if len(members) > 1 else name
-        for stem, members in stems.items()
-        for name in members
-    }
+    stems: dict[str, set[str]] = {}
+    for sample in samples:
+        for thread in sample:
+            stems.setdefault(thread.name.rstrip("0123456789"), set()).add(thread.name)
+    most: Counter[str] = Counter()
+    runnable: Counter[str] = Counter()
+    for sample in samples:
+        most |= Counter(thread.name.rstrip("0123456789") for thread in sample)
+        runnable.update(t.name.rstrip("0123456789") for t in sample if t.state == "R")
     found = []
-    for shown in set(family.values()):
-        states = [[t.state for t in sample if family[t.name] == shown] for sample in samples]
-        number = max(len(sample) for sample in states)
-        runnable = sum(sample.count("R") for sample in states) / len(samples)
-        owner = _owner(next(name for name in names if family[name] == shown))
-        found.append(Family(shown, number, runnable, owner))
-    return sorted(found, key=lambda each: (-each.runnable, -each.number, each.name))
+    for stem, names in stems.items():
+        name = min(names)
+        shown = f"{stem}*" if len(names) > 1 else name
+        found.append(Family(shown, most[stem], runnable[stem] / len(samples), _owner(name)))
+    found.sort(key=lambda each: (-each.runnable, -each.number, each.name))
+    return found if len(found) <= MAX_FAMILIES else _with_others(found, samples)
+
+
+def _with_others(found: list[Family], samples: Sequence[Sequence[Thread]]) -> list[Family]:
+    """Leave the busiest, and one for all the others: a process may give each thread its name."""
+    kept, others = found[: MAX_FAMILIES - 1], found[MAX_FAMILIES - 1 :]
+    number = max(len(sample) for sample in samples) - sum(family.number for family in kept)
+    runnable = sum(family.runnable for family in others)
+    return [*kept, Family(OTHERS, max(number, 1), runnable, "")]
 
 
 def _owner(name: str) -> str:
@@ -113,7 +114,11 @@ def parse_environ(text: str, estimate: Estimate) -> list[Setting]:
     https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
     """
     pairs = [entry.partition("=")[::2] for entry in text.split("\0") if "=" in entry]
-    values = dict(reversed(pairs))
+    return judge_variables(dict(reversed(pairs)), estimate)
+
+
+def judge_variables(values: Mapping[str, str], estimate: Estimate) -> list[Setting]:
+    """Return the variables of the knob table that are set, in the table's order."""
     return [
         _setting(knob, values[name], estimate) for name, knob in KNOBS.items() if name in values
     ]
@@ -132,13 +137,55 @@ def _setting(knob: Knob, value: str, estimate: Estimate) -> Setting:
 def _number(knob: Knob, value: str) -> float | None:
     """Return the number that the value sets, `inf` for no bound, `None` where it is no count."""
     if knob.name == "MAKEFLAGS":
-        jobs = [float(each[1] or each[2] or inf) for each in re.finditer(MAKE_JOBS, value)]
-        return jobs[-1] if jobs else None
-    # OMP_NUM_THREADS may be a list, whose first number is for the outermost level; a variable of
-    # flags may hold others.
-    form = re.escape(knob.form).replace(r"\{\}", r"(\d{1,9})(?:,\d+)*")
-    found = re.fullmatch(form if knob.form == "{}" else rf"(?:.*\s)?{form}(?:\s.*)?", value)
-    return None if found is None else int(found[1])
+        return _make_jobs(value)
+    forms = knob.form.split()
+    words = value.split() if knob.form != "{}" else [value]
+    # A variable of flags may contain others: the last that is a count is the one that counts.
+    for at in range(len(words) - len(forms), -1, -1):
+        numbers = [_filled_in(*pair) for pair in zip(forms, words[at:], strict=False)]
+        if None not in numbers:
+            return next(n for n, form in zip(numbers, forms, strict=True) if "{}" in form)
+    return None
+
+
+def _filled_in(form: str, word: str) -> int | None:
+    """Return the number that *word* has in the place of ``{}`` in *form*, 0 if that has none.
+
+    OMP_NUM_THREADS may be a list, whose first number is for the outermost level.
+    """
+    pattern = re.escape(form).replace(r"\{\}", r"(\d{1,9})(?:,\d+)*")
+    found = re.fullmatch(pattern, word)
+    if found is None:
+        return None
+    return int(found[1]) if found.re.groups else 0
+
+
+def _make_jobs(value: str) -> float | None:
+    """Return the number of jobs in MAKEFLAGS, `inf` for no bound, `None` if it sets none.
+
+    ``-j4`` or ``-j 4``, ``--jobs=4`` or ``--jobs 4``, letters without a dash in the first word, no
+    number for no bound; the last of them counts.
+    https://www.gnu.org/software/make/manual/html_node/Options_002fRecursion.html
+    """
+    jobs: float | None = None
+    words = value.split()
+    for at, word in enumerate(words):
+        following = whole_number(words[at + 1], 9) if at + 1 < len(words) else None
+        name, equals, number = word.partition("=")
+        letters = word.rstrip("0123456789")
+        if name == "--jobs":
+            found = whole_number(number, 9) if equals else following
+            if equals and found is None:
+                continue
+        elif letters[-1:] == "j" and letters[:2] != "--" and (letters[0] == "-" or at == 0):
+            digits = word[len(letters) :]
+            if len(digits) > 9 or not letters.removeprefix("-").replace("_", "").isalpha():
+                continue
+            found = whole_number(digits) if digits else following
+        else:
+            continue
+        jobs = inf if found is None else found
+    return jobs
 
 
 def _counts_right(knob: Knob, estimate: Estimate) -> bool:

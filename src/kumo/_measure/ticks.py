@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
+
+from kumo._pressure.parsers import parse_stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,16 +28,10 @@ def during(before: Ticks | None, after: Ticks | None, part: float) -> Ticks | No
 def parse_ticks(text: str, cpus: Collection[int], hertz: int) -> Ticks | None:
     """Return the idle and stolen time of *cpus*, of all where none of them is listed.
 
-    Format: ``cpu0 516904 0 127556 1462758 1031 0 303 374 22 0``: user, nice, system, idle, iowait,
-    irq, softirq, steal, …, in ticks of which a second has *hertz*. `None` where there is no such
-    line. https://man7.org/linux/man-pages/man5/proc_stat.5.html
+    *text* is of ``/proc/stat``, in ticks of which a second has *hertz*. `None` if it names no CPU.
     """
-    found = {
-        int(cpu): [int(number) for number in numbers.split()]
-        for cpu, numbers in re.findall(r"^cpu(\d+)((?: \d+){8,})$", text, re.MULTILINE)
-    }
-    rows = [row for cpu, row in found.items() if cpu in cpus] or list(found.values())
+    found = parse_stat(text)
+    rows = [times for cpu, times in found.items() if cpu in cpus] or list(found.values())
     if not rows:
         return None
-    idle = sum(row[3] + row[4] for row in rows)
-    return Ticks(idle / hertz, sum(row[7] for row in rows) / hertz)
+    return Ticks(sum(row.idle for row in rows) / hertz, sum(row.steal for row in rows) / hertz)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-USER_HZ = 100  # ticks a second of /proc/PID/stat, on every architecture but Alpha
+from kumo._system.process import parse_stat as stat_of_process
+from kumo._text import whole_number
 
 
 class CpuTimes(NamedTuple):
@@ -23,7 +24,7 @@ def parse_pressure(text: str) -> dict[str, float]:
     The machine's ``full`` is always 0 for the CPU, and absent before Linux 5.13.
     https://docs.kernel.org/accounting/psi.html
     """
-    found = re.findall(r"^(some|full) .*\btotal=(\d+)$", text, re.MULTILINE)
+    found = re.findall(r"^(some|full) .*\btotal=(\d{1,19})$", text, re.MULTILINE)
     return {name: int(total) / 1e6 for name, total in found}
 
 
@@ -33,22 +34,19 @@ def parse_schedstat(text: str) -> tuple[float, float] | None:
     Format: ``439885000 43928000 1``: nanoseconds, nanoseconds, and turns.
     https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
     """
-    found = re.match(r"(\d+) (\d+) \d+$", text.strip())
-    return (int(found[1]) / 1e9, int(found[2]) / 1e9) if found else None
+    ran, waited, turns = [*map(whole_number, text.split()), None, None, None][:3]
+    return None if ran is None or waited is None or turns is None else (ran / 1e9, waited / 1e9)
 
 
 def parse_process_stat(text: str) -> tuple[float, float] | None:
     """Return the CPU seconds of a process, and of its children that ended and were waited for.
 
     Those of the process are of all its threads, ended ones too. `None` for another form.
-    Format: ``4242 (name) S 1 …``; after the name, the twelfth field to the fifteenth are utime,
-    stime, cutime and cstime, in ticks. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
-    fields = text.rpartition(")")[2].split()[11:15]
-    if len(fields) != 4 or not all(field.isascii() and field.isdigit() for field in fields):
+    try:
+        return stat_of_process(text).times
+    except ValueError:
         return None
-    user, system, children_user, children_system = map(int, fields)
-    return (user + system) / USER_HZ, (children_user + children_system) / USER_HZ
 
 
 def parse_stat(text: str) -> dict[int, CpuTimes]:
@@ -59,9 +57,13 @@ def parse_stat(text: str) -> dict[int, CpuTimes]:
     https://man7.org/linux/man-pages/man5/proc_stat.5.html
     """
     found = {}
-    for number, rest in re.findall(r"^cpu(\d+)((?: \d+){8}).*$", text, re.MULTILINE):
-        times = [int(part) for part in rest.split()]
-        found[int(number)] = CpuTimes(sum(times), times[3] + times[4], times[7])
+    for line in text.split("\n"):
+        name, *fields = line.split(" ")[:9]
+        cpu = whole_number(name[3:], 7) if name.startswith("cpu") else None
+        times = [whole_number(field, 20) for field in fields]
+        if cpu is not None and len(times) == 8 and None not in times:
+            known = [each or 0 for each in times]
+            found[cpu] = CpuTimes(sum(known), known[3] + known[4], known[7])
     return found
 
 
@@ -71,7 +73,7 @@ def parse_usage(text: str) -> float | None:
     Format: a line ``usage_usec 5000000`` of ``cpu.stat``.
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """
-    found = re.search(r"^usage_usec (\d+)$", text, re.MULTILINE)
+    found = re.search(r"^usage_usec (\d{1,19})$", text, re.MULTILINE)
     return int(found[1]) / 1e6 if found else None
 
 
@@ -81,7 +83,8 @@ def parse_cpuacct(text: str) -> float | None:
     Format: ``439885000``, nanoseconds, in ``cpuacct.usage``.
     https://docs.kernel.org/admin-guide/cgroup-v1/cpuacct.html
     """
-    return int(text) / 1e9 if text.strip().isascii() and text.strip().isdigit() else None
+    used = whole_number(text.strip())
+    return None if used is None else used / 1e9
 
 
 def parse_maps(text: str) -> bool | None:
@@ -91,5 +94,8 @@ def parse_maps(text: str) -> bool | None:
     the interpreter itself. That of a free-threaded build has a ``t`` after the version.
     https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
     """
-    found = re.search(r"/(?:lib)?python3\.\d+(t?)(?:\.so[.\d]*)?$", text, re.MULTILINE)
-    return None if found is None else not found[1]
+    for line in text.split("\n"):
+        found = re.fullmatch(r"(?:lib)?python3\.\d+(t?)(?:\.so[.\d]*)?", line.rpartition("/")[2])
+        if found is not None:
+            return not found[1]
+    return None

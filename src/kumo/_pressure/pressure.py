@@ -53,9 +53,11 @@ def _watch(pid: int | None, seconds: float, probing: bool) -> Pressure:
     from kumo._pressure.read import read
     from kumo._pressure.window import judge
     from kumo._survey import open_system, survey
+    from kumo._system.process import start_time
 
     if not 0 < seconds <= LONGEST:
         raise ValueError(f"seconds must be above 0 and at most {LONGEST}, not {seconds!r}")
+    started = None if pid is None else start_time(pid)
     system = open_system("process", pid, None)
     estimate = survey(system)
     before = read(system, estimate, time.monotonic())
@@ -68,6 +70,8 @@ def _watch(pid: int | None, seconds: float, probing: bool) -> Pressure:
         raise _ended(pid) from None
     after = read(later, estimate, time.monotonic())
     if pid is not None and before.threads and not after.threads:
+        raise _ended(pid)
+    if pid is not None and start_time(pid) != started:  # the number is another process's now
         raise _ended(pid)
     return judge(estimate, before, after, late, system.fact("tid") if probing else None)
 

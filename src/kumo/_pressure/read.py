@@ -86,6 +86,7 @@ def _tree(reader: _Reader) -> tuple[dict[str, tuple[float, float]], ...]:
     """The times of the process and each descendant, and of each of their threads."""
     of_processes, found = {}, {}
     processes = [OWN]
+    known = set(processes)
     for process in processes:  # it grows
         ran = parse_process_stat(reader.text(f"{process}/stat"))
         if ran is not None:
@@ -96,7 +97,8 @@ def _tree(reader: _Reader) -> tuple[dict[str, tuple[float, float]], ...]:
             if times is not None:
                 found[task] = times
             for child in reader.text(f"{task}/children").split():
-                if f"/proc/{child}" not in processes:
+                if f"/proc/{child}" not in known:
+                    known.add(f"/proc/{child}")
                     processes.append(f"/proc/{child}")
     return of_processes, found
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 # What a file that does not exist answers, or whose cgroup or process has just gone.
 ABSENT = (ENOENT, ENOTDIR, ENODEV, ESRCH)
 PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
-# Nobody is waited for where a variable names a pipe or a device, and no more is read than this.
+# Nobody is waited for if a variable names a pipe or a device, and no more is read than this.
 NAMED = PLAIN | getattr(os, "O_NONBLOCK", 0)
-MOST = 2**24  # bytes
+MAX_NAMED_BYTES = 2**24
+# Of what the kernel writes. A process may lengthen that about it: its maps, its environment.
+MAX_FILE_BYTES = 2**26
 
 
 class System:
@@ -102,14 +104,29 @@ class LiveSystem(System):
         super().__init__(scope)
         self.pid = pid
         self.own = None if pid is None else f"/proc/{pid}"
+        # What that process has mounts for, it may have put anything at: see open_as.
+        self.foreign = None if pid is None else f"/proc/{pid}/root/"
+        self.variables: dict[str, str] | OSError | None = None
 
     def list(self, path: str) -> Iterable[str]:
-        with os.scandir(self._place(path)) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        place: str | int = self._place(path)
+        if self.pid is not None and self.foreign is not None and path.startswith(self.foreign):
+            from kumo._system.open_as import DIRECTORY, open_cgroup
+
+            place = open_cgroup(self.pid, path[len(self.foreign) :], DIRECTORY)
+        try:
+            with os.scandir(place) as entries:
+                return sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
+        finally:
+            if isinstance(place, int):
+                os.close(place)
 
     def _read(self, path: str) -> str | None:
-        if self.pid is not None and path == "/proc/self/mountinfo":
-            return _mounts_from_here(self.pid)
+        if self.pid is not None and self.foreign is not None:
+            if path == "/proc/self/mountinfo":
+                return _mounts_from_here(self.pid)
+            if path.startswith(self.foreign):
+                return _read_cgroup(self.pid, path, path[len(self.foreign) :])
         return read_file(self._place(path))
 
     def _read_named(self, path: str) -> str | None:
@@ -127,11 +144,16 @@ class LiveSystem(System):
     def _env(self, name: str) -> str | None:
         if self.pid is None:
             return os.environ.get(name)
-        for pair in (read_file(f"/proc/{self.pid}/environ") or "").split("\0"):
-            key, equals, value = pair.partition("=")
-            if equals and key == name:
-                return value
-        return None
+        if self.variables is None:
+            from kumo._system.process import read_environ
+
+            try:
+                self.variables = read_environ(self.pid)
+            except OSError as error:
+                self.variables = error
+        if isinstance(self.variables, OSError):
+            raise self.variables
+        return self.variables.get(name)
 
     def _fact(self, name: str) -> str | None:
         fact = FACTS.get(name)
@@ -139,9 +161,24 @@ class LiveSystem(System):
 
 
 def read_file(path: str) -> str | None:
-    """Return the file's text, `None` where it does not exist. Raise `OSError` otherwise."""
+    """Return the text of a file that the kernel writes, `None` if it does not exist.
+
+    Raise `OSError` otherwise: EFBIG beyond 64 MB.
+    """
     try:
-        return _text(path, None, os.open, path, PLAIN)
+        return _text(path, MAX_FILE_BYTES, os.open, path, PLAIN)
+    except OSError as error:
+        if error.errno in ABSENT:
+            return None
+        raise
+
+
+def _read_cgroup(pid: int, path: str, below: str) -> str | None:
+    """Return the text of a control group's file that process *pid* has *below* its root."""
+    from kumo._system.open_as import open_cgroup
+
+    try:
+        return _text(path, MAX_NAMED_BYTES, open_cgroup, pid, below)
     except OSError as error:
         if error.errno in ABSENT:
             return None
@@ -156,30 +193,33 @@ def read_named(path: str, pid: int | None = None) -> str | None:
     """
     try:
         if pid is None:
-            return _text(path, MOST, os.open, path, NAMED)
+            return _text(path, MAX_NAMED_BYTES, os.open, path, NAMED)
         from kumo._system.open_as import open_as
 
-        return _text(path, MOST, open_as, pid, path)
+        return _text(path, MAX_NAMED_BYTES, open_as, pid, path)
     except OSError as error:
         if error.errno in ABSENT:
             return None
         raise
 
 
-def _text(path: str, most: int | None, opener: Callable[..., int], *arguments: object) -> str:
-    """Return the text of what is opened so, which with *most* is a file of no more bytes."""
+def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) -> str:
+    """Return the text of the file that is opened so: no more than *most* bytes.
+
+    If another process or a variable names it, which *most* says, it must be a regular file.
+    """
     parts, size = [], 0
     opened: list[int] = []
     try:
         # A signal handler may raise after a call of a C function, not within it: what one call
         # opens and puts into the list is closed below.
         opened.extend(starmap(opener, (arguments,)))
-        if most is not None and not S_ISREG(os.fstat(opened[0]).st_mode):
+        if most == MAX_NAMED_BYTES and not S_ISREG(os.fstat(opened[0]).st_mode):
             raise OSError(EINVAL, "not a regular file")
         while part := os.read(opened[0], 65536):
             parts.append(part)
             size += len(part)
-            if most is not None and size > most:
+            if size > most:
                 raise OSError(EFBIG, os.strerror(EFBIG))
     except OSError as error:
         if error.errno is None:
@@ -215,20 +255,19 @@ def _mounts_from_here(pid: int) -> str:
         other = read_file(f"/proc/{pid}/mountinfo") or ""
     except OSError:
         return text  # its table is closed to this user: the own mounts are all there is
+    lines = [text.removesuffix("\n")]
     for line in other.split("\n"):
         fields = line.split(" ")
         if len(fields) > 6:
             # Numbers are unique in the kernel; what hides what is decided within each table.
             fields[4] = root + fields[4]
-            text += " ".join(fields) + "\n"
-    return text
+            lines.append(" ".join(fields))
+    return "\n".join([*lines, ""])
 
 
 def process_exists(pid: int) -> bool:
-    """Whether ``/proc`` shows a process or thread *pid* that has not ended.
+    """Whether ``/proc`` shows a process or thread *pid* that has not ended."""
+    from kumo._system.process import read_stat
 
-    Format: ``4242 (name) S 1 …`` with ``Z`` for a zombie.
-    https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    """
-    text = read_file(f"/proc/{pid}/stat") if pid > 0 else None
-    return text is not None and text.rpartition(")")[2].split()[:1] not in (["Z"], ["X"])
+    found = read_stat(pid) if pid > 0 else None
+    return found is not None and not found.ended
