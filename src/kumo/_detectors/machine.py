@@ -32,7 +32,7 @@ CALLS = {
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    if system.env(VARIABLE) and system.env(FILES):
+    if _has_files_of_a_view(system):
         behind = _behind_the_view(system)
         if behind is not None:
             yield behind
@@ -57,6 +57,13 @@ def detect(system: System) -> Iterator[Limit | Note]:
         if number:
             yield Limit("online", "set", number, where, count)
             return
+
+
+def _has_files_of_a_view(system: System) -> bool:
+    try:
+        return bool(system.env(VARIABLE) and system.env(FILES))
+    except OSError:
+        return False  # another's environment: the override's detector reports it
 
 
 def _behind_the_view(system: System) -> Limit | None:

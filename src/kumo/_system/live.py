@@ -152,7 +152,7 @@ class LiveSystem(System):
             except OSError as error:
                 self.variables = error
         if isinstance(self.variables, OSError):
-            raise self.variables
+            raise OSError(*self.variables.args, self.variables.filename)
         return self.variables.get(name)
 
     def _fact(self, name: str) -> str | None:
