@@ -24,6 +24,7 @@ LAYERS = (
     ("_hot",),
     ("_runtimes",),
     ("_topology",),
+    ("_sizes",),
     ("_snapshot",),
     ("_pressure",),
     ("_measure",),
@@ -37,8 +38,9 @@ LAYERS = (
     ("__main__",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-# `str(estimate)` shows the estimate: the one import upwards.
-UPWARDS = {("_records.py", "_explain")}
+# `str(estimate)` shows the estimate, and `estimate.workers` asks for cores and memory: the two
+# imports upwards.
+UPWARDS = {("_records.py", "_explain"), ("_records.py", "_sizes")}
 
 
 def room_of(path: Path) -> str:

@@ -84,6 +84,18 @@ def test_snapshot_of_a_path_that_a_heading_cannot_hold_as_it_is(name: str) -> No
     assert survey(Machine(snapshot(machine))) == estimate
 
 
+def test_the_same_note_is_there_once() -> None:
+    login = "0::/user.slice/user-1000.slice/session-3.scope\n"
+    machine = Machine(
+        "-- !affinity --\n0-7\n-- !hostname --\nn2\n-- $SLURM_JOB_ID --\n7\n"
+        f"-- $SLURMD_NODENAME --\nn2\n-- /proc/self/cgroup --\n{login * 2}"
+    )
+
+    codes = [note.code for note in survey(machine).notes]
+
+    assert codes.count("grant-not-confirmed") == 1
+
+
 def test_every_note_is_reached_by_a_machine() -> None:
     reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
     odd = "-- !affinity --\n0\n-- {0}/isolated --\nall\n-- {0}/offline (EIO) --\n"

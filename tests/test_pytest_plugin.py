@@ -127,3 +127,67 @@ def test_workers_share_the_threads(
     assert os.environ["OMP_NUM_THREADS"] == expected
     # What the user's OMP_NUM_THREADS has a say in stays the user's.
     assert ("OPENBLAS_NUM_THREADS" in os.environ) is not bool(given)
+
+
+# --- for people who merely have kumo installed
+
+PROGRAM = """
+import sys
+{before}
+import pytest
+code = pytest.main(["-W", "error", "-p", "no:cacheprovider", "-q"])
+import kumo
+kumo.estimate, kumo.ThreadPool, kumo.watch, kumo.topology
+rewritten = [
+    name
+    for name, module in sys.modules.items()
+    if name.partition(".")[0] == "kumo" and "rewrite" in type(module.__loader__).__module__
+]
+print("rewritten:", *rewritten)
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """kumo as from a wheel: pytest reads the list of its files and its entry point."""
+    import kumo
+
+    package = Path(kumo.__file__).parent
+    site = tmp_path / "site"
+    information = site / "kumo_parallelism-0.0.dist-info"
+    information.mkdir(parents=True)
+    (site / "kumo").symlink_to(package)
+    (information / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: kumo-parallelism\nVersion: 0.0\n"
+    )
+    (information / "entry_points.txt").write_text("[pytest11]\nkumo = kumo._pytest\n")
+    files = [f"kumo/{path.relative_to(package)},," for path in package.rglob("*.py")]
+    (information / "RECORD").write_text("\n".join(files))
+    return site
+
+
+@pytest.mark.parametrize("before", ["", "import kumo", "import kumo; kumo.ThreadPool"])
+def test_warnings_as_errors_with_kumo_installed(
+    tmp_path: Path, installed: Path, before: str
+) -> None:
+    (tmp_path / "test_one.py").write_text(
+        "def test_one():\n    import kumo\n    assert kumo.available_parallelism() >= 1\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KUMO", "PYTEST"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PROGRAM.replace("{before}", before)],
+        cwd=tmp_path,
+        env=kept | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "warning" not in done.stdout
+    # Imported by the loader of pytest, which leaves them as they are.
+    first = "" if before else " kumo"
+    assert done.stdout.splitlines()[-1] in (f"rewritten:{first} kumo._pytest", "rewritten:")

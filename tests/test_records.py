@@ -91,6 +91,18 @@ def test_a_record_takes_each_field_once(values: tuple[str, ...], named: dict[str
     assert Note("a", errs="no", text="b") == Note("a", "b", "no")
 
 
+def test_records_of_two_classes_are_never_equal() -> None:
+    class Other(Record):
+        code: str
+        text: str
+        errs: str
+
+    other = Other(NOTE.code, NOTE.text, NOTE.errs)
+
+    assert {other, NOTE} == {NOTE, other}
+    assert len({other, NOTE}) == 2
+
+
 def test_limits_differ_in_each_field() -> None:
     others = [
         Limit("affinity", "rate", 1.5, "/cg/cpu.max", "150000 100000", 0.5),
@@ -181,9 +193,9 @@ def test_workers(limits: list[Limit], lockstep: int, independent: int) -> None:
     assert found.parallelism == lockstep
 
 
-@pytest.mark.parametrize("purpose", ["", "threads", "Lockstep", None])
+@pytest.mark.parametrize("purpose", ["", "threads", "Lockstep"])
 def test_workers_takes_no_other_purpose(purpose: str) -> None:
-    with pytest.raises(ValueError, match=f"'lockstep' or 'independent', not {purpose!r}"):
+    with pytest.raises(ValueError, match=f"'independent', 'physical', not {purpose!r}"):
         ESTIMATE.workers(purpose)  # type: ignore[arg-type]
 
 

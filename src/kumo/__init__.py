@@ -15,6 +15,7 @@ The rooms, from the ground up; each imports only from those before it:
 - `_command`: the command, one module a verb
 
 Nothing is read at import, and names load when they are asked for.
+PYTEST_DONT_REWRITE: see `_pytest`.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def show_cpus(limit: Limit) -> str:
     """Return the limit's CPUs: two decimals for a rate, ``-`` where it sets none."""
     if limit.cpus == inf:
         return "-"
-    if limit.kind == "rate":
+    if limit.kind in ("rate", "memory"):
         return show_rate(limit.cpus)
     return str(limit.cpus)
 

@@ -1,6 +1,10 @@
 """A plugin for pytest: ``pytest -n auto`` of pytest-xdist starts as many workers as kumo counts.
 
 https://pytest-xdist.readthedocs.io/en/stable/distribution.html
+
+pytest rewrites the assertions of every package that has a plugin, and warns if the package has
+been imported already. kumo has nothing to rewrite: PYTEST_DONT_REWRITE, here and in the package's
+own docstring, keeps pytest from both for these two modules, and `_leave_alone` for the others.
 """
 
 from __future__ import annotations
@@ -12,11 +16,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_MARKED, _CACHE = "_must_rewrite", "_marked_for_rewrite_cache"
+
 
 def pytest_load_initial_conftests(early_config: Any) -> None:
     """Come after pytest-xdist and before every conftest.py: the last to come is asked first."""
+    _leave_alone(getattr(early_config.pluginmanager, "rewrite_hook", None))
     if hasattr(early_config.hook, "pytest_xdist_auto_num_workers"):
         early_config.pluginmanager.register(AutoWorkers(), "kumo-auto-workers")
+
+
+def _leave_alone(hook: Any) -> None:
+    """Take kumo from the packages that pytest rewrites: no public way leads there.
+
+    In a pytest that keeps them elsewhere kumo is rewritten, which costs time and harms nothing.
+    """
+    marked, cache = (getattr(hook, name, None) for name in (_MARKED, _CACHE))
+    if isinstance(marked, set) and isinstance(cache, dict):
+        marked.discard("kumo")
+        cache.clear()
 
 
 class AutoWorkers:

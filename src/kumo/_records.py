@@ -13,12 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal, NoReturn
 
+    from kumo._system.live import System
+
     Errs = Literal["over", "under", "either", "no"]
-    Kind = Literal["override", "allocation", "rate", "set"]
-    Purpose = Literal["lockstep", "independent"]
+    Kind = Literal["override", "allocation", "rate", "set", "memory"]
+    Purpose = Literal["lockstep", "independent", "physical"]
     Rounding = Literal["floor", "ceil"]
 
-ROUNDING: dict[Purpose, Rounding] = {"lockstep": "floor", "independent": "ceil"}
+ROUNDING: dict[Purpose, Rounding] = {
+    "lockstep": "floor",
+    "independent": "ceil",
+    "physical": "floor",
+}
+UNEQUAL = "performance-levels"  # the note that the CPUs are of different speed
 
 
 def round_cpus(cpus: float, rounding: Rounding = "floor") -> int:
@@ -133,7 +140,7 @@ class Limit(Record):
     """One fact that bounds the process, with its evidence.
 
     *source* is the detector's word for it (``"quota"``, ``"affinity"``, …), *kind*
-    is ``"set"``, ``"rate"``, ``"allocation"`` or ``"override"``.
+    is ``"set"``, ``"rate"``, ``"allocation"``, ``"override"`` or, if asked for, ``"memory"``.
     *cpus* is the bound in CPUs, unrounded, `math.inf` where the place sets none.
     *where* is the file, call or ``$NAME`` asked; *text* what it answered:
     ``"(absent)"`` or ``"(EACCES)"`` where there was no text.
@@ -164,7 +171,13 @@ class Note(Record):
     errs: Errs
 
 
-class Estimate(Record):
+class _Asked(Record):
+    """Remembers the system that it is about, which is not one of its fields."""
+
+    _system: System
+
+
+class Estimate(_Asked):
     """All limits and notes of one survey, and the count that follows from them.
 
     *limits* runs from the narrowest scope (an override, the process's own cgroup)
@@ -212,23 +225,64 @@ class Estimate(Record):
         quotas = [limit for limit in self.limits if limit.kind == "rate" and limit.cpus < inf]
         return min(quotas, key=lambda limit: limit.cpus, default=None)
 
-    def workers(self, purpose: Purpose) -> int:
-        """Return how many workers to start for *purpose*.
+    def workers(self, purpose: Purpose | None = None, *, memory: str | int | None = None) -> int:
+        """Return how many workers to start for *purpose*; the count itself without one.
 
-        ``"lockstep"``: threads that wait for each other, such as BLAS and OpenMP;
-        one too many makes all of them wait, so the limit is rounded down.
-        ``"independent"``: CPU-bound work that shares nothing; rounded up, so that
-        a part of a CPU is used too.
-        Raise `ValueError` for another purpose.
+        ``"lockstep"``: threads that wait for each other, such as BLAS and OpenMP.
+        One too many makes all of them wait, so the limit is rounded down. If the CPUs are of
+        different speed and their capacities are known, it is the n for which n times the
+        capacity of the slowest of the n fastest CPUs is greatest.
+        ``"independent"``: CPU-bound work that shares nothing. The limit is rounded up, so
+        that a part of a CPU is used too.
+        ``"physical"``: at most one worker a core.
+        *memory* is what each worker needs, as in ``"2G"`` or in bytes: there are no more
+        workers than fit into the memory of the cgroup and of the machine, but at least 1.
+        The override is the answer, whatever the purpose and the memory are.
+
+        Raise `ValueError` for another purpose or size, and if cores or memory are asked of
+        an estimate that did not come from a survey in this process.
         """
-        if purpose not in ROUNDING:
-            raise ValueError(f"purpose must be 'lockstep' or 'independent', not {purpose!r}")
-        return round_cpus(self.binding.cpus, ROUNDING[purpose])
+        if purpose is not None and purpose not in ROUNDING:
+            names = ", ".join(map(repr, ROUNDING))
+            raise ValueError(f"purpose must be one of {names}, not {purpose!r}")
+        limit = self.binding
+        count = round_cpus(limit.cpus, ROUNDING[purpose] if purpose else "floor")
+        if memory is None and purpose in (None, "independent"):
+            return count
+        return self._fewer(count, purpose, memory)
+
+    def _fewer(self, count: int, purpose: Purpose | None, memory: str | int | None) -> int:
+        """Return *count* or fewer, as far as cores, capacities and memory allow."""
+        from kumo import _sizes
+
+        each = _sizes.parse_size(str(memory)) if memory is not None else 0
+        if self.binding.kind == "override":
+            return count
+        unequal = purpose == "lockstep" and any(note.code == UNEQUAL for note in self.notes)
+        if not (each or unequal or purpose == "physical"):
+            return count
+        system = getattr(self, "_system", None)
+        if system is None:
+            raise ValueError("this estimate does not know its machine: take a new one there")
+        if unequal:
+            count = _sizes.lockstep(system, count)
+        if purpose == "physical":
+            count = min(count, _sizes.physical(system))
+        if each:
+            fits = min((limit.cpus for limit in _sizes.memory_limits(system, each)), default=inf)
+            count = min(count, round_cpus(fits)) if fits < inf else count
+        return count
 
     def __str__(self) -> str:
         from kumo._explain import explain
 
         return explain(self)
+
+
+def of_system(estimate: Estimate, system: System) -> Estimate:
+    """Return *estimate*, which from now on knows the system that it is about."""
+    _store(estimate, "_system", system)
+    return estimate
 
 
 class OverrideError(ValueError):

@@ -13,7 +13,7 @@ from kumo._detectors import (
     override,
 )
 from kumo._notes import note
-from kumo._records import Estimate, Limit
+from kumo._records import Estimate, Limit, of_system
 from kumo._text import show_rate
 
 TYPE_CHECKING = False
@@ -111,7 +111,7 @@ def survey(system: System) -> Estimate:
         notes = {record: None for record in notes if record.code != "affinity-not-imposed"}
     if not any(limit.cpus < inf for limit in limits):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
-    return Estimate(limits, notes)
+    return of_system(Estimate(limits, notes), system)
 
 
 def _detectors(system: System) -> Iterator[Detector]:

@@ -59,7 +59,7 @@ class Flow(threading.Thread):
 
 
 def main(group: Path, maximum: int) -> dict[str, Any]:
-    settled, after = [], []
+    settled = []
     with kumo.ProcessPool("flow", maximum=maximum) as pool:
         flow = Flow(pool)
         flow.start()
@@ -70,8 +70,6 @@ def main(group: Path, maximum: int) -> dict[str, Any]:
             while pool.size * pool.threads != count:
                 assert time.monotonic() < begun + MOMENT
                 time.sleep(0.001)
-            if count == 1:  # only a shrink is told at once
-                after.append(time.monotonic() - begun)
             while pool.busy > pool.size or time.monotonic() < begun + 1.5:
                 assert time.monotonic() < begun + MOMENT
                 time.sleep(0.001)
@@ -89,7 +87,6 @@ def main(group: Path, maximum: int) -> dict[str, Any]:
         "once": numbers == Counter(range(len(flow.futures))),
         "tasks": len(done),
         "settled": settled,
-        "size after": after,
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -39,10 +38,4 @@ def test_a_pool_follows_a_quota_that_changes_at_random(
     assert found["tasks"] == found["once"] == found["ran"] > 100
     assert found["wrong"] == []
     assert found["healthy"], "a shutdown in the middle went wrong"
-    for what in ("size", "workers", "size in a child", "workers in a child"):
-        took = found[what]
-        assert statistics.median(seconds for seconds, _ in took) < 0.25, (what, took)
-        # On a loaded machine the watcher may get the CPU late, as the one that waits for it does.
-        rest = sorted(seconds - late for seconds, late in took)
-        assert rest[int(0.95 * len(rest))] < 0.25, (what, took)
-        assert rest[-1] < 5, (what, took)
+    assert found["rounds"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import shapes
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from promises import broken
 
+import kumo
 from kumo import Topology
 from kumo._system.machine_file import Machine
 from kumo._topology.read import read_topology
 from kumo._topology.records import Core
 from kumo._topology.split import choose, split
 
-Groups = dict[str, list[list[int]]]
+COUNTED = Path(__file__).parents[1] / "machines"
 
 
 def machine(cores: list[list[int]], number: dict[str, list[int]] | None = None,
@@ -272,6 +274,14 @@ def test_the_isolated_cpus_of_the_system_are_used() -> None:
     text = shapes.regular(1, 1, 1, 4, 1) + f"-- {shapes.CPU}/isolated --\n0-1\n"
 
     assert read_topology(Machine(text)).split(2) == ((2,), (3,))
+
+
+def test_an_isolated_partition_isolates_the_processs_own_cpus() -> None:
+    found = kumo.topology(machine=COUNTED / "isolated-partition-own.txt")
+
+    assert found.cpus
+    assert found.isolated == found.cpus
+    assert all(len(part) == 1 for part in found.split(len(found.cpus)))
 
 
 def test_many_sets_are_made_in_linear_time() -> None:

@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import skip_real
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import TIMEOUT, Group, environment, in_groups, kumo, needs_two_cpus, run
+
+from kumo._watch import change
 
 Start = Callable[..., "subprocess.Popen[str]"]
 TOLD = (
@@ -232,3 +236,73 @@ def test_wrong_options(start: Start, arguments: list[str], code: int, message: s
 
     hint = " (see kumo watch --help)" if code == 2 else ""
     assert (process.returncode, stdout, stderr) == (code, "", f"kumo: {message}{hint}\n")
+
+
+STRANGER = """
+import os, signal, sys
+pid, ready = int(sys.argv[1]), False
+os.kill(pid, signal.SIGKILL)
+for _ in range(1000):
+    while os.path.exists(f"/proc/{pid}"):
+        pass
+    with open("/proc/sys/kernel/ns_last_pid", "w") as file:
+        file.write(str(pid - 1))
+    child = os.fork()
+    if child == 0:
+        if os.getpid() == pid:
+            print("here", flush=True)
+            signal.pause()
+        os._exit(0)
+    if child == pid:
+        break
+    os.waitpid(child, 0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.real
+def test_it_ends_if_the_number_is_given_to_another_process(start: Start) -> None:
+    needs_two_cpus()
+    if not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK):
+        skip_real("the next process number cannot be chosen here")
+    with subprocess.Popen(["sleep", "1000"]) as sleeper:
+        process = start("--pid", str(sleeper.pid), "--interval", "0.5")
+        line(process)
+        reaper = threading.Thread(target=sleeper.wait)
+        reaper.start()
+        command = [sys.executable, "-c", STRANGER, str(sleeper.pid)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stranger:
+            assert stranger.stdout is not None
+            assert stranger.stdout.readline() == "here\n"
+            try:
+                assert process.wait(TIMEOUT) == 0
+                assert process.communicate() == ("", "")
+            finally:
+                os.kill(sleeper.pid, signal.SIGKILL)
+        reaper.join()
+
+
+def test_another_process_of_the_same_number_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = change.ProcessReadings(os.getpid())
+    assert read().parallelism >= 1
+    monkeypatch.setattr(change, "start_time", lambda pid: "another time")
+    with pytest.raises(ProcessLookupError):
+        read()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_the_time_at_which_a_process_was_started() -> None:
+    """It is there for a name with spaces and brackets in it too, and not for no process."""
+    script = (
+        "import ctypes, os; ctypes.CDLL(None).prctl(15, b') S 1 (x'); print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as odd:
+        assert odd.stdout is not None
+        odd.stdout.readline()
+        started = change.start_time(odd.pid)
+        assert started is not None
+        assert int(started) >= int(change.start_time(os.getpid()) or 0)
+        odd.communicate("\n")
+    assert change.start_time(2**22 + 1) is None

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
 
-ISOLATED = "/sys/devices/system/cpu/isolated"  # outside load balancing, so shown last
-
 
 def view_of(options: Namespace, count: int, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of the view that the command is to get, or that it is in and is to keep.
@@ -25,7 +23,20 @@ def view_of(options: Namespace, count: int, environ: Mapping[str, str]) -> dict[
 
     if not options.view:
         return lowered(count, environ)
-    return view_variables(count, environ, library(), (_text(ISOLATED) or "").strip())
+    return view_variables(count, environ, library(), _isolated())
+
+
+def _isolated() -> str:
+    """Return the list of CPUs outside load balancing, which are shown last.
+
+    If all of this cgroup's are isolated, there are no others, and the list is empty.
+    """
+    from kumo._cgroups.cpulist import format_cpulist
+    from kumo._cgroups.isolated import EVERY_CPU, isolated_cpus
+    from kumo._survey import open_system
+
+    mask, _, _ = isolated_cpus(open_system("process", None, None), [])
+    return format_cpulist(mask) if mask not in (0, EVERY_CPU) else ""
 
 
 def show(options: Namespace, count: int, environment: dict[str, str]) -> None:

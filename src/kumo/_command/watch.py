@@ -6,14 +6,13 @@ import os
 import signal
 import sys
 import time
-from functools import partial
 
 from kumo._command.options import process_id, seconds, verb_parser
 from kumo._command.output import write
 from kumo._errors import InputError, UsageError
 from kumo._survey import estimate
 from kumo._text import quoted
-from kumo._watch.change import Change, Readings, Settling, describe
+from kumo._watch.change import Change, ProcessReadings, Readings, Settling, describe
 from kumo._watch.watch import check_times
 
 TYPE_CHECKING = False
@@ -40,12 +39,13 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parse(arguments)
     try:
-        present = estimate(pid=options.pid)
+        read = None if options.pid is None else ProcessReadings(options.pid)
+        present = read() if read else estimate()
     except ProcessLookupError:
         raise InputError(f"--pid {options.pid}: no such process") from None
     show = _as_json if options.json else _as_line
     _print(show(present, None))
-    for change in _changes(present, options.pid, options.interval, options.settle):
+    for change in _changes(read or Readings(present), present, options.interval, options.settle):
         _print(show(change.new, change))
         if options.exec:
             _run(options.exec, change)
@@ -101,10 +101,9 @@ def _check_command(command: Sequence[str]) -> None:
 
 
 def _changes(
-    present: Estimate, pid: int | None, interval: float, settle: float
+    read: Callable[[], Estimate], present: Estimate, interval: float, settle: float
 ) -> Iterator[Change]:
-    """Yield the changes as a watch tells them; end with process *pid*."""
-    read: Callable[[], Estimate] = Readings(present) if pid is None else partial(estimate, pid=pid)
+    """Yield the changes as a watch tells them; end with the process that is read."""
     settling = Settling(present, settle)
     while True:
         time.sleep(interval)

@@ -192,6 +192,7 @@ def _counts_right(knob: Knob, estimate: Estimate) -> bool:
     """Whether the program counts right without the variable, so that no cap is needed."""
     count = estimate.parallelism
     sets = {x.source for x in estimate.limits if x.kind == "set" and x.cpus <= count}
+    sets -= {"isolated"}  # no program but kumo counts without these CPUs
     seen = "online" in sets or (bool(sets) and "affinity" in knob.sees)
     return seen or (knob.redundant and estimate.binding.kind == "rate")
 
@@ -209,7 +210,10 @@ def is_oversubscribed(
     limits them, as *looks* at them show.
     """
     count = estimate.parallelism
-    full = any(limit.kind == "set" and limit.cpus <= count for limit in estimate.limits)
+    full = any(
+        limit.kind == "set" and limit.source != "isolated" and limit.cpus <= count
+        for limit in estimate.limits
+    )
     held = any(level.throttled > 0 for level in levels) or (full and looks >= LOOKS)
     runnable = sum(family.runnable for family in threads)
     return (held and round(runnable) > count) or any(x.verdict == "over" for x in settings)

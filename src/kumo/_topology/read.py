@@ -7,6 +7,7 @@ https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-devices-system-cpu
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import CEILING, ONLINE, parse_cpulist
+from kumo._cgroups.isolated import EVERY_CPU, ISOLATED, isolated_cpus
 from kumo._detectors import affinity, machine, native_affinity
 from kumo._topology.accelerators import accelerators
 from kumo._topology.groups import cache_groups, cores, die_groups, node_groups, package_groups
@@ -44,7 +45,7 @@ def read_topology(system: System) -> Topology:
         cores,
         members(online),
         members(_offline(reader, present, online if is_listed else 0)),
-        members(_within(reader.cpus(f"{CPU}/isolated"), present)),
+        members(_within(_isolated(reader, own), present)),
         accelerators(system),
         reader.notes(),
     )
@@ -88,6 +89,13 @@ def _offline(reader: Reader, present: int, online: int) -> int:
     if present and online:
         return present & ~online
     return _within(reader.cpus(f"{CPU}/offline"), present)
+
+
+def _isolated(reader: Reader, own: int) -> int:
+    """The CPUs that the scheduler does not balance; all *own* ones in an isolated partition."""
+    listed = reader.cpus(ISOLATED)
+    partition, _, _ = isolated_cpus(reader.system, [])  # `cpus` has noted what is wrong
+    return own | listed if partition == EVERY_CPU else listed
 
 
 def _within(cpus: int, present: int) -> int:

@@ -85,17 +85,14 @@ class Core(Record):
         self._set(cpus=tuple(cpus), siblings=tuple(siblings), node=node, package=package, die=die,
                   cache=cache, kind=kind, capacity=capacity)  # fmt: skip
 
-    def with_cpus(self, cpus: Iterable[int]) -> Core:
-        """Return this core with fewer CPUs of the process."""
-        return Core(cpus, *self._fields()[1:])
-
 
 class Topology(Record):
     """Where the CPUs lie that a process may use.
 
     *cores* are those that hold such CPUs, by their lowest. *online*, *offline* (present and not
-    online) and *isolated* (``isolcpus=``) are the machine's. *accelerators* are its PCI devices
-    for display and computing. *notes* say what could not be read.
+    online) and *isolated* (``isolcpus=``, and the process's own CPUs in an isolated cpuset
+    partition) are the machine's. *accelerators* are its PCI devices for display and computing.
+    *notes* say what could not be read.
     """
 
     cores: tuple[Core, ...]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from heapq import heapify, heappop, heappush
 
+from kumo._records import fields_of
 from kumo._topology.kinds import CAPACITY_ALIKE, ranks
 from kumo._topology.records import KINDS, Core
 
@@ -126,7 +127,7 @@ def _by_isolation(
             if cpus == core.cpus:
                 found.append(core)
             elif cpus:
-                found.append(core.with_cpus(cpus))
+                found.append(Core(**{**fields_of(core), "cpus": cpus}))
     return usual, special
 
 

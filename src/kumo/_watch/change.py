@@ -6,6 +6,7 @@ from kumo._explain import show_cpus
 from kumo._hot.count import available_cpus
 from kumo._records import Record
 from kumo._survey import estimate
+from kumo._system.live import read_file
 from kumo._text import quoted
 
 TYPE_CHECKING = False
@@ -91,3 +92,36 @@ class Readings:
 def _blind(found: Estimate, before: Estimate) -> bool:
     """Whether more could not be read than before, as without descriptors: that is no growth."""
     return any(note.code in BLIND for note in {*found.notes} - {*before.notes})
+
+
+class ProcessReadings:
+    """Another process's estimate at each call, as long as it is that process.
+
+    Its number may be given to another process when it has ended: so the time at which it was
+    started is compared, before the first reading and after each.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.started = start_time(pid)
+
+    def __call__(self) -> Estimate:
+        """Return the estimate. Raise `ProcessLookupError` if the process has ended."""
+        found = estimate(pid=self.pid)
+        if start_time(self.pid) != self.started:
+            raise ProcessLookupError(self.pid)
+        return found
+
+
+def start_time(pid: int) -> str | None:
+    """Return when process *pid* was started, in ticks since the boot; `None` if that is unknown.
+
+    Format: ``4242 (name) S 1 …``; the name may contain anything, and the twentieth field after it
+    is the time. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    try:
+        text = read_file(f"/proc/{pid}/stat")
+    except OSError:
+        return None
+    fields = (text or "").rpartition(")")[2].split()
+    return fields[19] if len(fields) > 19 else None

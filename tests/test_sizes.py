@@ -1,0 +1,248 @@
+"""Sizes of pools by cores, capacities and memory, as `Estimate.workers` returns them."""
+
+from __future__ import annotations
+
+import pickle
+from itertools import product
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from kumo import Estimate, Limit, estimate
+from kumo._sizes import best_team, memory_limits, parse_size, with_memory
+from kumo._survey import survey
+from kumo._system.machine_file import Machine
+
+MACHINES = Path(__file__).with_name("machines")
+CPU = "/sys/devices/system/cpu"
+GIB = 1 << 30
+
+
+def cores(pairs: list[list[int]], mask: str, extra: str = "") -> Machine:
+    """A machine whose cores have these CPUs."""
+    parts = [f"-- !affinity --\n{mask}\n", extra]
+    for pair in pairs:
+        for cpu in pair:
+            listed = ",".join(map(str, pair))
+            parts.append(f"-- {CPU}/cpu{cpu}/topology/thread_siblings_list --\n{listed}\n")
+    online = max(cpu for pair in pairs for cpu in pair)
+    return Machine("".join(parts) + f"-- {CPU}/online --\n0-{online}\n")
+
+
+def capacities(values: list[int], extra: str = "") -> Machine:
+    parts = [f"-- {CPU}/cpu{cpu}/cpu_capacity --\n{value}\n" for cpu, value in enumerate(values)]
+    return cores(
+        [[cpu] for cpu in range(len(values))], f"0-{len(values) - 1}", extra + "".join(parts)
+    )
+
+
+V2 = """-- /proc/self/cgroup --
+0::/pod/app
+-- /proc/self/mountinfo --
+29 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw
+-- !affinity --
+0-15
+-- /sys/devices/system/cpu/online --
+0-15
+-- /proc/meminfo --
+MemTotal:       33554432 kB
+MemFree:         1048576 kB
+"""
+V1 = """-- /proc/self/cgroup --
+5:memory:/docker/a
+4:cpu,cpuacct:/docker/a
+-- /proc/self/mountinfo --
+29 24 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
+30 24 0:27 / /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory
+-- !affinity --
+0-15
+-- /sys/devices/system/cpu/online --
+0-15
+-- /proc/meminfo --
+MemTotal:       33554432 kB
+"""
+
+
+# --- physical
+
+
+@pytest.mark.parametrize(
+    ("pairs", "mask", "extra", "workers"),
+    [
+        pytest.param([[0, 2], [1, 3]], "0-3", "", 2, id="two cores with two threads each"),
+        pytest.param([[0, 2], [1, 3]], "0,2", "", 1, id="both threads of one core"),
+        pytest.param([[0], [1], [2]], "0-2", "", 3, id="cores without siblings"),
+        pytest.param(
+            [[0, 2], [1, 3]], "0-3", "-- $NSLOTS --\n1\n-- $JOB_ID --\n7\n-- $NHOSTS --\n1\n", 1,
+            id="a grant is less",
+        ),
+        pytest.param(
+            [[0, 2], [1, 3]], "0-3", "-- $KUMO_AVAILABLE_PARALLELISM --\n9\n", 9,
+            id="the override is the answer",
+        ),
+    ],
+)  # fmt: skip
+def test_one_worker_a_core(pairs: list[list[int]], mask: str, extra: str, workers: int) -> None:
+    assert survey(cores(pairs, mask, extra)).workers("physical") == workers
+
+
+# --- lockstep
+
+
+@pytest.mark.parametrize(
+    ("speeds", "count", "team"),
+    [
+        pytest.param([1024] * 4 + [381] * 4, 8, 4, id="4 x 1024 is more than 8 x 381"),
+        pytest.param([1024] * 2 + [446] * 4, 6, 6, id="6 x 446 is more than 2 x 1024"),
+        pytest.param([1024, 800, 800, 250], 4, 3, id="three levels"),
+        pytest.param([1024, 1024, 512, 512], 4, 2, id="the smaller of two that are equal"),
+        pytest.param([1024] * 4 + [381] * 4, 3, 3, id="a limit below the fast ones"),
+        pytest.param([1024] * 4, 3, 3, id="all alike"),
+        pytest.param([], 3, 3, id="nothing known"),
+    ],
+)
+def test_best_team(speeds: list[int], count: int, team: int) -> None:
+    assert best_team(speeds, count) == best_team(speeds[::-1], count) == team
+
+
+def test_best_team_is_the_best_of_all() -> None:
+    for speeds in product((250, 512, 1024), repeat=5):
+        ordered = sorted(speeds, reverse=True)
+        team = best_team(speeds, 5)
+        if len(set(speeds)) > 1:
+            assert team * ordered[team - 1] == max(n * ordered[n - 1] for n in range(1, 6))
+
+
+def test_lockstep_follows_the_capacities() -> None:
+    found = survey(capacities([381] * 4 + [1024] * 4))
+
+    assert (found.parallelism, found.workers("independent"), found.workers()) == (8, 8, 8)
+    assert found.workers("lockstep") == 4
+    assert "4 of capacity 1024, 4 of capacity 381" in found.notes[-1].text
+
+
+def test_lockstep_of_one_kind_reads_no_topology() -> None:
+    machine = capacities([1024] * 4)
+    before = set(machine.asked)
+
+    assert survey(machine).workers("lockstep") == 4
+    assert not any("topology" in name for name in set(machine.asked) - before)
+
+
+@pytest.mark.parametrize("name", ["intel-hybrid", "amd-dense-cores", "rten-342-m3-pro-5p-6e"])
+def test_without_capacities_lockstep_is_the_count(name: str) -> None:
+    found = estimate(machine=MACHINES / f"{name}.txt")
+
+    assert found.workers("lockstep") == found.parallelism
+
+
+# --- memory
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2G", 2 * GIB), ("2g", 2 * GIB), ("2Gi", 2 * GIB), ("2GiB", 2 * GIB), ("2GB", 2 * GIB),
+        ("1.5G", 3 * GIB // 2), ("512M", GIB // 2), ("1T", 1024 * GIB), ("64k", 1 << 16),
+        ("1073741824", GIB), (" 2G ", 2 * GIB),
+    ],
+)  # fmt: skip
+def test_a_size(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "G", "0", "0G", "-1G", "+1G", "1e3", "2X", "2 G", "1_0", "٤G", "nan", ".5G",
+             "9" * 40, "9" * 17 + "T", "2GG", "\udcff", "1.2.3G"],
+)  # fmt: skip
+def test_not_a_size(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size such as 2G or 512M"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("sections", "memory", "workers"),
+    [
+        pytest.param("", "4G", 8, id="the machine's 32 GiB"),
+        pytest.param("", "1G", 16, id="memory enough"),
+        pytest.param("-- /sys/fs/cgroup/pod/app/memory.max --\n8589934592\n", "2G", 4, id="own"),
+        pytest.param("-- /sys/fs/cgroup/pod/memory.max --\n6442450944\n", "2G", 3, id="above"),
+        pytest.param(
+            "-- /sys/fs/cgroup/pod/app/memory.max --\n8589934592\n"
+            "-- /sys/fs/cgroup/pod/memory.max --\n6442450944\n", "2G", 3, id="the least",
+        ),
+        pytest.param("-- /sys/fs/cgroup/pod/app/memory.max --\nmax\n", "4G", 8, id="no limit"),
+        pytest.param("-- /sys/fs/cgroup/pod/app/memory.max --\n1\n", "2G", 1, id="at least 1"),
+        pytest.param("-- /sys/fs/cgroup/pod/app/memory.max (EACCES) --\n", "4G", 8, id="closed"),
+    ],
+)  # fmt: skip
+def test_memory_bounds_the_workers(sections: str, memory: str, workers: int) -> None:
+    found = survey(Machine(V2 + sections))
+
+    assert found.parallelism == 16
+    assert found.workers(memory=memory) == found.workers("independent", memory=memory) == workers
+
+
+@pytest.mark.parametrize(("limit", "workers"), [("4294967296", 2), ("9223372036854771712", 16)])
+def test_memory_of_v1(limit: str, workers: int) -> None:
+    own = f"-- /sys/fs/cgroup/memory/docker/a/memory.limit_in_bytes --\n{limit}\n"
+
+    assert survey(Machine(V1 + own)).workers(memory="2G") == workers
+
+
+def test_memory_is_rounded_down_whatever_the_purpose() -> None:
+    own = "-- /sys/fs/cgroup/pod/app/memory.max --\n7516192768\n"  # 3.5 times 2 GiB
+
+    assert survey(Machine(V2 + own)).workers("independent", memory="2G") == 3
+
+
+def test_the_override_is_the_answer_whatever_the_memory() -> None:
+    found = survey(Machine(V2 + "-- $KUMO_AVAILABLE_PARALLELISM --\n40\n"))
+
+    assert found.workers(memory="30G") == 40
+
+
+def test_memory_is_read_only_if_it_is_asked_for() -> None:
+    machine = Machine(V2)
+    survey(machine).workers("independent")
+
+    assert not any("mem" in name for name in machine.asked)
+
+
+def test_the_evidence_of_memory_is_in_the_explanation() -> None:
+    machine = Machine(V2 + "-- /sys/fs/cgroup/pod/app/memory.max --\n6442450944\n")
+    found = with_memory(survey(machine), machine, 2 * GIB)
+
+    assert (found.parallelism, found.binding.source, found.quota) == (3, "memory", None)
+    lines = str(found).splitlines()
+    assert lines[2].split() == [
+        "binds", "memory", "3.00", "/sys/fs/cgroup/pod/app/memory.max", "6442450944",
+    ]  # fmt: skip
+    assert any("/proc/meminfo" in line and "16.00" in line for line in lines)
+
+
+def test_a_machine_that_shows_no_memory_has_no_limit() -> None:
+    assert list(memory_limits(Machine("-- !affinity --\n0\n"), GIB)) == []
+    closed = Machine("-- /proc/meminfo (EACCES) --\n")
+    assert [(limit.cpus, limit.text) for limit in memory_limits(closed, GIB)] == [(inf, "(EACCES)")]
+
+
+# --- estimates that came from elsewhere
+
+
+def test_an_estimate_without_its_machine_says_so() -> None:
+    made = Estimate([Limit("online", "set", 8, "", "")], [])
+    for found in (made, pickle.loads(pickle.dumps(survey(Machine(V2))))):
+        assert found.workers("lockstep") == found.parallelism
+        for arguments in ({"purpose": "physical"}, {"memory": "2G"}):
+            with pytest.raises(ValueError, match="does not know its machine"):
+                found.workers(**arguments)
+
+
+def test_the_machine_is_no_field_of_an_estimate() -> None:
+    one, other = survey(Machine(V2)), survey(Machine(V2))
+
+    assert one == other
+    assert hash(one) == hash(other)
+    assert "_system" not in repr(one)
