@@ -287,6 +287,27 @@ def test_threads_that_share_one_cpu(tmp_path: Path) -> None:
     assert (data["oversubscribed"], ran.returncode) == (True, 1)
 
 
+# Three children that compute while their parent sleeps, as under a web server's master.
+MASTER = """\
+parent = os.getpid()
+for number in range(3):
+    if os.fork() == 0:
+        while os.getppid() == parent: pass
+        os._exit(0)
+"""
+
+
+def test_the_processes_below_count_too(tmp_path: Path) -> None:
+    with started(f"{PIN}\n{MASTER}{WAITING}") as process:
+        ran = doctor(tmp_path, "--pid", str(process.pid), "--json")
+
+    data = json.loads(ran.stdout)
+    assert (data["parallelism"], data["descendants"]) == (1, 3)
+    assert sum(family["number"] for family in data["threads"]) == 4
+    assert sum(family["runnable"] for family in data["threads"]) > 2
+    assert (data["oversubscribed"], ran.returncode) == (True, 1)
+
+
 def test_a_process_that_ends_meanwhile(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
     with subprocess.Popen(
         [*COMMAND, "--pid", str(sleeping.pid), "--json"],

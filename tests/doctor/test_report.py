@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from math import inf
 
+import pytest
+
 from kumo._cgroups.cpu_stat import Throttling
 from kumo._command.doctor_report import ProcessReport, RuntimesReport
 from kumo._doctor.ask import Answer, Question
@@ -38,6 +40,7 @@ def process(**changes: object) -> ProcessReport:
         ESTIMATE,
         1.0004,
         20,
+        0,
         [Family("worker-*", 4, 3.456, ""), Family("GC Thread#*", 2, 0.0, "Java")],
         [Setting("GOMAXPROCS", "4", "over", 3, "GOMAXPROCS=1")],
         [
@@ -182,3 +185,30 @@ def test_a_process_that_has_no_more_to_tell() -> None:
 
     assert not report.oversubscribed
     assert report.text().endswith("not oversubscribed, as seen for 1.0 s")
+
+
+@pytest.mark.parametrize(
+    ("throttled", "runnable", "said"),
+    [
+        (9, 3.456, "oversubscribed, as seen"),
+        (10, 3.456, "oversubscribed, and throttled in every period, as seen"),
+        (10, 0.9, "throttled in every period, as seen"),
+        (0, 0.9, "not oversubscribed, as seen"),
+    ],
+)
+def test_a_quota_that_always_throttles_is_never_passed_over(
+    throttled: int, runnable: float, said: str
+) -> None:
+    report = process(
+        threads=[Family("python", 1, runnable, "")],
+        settings=[],
+        levels=[Level("/sys/fs/cgroup/a", 1.0, Throttling(10, throttled, 0.75))],
+    )
+
+    assert report.text().splitlines()[-1].startswith(said)
+    assert report.oversubscribed is not said.startswith("not")
+    assert report.data()["throttled"] is (throttled == 10)
+
+
+def test_the_processes_below_are_counted_in_the_first_line() -> None:
+    assert process(descendants=3).text().startswith("process 42 (a\\tb) and 3 below it: ")

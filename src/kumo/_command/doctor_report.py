@@ -105,13 +105,14 @@ class ProcessReport:
 
     @property
     def oversubscribed(self) -> bool:
-        """By `Checkup.oversubscribed`."""
-        return self.checkup.oversubscribed
+        """Whether it asks for more than the count, or a quota throttles it all the time."""
+        return self.checkup.oversubscribed or self.checkup.throttled
 
     def text(self) -> str:
         """Return the report for people, without a final newline."""
         seen = self.checkup
-        name = f"process {seen.pid} ({quoted(seen.name, 60)})"
+        below = f" and {seen.descendants} below it" if seen.descendants else ""
+        name = f"process {seen.pid} ({quoted(seen.name, 60)}){below}"
         lines = [f"{name}: {_headline(seen.estimate)}", ""]
         lines += table(THREADS, [*map(_family_cells, seen.threads), _total_cells(seen.threads)])
         if seen.settings:
@@ -123,6 +124,8 @@ class ProcessReport:
         if seen.remarks:
             lines += ["", *seen.remarks]
         judged = "oversubscribed" if seen.oversubscribed else "not oversubscribed"
+        if seen.throttled:
+            judged = f"{'oversubscribed, and ' * seen.oversubscribed}throttled in every period"
         lines += ["", *_notes(seen.estimate), f"{judged}, as seen for {seen.window:.1f} s"]
         return "\n".join(lines)
 
@@ -134,6 +137,8 @@ class ProcessReport:
             "pid": seen.pid,
             "name": seen.name,
             "oversubscribed": seen.oversubscribed,
+            "throttled": seen.throttled,
+            "descendants": seen.descendants,
             "window": round(seen.window, 3),
             "threads": [
                 {**f._asdict(), "runnable": round(f.runnable, 2), "owner": f.owner or None}

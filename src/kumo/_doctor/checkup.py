@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from errno import ESRCH
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 WINDOW = 1.0  # seconds: ten periods of the usual length
 STEP = 0.05
 MAX_THREADS = 10_000  # that are looked at: a process may have millions
+MAX_PROCESSES = 2000  # below the one asked for
 
 
 class Level(NamedTuple):
@@ -44,6 +46,8 @@ class Level(NamedTuple):
 class Checkup(NamedTuple):
     """What was seen of a process within *window* seconds, in so many *looks* at its threads.
 
+    The threads are those of the process and of its *descendants*, as far as these are in its cgroup
+    or one below. *descendants* is how many there were at most at one moment.
     *remarks* say what could not be seen.
     """
 
@@ -52,6 +56,7 @@ class Checkup(NamedTuple):
     estimate: Estimate
     window: float
     looks: int
+    descendants: int
     threads: list[Family]
     settings: list[Setting]
     levels: list[Level]
@@ -62,6 +67,12 @@ class Checkup(NamedTuple):
         """By `is_oversubscribed`."""
         seen = [level.seen for level in self.levels if level.seen is not None]
         return is_oversubscribed(self.threads, self.settings, seen, self.estimate, self.looks)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether a quota throttled it in every period."""
+        seen = [level.seen for level in self.levels if level.seen is not None]
+        return any(each.throttled >= each.periods > 0 for each in seen)
 
 
 def check(pid: int, window: float = WINDOW) -> Checkup:
@@ -86,7 +97,8 @@ def _check(pid: int, window: float) -> Checkup:
     }
     before = {where: _throttling(pid, where, remarks) for where in quotas}
     start = time.monotonic()
-    samples = list(_samples(pid, started, window))
+    looks = list(_samples(pid, started, window))
+    samples = [threads for threads, _ in looks]
     took = time.monotonic() - start
     if took < window:
         remarks.append(f"the process ended after {took:.2f} s")
@@ -97,7 +109,8 @@ def _check(pid: int, window: float) -> Checkup:
         for where, quota in quotas.items()
     ]
     seen = families(samples)
-    return Checkup(pid, name, own, took, len(samples), seen, settings, levels, remarks)
+    below = max((number for _, number in looks), default=0)
+    return Checkup(pid, name, own, took, len(looks), below, seen, settings, levels, remarks)
 
 
 def _settings(pid: int, own: Estimate, remarks: list[str]) -> list[Setting]:
@@ -124,18 +137,68 @@ def _read(path: str) -> str:
     return text
 
 
-def _samples(pid: int, started: int | None, window: float) -> Iterator[list[Thread]]:
-    """Yield the threads of the process that *started* then, every `STEP` seconds, until it ends."""
+def _samples(
+    pid: int, started: int | None, window: float
+) -> Iterator[tuple[list[Thread], int]]:
+    """Yield threads every `STEP` seconds, and the number of descendants, until the process ends.
+
+    The process is the one that *started* then.
+    """
     end = time.monotonic() + window
     while True:
         threads = _threads(pid)
         if not threads or start_time(pid) != started:
             return
-        yield threads
+        below = _descendants(pid)
+        for child in below:
+            with suppress(OSError):  # another user's may be hidden
+                threads += _threads(child)
+        yield threads, len(below)
         left = end - time.monotonic()
         if left <= 0:
             return
         time.sleep(min(STEP, left))
+
+
+def _descendants(pid: int) -> list[int]:
+    """Return the children of a process, theirs and so on, in its cgroup or one below.
+
+    Format of ``/proc/PID/task/TID/children``: ids with a blank after each; absent if the kernel
+    was built without it. https://man7.org/linux/man-pages/man5/proc_pid_task.5.html
+    """
+    own = _cgroup(pid)
+    found: list[int] = []
+    left = [pid]
+    while left and len(found) < MAX_PROCESSES:
+        for child in _children(left.pop()):
+            left.append(child)
+            if _within(_cgroup(child), own):
+                found.append(child)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        texts = [read_file(f"/proc/{pid}/task/{thread}/children") or "" for thread in threads]
+    except OSError:
+        return []  # it has ended
+    return [int(word) for text in texts for word in text.split() if word.isdigit()]
+
+
+def _cgroup(pid: int) -> str:
+    try:
+        return read_file(f"/proc/{pid}/cgroup") or ""
+    except OSError:
+        return ""
+
+
+def _within(cgroup: str, own: str) -> bool:
+    """Whether each path of *cgroup* is that of *own*, or below it."""
+    pairs = list(zip(cgroup.splitlines(), own.splitlines(), strict=False))
+    return bool(pairs) and all(
+        one == other or one.startswith(other.rstrip("/") + "/") for one, other in pairs
+    )
 
 
 def _threads(pid: int) -> list[Thread]:

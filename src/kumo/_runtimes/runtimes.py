@@ -25,10 +25,10 @@ class Belief(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What a call's answer goes by, the variable that mends it, others that it heeds.
+    """What a call's answer goes by, the variable that fixes it, others that it heeds.
 
     *since* is the first version that reads *variable*, of the Python below where the version names
-    one. *instead* stands for the call where no variable mends it. *io* marks the size of a pool
+    one. *instead* stands for the call if no variable fixes it. *io* marks the size of a pool
     that waits for input and output.
     """
 
@@ -107,6 +107,7 @@ const version = process.versions.node + " (libuv " + process.versions.uv + ")";
 const tell = (call, count) => console.log(call + "\\t" + version + "\\t" + count);
 const threads = () => fs.readdirSync("/proc/self/task").length;
 if (os.availableParallelism) tell("os.availableParallelism()", os.availableParallelism());
+tell("os.cpus()", os.cpus().length);
 if (process.platform === "linux") {
   const before = threads();
   fs.stat("/", () => tell("libuv pool", threads() - before));
@@ -178,6 +179,21 @@ def _library(
     return Runtime(name, (), steps, read_lines, module=name, calls={call: judged})
 
 
+def _count(name: str, call: str, code: str, *, judged: Call) -> Runtime:
+    """Return the row of a library whose count is an expression, after an import."""
+    statement, _, expression = code.rpartition("; ")
+    text = (
+        f"{statement}\nimport importlib.metadata as metadata\n"
+        f"try: version = metadata.version({name.partition(',')[0]!r})\n"
+        "except metadata.PackageNotFoundError: version = '?'\n"
+        f"print({call!r}, version, int({expression}), sep='\\t')\n"
+    )
+    module = statement.split()[1].partition(".")[0]
+    return Runtime(
+        name, (), (("{program}", "-c", text),), read_lines, module=module, calls={call: judged}
+    )
+
+
 # Of libraries that begin with what Python counts, of which 3.13 reads a variable.
 ON_PYTHON = "f'{top.__version__} (Python {platform.python_version()})'"
 
@@ -220,6 +236,7 @@ RUNTIMES = (
         read_lines,
         calls={
             "os.availableParallelism()": Call(f"{MASK}, from libuv 1.49 {OWN_V2} too"),
+            "os.cpus()": Call("/proc/stat or the like", instead="os.availableParallelism()"),
             "libuv pool": Call("4 threads", heeds=("UV_THREADPOOL_SIZE",), io=True),
         },
     ),
@@ -355,6 +372,56 @@ RUNTIMES = (
         "numba.config.NUMBA_NUM_THREADS",
         "numba.core.config.NUMBA_NUM_THREADS",
         judged=Call(MASK, "NUMBA_NUM_THREADS"),
+    ),
+    _count(
+        "joblib, physical cores",
+        "joblib.cpu_count(only_physical_cores=True)",
+        "import joblib; joblib.cpu_count(only_physical_cores=True)",
+        judged=Call(
+            "the machine's cores, unless a limit is below os.cpu_count()", "LOKY_MAX_CPU_COUNT"
+        ),
+    ),
+    _count(
+        "scikit-learn",
+        "scikit-learn's OpenMP",
+        "from sklearn.utils import _openmp_helpers; _openmp_helpers._openmp_effective_n_threads()",
+        judged=Call(f"{MASK} and what joblib says of physical cores", "OMP_NUM_THREADS"),
+    ),
+    _count(
+        "torch",
+        "torch.get_num_threads()",
+        "import torch; torch.get_num_threads()",
+        judged=Call(MASK, "OMP_NUM_THREADS", heeds=("MKL_NUM_THREADS",)),
+    ),
+    _count(
+        "faiss-cpu",
+        "faiss.omp_get_max_threads()",
+        "import faiss; faiss.omp_get_max_threads()",
+        judged=Call(MASK, "OMP_NUM_THREADS"),
+    ),
+    _count(
+        "pyarrow",
+        "pyarrow.cpu_count()",
+        "import pyarrow; pyarrow.cpu_count()",
+        judged=Call(MASK, "OMP_NUM_THREADS", heeds=("OMP_THREAD_LIMIT",)),
+    ),
+    _count(
+        "opencv-python-headless",
+        "cv2.getNumThreads()",
+        "import cv2; cv2.getNumThreads()",
+        judged=Call(MASK, "OPENCV_FOR_THREADS_NUM"),
+    ),
+    _count(
+        "psutil",
+        "psutil.cpu_count()",
+        "import psutil; psutil.cpu_count()",
+        judged=Call(ONLINE),
+    ),
+    _count(
+        "django",
+        "django's test --parallel",
+        "from django.test import runner; runner.get_max_test_processes()",
+        judged=Call(ONLINE, "DJANGO_TEST_PROCESSES"),
     ),
     Runtime(
         "threadpoolctl",
