@@ -137,9 +137,7 @@ def _read(path: str) -> str:
     return text
 
 
-def _samples(
-    pid: int, started: int | None, window: float
-) -> Iterator[tuple[list[Thread], int]]:
+def _samples(pid: int, started: int | None, window: float) -> Iterator[tuple[list[Thread], int]]:
     """Yield threads every `STEP` seconds, and the number of descendants, until the process ends.
 
     The process is the one that *started* then.
