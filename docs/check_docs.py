@@ -8,8 +8,9 @@
 - Each command in a fenced ``console`` block prints what is shown below it, stdout and stderr
   together. A shell runs it from the repository's root, with the kumo that is installed for
   this Python. Its output must not depend on this machine: it is a ``kumo … --machine FILE``,
-  or sets the override. A comment such as <!-- machine: tests/machines/NAME.txt --> right
-  above the block adds that file to each kumo of the block, so that readers see plain commands.
+  a ``--help``, or sets the override. A comment such as <!-- machine: tests/machines/NAME.txt -->
+  right above the block adds that file to each kumo of the block, so that readers see plain
+  commands.
 - Each fenced ``sh`` and ``python`` block, which may depend on the machine, is free of syntax
   errors, and the options after a verb of ``kumo`` in it are in the help of that verb.
 - Each public name of the package is in the API page.
@@ -41,7 +42,9 @@ KUMO = re.compile(r"\bkumo( explain| topology| snapshot)?(?= |$|\))")
 LINK = re.compile(
     r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+<?([^\s>]+)|\b(?:src|srcset)=\"([^\"]+)", re.MULTILINE
 )
-COMMAND = re.compile(r"\bkumo\b.* --machine[ =]|^KUMO_AVAILABLE_PARALLELISM=\w+ kumo(;|$)")
+COMMAND = re.compile(
+    r"\bkumo\b.* --machine[ =]|^KUMO_AVAILABLE_PARALLELISM=\w+ kumo(;|$)|^kumo( \w+)? --help$"
+)
 
 
 def anchors(text: str) -> set[str]:
@@ -167,7 +170,7 @@ def output(command: str) -> str:
         command,
         shell=True,
         cwd=ROOT,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "COLUMNS": "80"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,

@@ -1,4 +1,4 @@
-"""What the command turns into exit codes: bad usage and bad input."""
+"""What the command turns into exit codes: bad usage, bad input, a command that cannot be run."""
 
 from __future__ import annotations
 
@@ -12,3 +12,11 @@ class InputError(Exception):
 
     The command ends with exit code 3.
     """
+
+
+class CannotRunError(Exception):
+    """A command that is to take this process's place cannot be run. *code* is the exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

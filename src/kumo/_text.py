@@ -42,6 +42,11 @@ def quoted(text: str, most: int) -> str:
     return shown if len(shown) <= most else shown[:most] + "..."
 
 
+def file_name(name: str) -> str:
+    """Return a file's name as a message shows it: an empty one between quotes."""
+    return name or "''"
+
+
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the lines of a table, its columns aligned: numbers to the right."""
     cells = [header, *rows]

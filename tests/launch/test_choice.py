@@ -167,8 +167,8 @@ def test_env_as_json(kumo: Kumo) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--pin"], "unrecognized arguments: --pin"),
-        (["true"], "unrecognized arguments: true"),
+        (["--pin"], "--pin is not an option of kumo env"),
+        (["true"], "'true' is one word too many for kumo env"),
         (["--shell", "csh"], "argument --shell: invalid choice: 'csh'"),
         (["--json", "--shell", "sh"], "argument --shell: not allowed with argument --json"),
     ],

@@ -304,12 +304,12 @@ def test_commands_that_cannot_be_run(
 # Root goes before, so that all is loaded where the user can read neither Python nor kumo.
 AS_NOBODY = """\
 import os, sys
-from kumo._launch.exec import become
-environment = {"PATH": sys.argv[1]}
-become(["nosuch"], environment)
+from kumo._command.main import main
+os.environ["PATH"] = sys.argv[1]
+main(["run", "nosuch"])
 os.setgid(65534)
 os.setuid(65534)
-sys.exit(become([sys.argv[2]], environment))
+sys.exit(main(["run", sys.argv[2]]))
 """
 
 
@@ -334,7 +334,7 @@ def test_too_long_arguments(kumo: Kumo) -> None:
     ran = run([kumo.script, "run", "sh", "-c", 'echo "$#"', "sh", *["x" * 1000] * 1000])
     assert ran.stdout == b"1000\n"
 
-    script = 'from kumo._launch.exec import become; exit(become(["true", "x" * 200000], {}))'
+    script = 'from kumo._command.main import main; exit(main(["run", "true", "x" * 200000]))'
     ran = run([kumo.python, "-c", script])
     assert (ran.returncode, ran.stderr) == (126, b"kumo: true: Argument list too long\n")
 
@@ -350,9 +350,9 @@ WRONG = [
     ([], "a command is missing, as in kumo run -- make"),
     (["--"], "a command is missing, as in kumo run -- make"),
     (["--max", "2"], "a command is missing, as in kumo run -- make"),
-    (["--bogus", "true"], "unrecognized arguments: --bogus"),
-    (["-n", "2", "true"], "unrecognized arguments: -n"),
-    (["--ma", "2", "true"], "unrecognized arguments: --ma"),
+    (["--bogus", "true"], "--bogus is not an option of kumo run: it has --help, "),
+    (["-n", "2", "true"], "-n is not an option of kumo run"),
+    (["--ma", "2", "true"], "--ma is not an option of kumo run (did you mean --max?)"),
     (["--max"], "argument --max: expected one argument"),
     *(
         (["--max", word, "true"], f"argument --max: {word!a} is not a positive decimal integer")
@@ -407,5 +407,5 @@ def test_help(kumo: Kumo, verb: str) -> None:
     ran = run([kumo.script, verb, "--help"])
 
     assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.decode().startswith(f"usage: kumo {verb} [options]")
+    assert ran.stdout.decode().startswith(f"usage: kumo {verb} [-h] [--share N/D]")
     assert all(len(line) <= 90 for line in ran.stdout.splitlines())

@@ -132,7 +132,7 @@ def test_on_a_terminal_it_shows_the_progress() -> None:
         (["--seconds", "nan"], "--seconds must be from 0.5 to 60, not nan"),
         (["--seconds", "two"], "argument --seconds: 'two' is not a number of seconds"),
         (["--json", "--write"], "argument --write: not allowed with argument --json"),
-        (["2"], "unrecognized arguments: 2"),
+        (["2"], "'2' is one word too many for kumo measure"),
     ],
 )
 def test_wrong_options(arguments: list[str], message: str) -> None:

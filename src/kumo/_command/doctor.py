@@ -1,7 +1,7 @@
 """``kumo doctor``: what each runtime here believes, or how one process fares, against the count.
 
-`beliefs` says how each runtime is asked, `asking` does it, `verdict` judges the answers.
-`checkup` looks at one process, `process` reads what it sees. `report` shows both.
+`_runtimes.runtimes` says how each runtime is asked, `_doctor.ask` does it and `_doctor.judge`
+judges the answers. `_doctor.checkup` looks at one process. `doctor_report` shows both.
 """
 
 from __future__ import annotations
@@ -12,43 +12,38 @@ import sys
 from contextlib import contextmanager
 from itertools import count
 
+from kumo._command.options import add_json, add_pid
+from kumo._command.output import Progress, write, write_json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from argparse import Namespace
+    from collections.abc import Iterator
 
     from kumo._command.doctor_report import Report
+    from kumo._command.options import Parser
     from kumo._doctor.ask import Question
 
 AT_ONCE = 8  # programs that are asked at a time, at most
 
-EPILOG = """\
-exit codes:
-  0  nothing is oversubscribed
-  1  a runtime believes in more than the count, or the process is oversubscribed
-  2  a wrong option
-  3  a process, override or output that cannot be used
-"""
+DESCRIPTION = "Check what each runtime on this machine believes, or how process N runs."
+EXITS = {
+    0: "nothing is oversubscribed",
+    1: "something would use, or uses, more CPUs than the count",
+}
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the report. Return 1 where something is oversubscribed, else 0."""
-    from kumo._command.options import process_id, verb_parser
-    from kumo._command.output import write
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_json(parser)
+    add_pid(parser, "watch process N for a second")
 
-    parser = verb_parser(
-        "doctor",
-        "[--pid N] [--json]",
-        "Tell what the runtimes on this machine believe, or how process N fares.",
-        EPILOG,
-    )
-    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N for a second")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    options = parser.parse_args(arguments)
+
+def run(options: Namespace) -> int:
+    """Print the report. Return 1 if something is oversubscribed, else 0."""
     report = _runtimes() if options.pid is None else _process(options.pid)
     if options.json:
-        import json
-
-        write(json.dumps(report.data()) + "\n")
+        write_json(report.data())
     else:
         write(report.text() + "\n")
     return 1 if report.oversubscribed else 0
@@ -69,12 +64,14 @@ def _runtimes() -> Report:
 
     own = estimate()
     questions = list(find(os.environ.get("PATH", os.defpath), sys.executable or ""))
-    told, done = _progress(len(questions))
-    with _cleared_away():
-        try:
-            answers = ask(questions, os.environ, at_once=min(own.parallelism, AT_ONCE), told=told)
-        finally:
-            done()
+    with _cleared_away(), Progress() as progress:
+        numbers = count(1)
+
+        def told(question: Question) -> None:
+            name = question.runtime.name
+            progress.show(f"asking {name} ({next(numbers)} of {len(questions)})")
+
+        answers = ask(questions, os.environ, at_once=min(own.parallelism, AT_ONCE), told=told)
     found = {question.runtime.name for question in questions}
     missing = [runtime.name for runtime in RUNTIMES if runtime.name not in found]
     return RuntimesReport(own, answers, missing, os.environ)
@@ -110,22 +107,3 @@ def _cleared_away() -> Iterator[None]:
     finally:
         for number in heeded:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _progress(total: int) -> tuple[Callable[[Question], None], Callable[[], None]]:
-    """Return what shows that a question is begun, and what ends it: on a terminal alone."""
-    numbers = count(1)
-
-    def told(question: Question) -> None:
-        if terminal:
-            line = f"\r\x1b[Kasking {question.runtime.name} ({next(numbers)} of {total})"
-            sys.stderr.write(line)
-            sys.stderr.flush()
-
-    def done() -> None:
-        if terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    return told, done

@@ -4,30 +4,52 @@ from __future__ import annotations
 
 import os
 
-from kumo._command.launch_options import env_options
-from kumo._command.output import write
+from kumo._command.launch_options import add_choice, check_names
+from kumo._command.options import add_json
+from kumo._command.output import write, write_json
 from kumo._command.run import decide
 from kumo._command.view import view_of
 from kumo._launch.plan import variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from argparse import Namespace
+    from collections.abc import Mapping
+    from typing import Any
 
+    from kumo._command.options import Parser
     from kumo._launch.plan import Decision
 
 SCHEMA = 1
 ASSIGNMENT = {"sh": "export {}={}", "fish": "set -gx {} {}"}
 
+DESCRIPTION = "Print the environment that kumo run gives, for a shell or a program."
+DETAILS = """\
+NAME is a variable or a group: see kumo run --print.
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the environment as *arguments* ask for it."""
-    options = env_options(arguments)
+  eval "$(kumo env)"                  in sh, bash, zsh
+  kumo env --shell fish | source      in fish
+"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_choice(parser, files=False)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--shell", choices=("sh", "fish"), default="sh", help="for which shell (sh)")
+    add_json(form)
+
+
+def run(options: Namespace) -> int:
+    """Print the environment; return the exit code."""
+    check_names(options)
     _, count, decisions = decide(options, os.environ)
     changed = {**variables(count, decisions), **view_of(options, count, os.environ)}
     if options.json:
-        return write(_as_json(count, changed, decisions))
-    return write(as_shell(changed, options.shell))
+        write_json(_as_dict(count, changed, decisions))
+    else:
+        write(as_shell(changed, options.shell))
+    return 0
 
 
 def as_shell(changed: Mapping[str, str], shell: str) -> str:
@@ -37,10 +59,7 @@ def as_shell(changed: Mapping[str, str], shell: str) -> str:
     return "".join(ASSIGNMENT[shell].format(n, quote(value)) + "\n" for n, value in changed.items())
 
 
-def _as_json(count: int, changed: Mapping[str, str], decisions: list[Decision]) -> str:
+def _as_dict(count: int, changed: Mapping[str, str], decisions: list[Decision]) -> dict[str, Any]:
     """Return the object by docs/reference/run.md: schema 1."""
-    import json
-
     rows = [{"name": d.name, "action": d.action, "value": d.value, "why": d.why} for d in decisions]
-    answer = {"schema": SCHEMA, "parallelism": count, "environment": changed, "variables": rows}
-    return json.dumps(answer) + "\n"
+    return {"schema": SCHEMA, "parallelism": count, "environment": changed, "variables": rows}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from math import ceil
 
-from kumo._command.options import seconds, verb_parser
+from kumo._command.options import add_json, seconds
+from kumo._command.output import Progress, say, write, write_json
 from kumo._errors import InputError, UsageError
 from kumo._measure.measure import LEAST, MOST, SECONDS, allowed_by, check_seconds, measured
 from kumo._measure.verdict import as_dict
@@ -17,86 +16,64 @@ from kumo._text import quoted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
 
+    from kumo._command.options import Parser
     from kumo._measure.verdict import Measurement
 
-USAGE = "[--seconds S] [--json | --write]"
 BUSY = 0.15  # of the workers: a hidden limit may be nearer than others let them come
-DESCRIPTION = "Spin on every CPU that the visible limits allow, and tell what is really delivered."
-EPILOG = """\
-It costs CPU time, the seconds times the CPUs, and may spend the burst credits of a machine.
+DESCRIPTION = "Keep every allowed CPU busy, and report what is really delivered."
+DETAILS = """\
+It costs CPU time, the seconds times the CPUs, and may spend the burst credits
+of a machine.
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Say what it costs, measure, print the result. Raise as `kumo.measure` does."""
-    options = _parse(arguments)
-    _say(_cost(allowed_by(estimate()), options.seconds))
-    try:
-        with _shown() as progress:
-            found = measured(options.seconds, progress)
-    except RuntimeError as error:
-        raise InputError(str(error)) from None
-    if options.json:
-        import json
-
-        print(json.dumps(as_dict(found)))
-    elif options.write:
-        _write(found)
-    else:
-        print(as_text(found))
-    return 0
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = verb_parser("measure", USAGE, DESCRIPTION, EPILOG)
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
     text = f"how long, from {LEAST:g} to {MOST:g}; by default {SECONDS:g}"
     parser.add_argument("--seconds", type=seconds, default=SECONDS, metavar="S", help=text)
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_json(output)
     output.add_argument(
         "--write", action="store_true", help=f"print the line {VARIABLE}=N that would be right"
     )
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Say what it costs, measure, print the result. Raise as `kumo.measure` does."""
     try:
         check_seconds(options.seconds)
     except ValueError as error:
         raise UsageError(f"--{error}") from None
-    return options
+    say(_cost(allowed_by(estimate()), options.seconds))
+    try:
+        with Progress() as progress:
+            found = measured(options.seconds, lambda part: progress.show(f"measuring: {part:.0%}"))
+    except RuntimeError as error:
+        raise InputError(str(error)) from None
+    if options.json:
+        write_json(as_dict(found))
+    elif options.write:
+        _write(found)
+    else:
+        write(f"{as_text(found)}\n")
+    return 0
 
 
 def _cost(allowed: float, seconds: float) -> str:
     number = ceil(allowed)
     cpus = "1 CPU" if number == 1 else f"{number} CPUs"
     return (
-        f"kumo: spins on {cpus} for {seconds:g} s: up to {number * seconds:g} s of CPU time, "
+        f"spins on {cpus} for {seconds:g} s: up to {number * seconds:g} s of CPU time, "
         "which may spend burst credits"
     )
 
 
-def _say(text: str, end: str = "\n") -> None:
-    if sys.stderr is not None:
-        print(text, end=end, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _shown() -> Iterator[Callable[[float], None]]:
-    """Give what shows the part that is done: on a terminal alone."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda part: None
-        return
-    try:
-        yield lambda part: _say(f"\r\x1b[Kmeasuring: {part:.0%}", end="")
-    finally:
-        _say("\r\x1b[K", end="")
-
-
 def _write(found: Measurement) -> None:
     if found.hidden:
-        print(f"{VARIABLE}={found.parallelism}")
+        write(f"{VARIABLE}={found.parallelism}\n")
     else:
-        _say(f"kumo: no {VARIABLE} is needed: {found.cpus:.2f} of {found.allowed:.2f} CPUs came")
+        say(f"no {VARIABLE} is needed: {found.cpus:.2f} of {found.allowed:.2f} CPUs came")
 
 
 def _verdict(found: Measurement) -> str:

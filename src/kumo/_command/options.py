@@ -1,39 +1,29 @@
-"""The command's verbs and options. Loaded for every call but the plain ``kumo``."""
+"""The parsers of the verbs, and the options that several of them have.
+
+Each parser is made from its verb's module (see `verbs`), and argparse writes its usage line.
+"""
 
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 
+from kumo._command.verbs import EXITS, VERBS
 from kumo._errors import InputError, UsageError
+from kumo._text import file_name, repr_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import NoReturn
+    from collections.abc import Iterable, Sequence
+    from typing import Any, NoReturn
 
     from kumo._system.live import System
 
-EPILOG = """\
-verbs:
-  (none)       print the count and nothing else, as in make -j$(kumo)
-  explain      print the count, the limit that binds, every other limit and the notes
-  snapshot     print a machine file, which gives the same answer anywhere
-  run          become a command whose environment tells it the count
-  env          print that environment for a shell
-  doctor       tell what each runtime here believes, and what mends it
-  watch        print the count, and a line at each change
-  topology     show where the CPUs lie
-  pressure     tell what holds a process back
-  measure      find out what is really delivered
-
-Options of the verbs from run on: kumo VERB --help
-
-exit codes:
-  0  the answer was printed
-  1  doctor alone: something is oversubscribed
-  2  a wrong verb or option
-  3  a process, machine file, override or output that cannot be used
-
+WIDTH = 80
+MAX_STDIN = 2**26  # bytes of a machine file
+DESCRIPTION = "Find out how many CPUs a program can really use, and which limit decides."
+DETAILS = """\
+The options of a verb may stand before it or after it: kumo VERB --help.
 KUMO_AVAILABLE_PARALLELISM in the environment overrides the count.
 """
 
@@ -42,90 +32,231 @@ class Answered(Exception):  # noqa: N818 - it is no error: the arguments asked f
     """The message is the answer: the help or the version."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Prints nothing itself, so that all output goes one way."""
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Formats for `WIDTH` columns; to ask for the terminal's takes longer than all options."""
 
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=WIDTH)
 
-    def print_help(self, file: object = None) -> NoReturn:
-        raise Answered(self.format_help())
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if action.nargs == argparse.REMAINDER and isinstance(action.metavar, str):
+            return action.metavar
+        return super()._format_args(action, default_metavar)
 
 
 class _Version(argparse.Action):
     """Like argparse's own, but for where the output goes."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        from kumo import __version__
-
-        raise Answered(f"kumo {__version__}\n")
+        raise Answered(version())
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options *verb*, *pid*, *machine* and *json*.
+class Parser(argparse.ArgumentParser):
+    """Prints nothing itself, so that all output goes one way."""
 
-    Raise `UsageError` where they are wrong, `Answered` for ``--help`` and ``--version``.
-    """
-    parser = Parser(
-        prog="kumo",
-        usage="kumo [explain | snapshot [--topology]] [--json] [--pid N | --machine FILE]",
-        description="Tell how much parallelism a program should use.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "verb", nargs="?", choices=("explain", "snapshot"), metavar="VERB", help=argparse.SUPPRESS
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    add_subject(parser)
-    parser.add_argument(
-        "--topology", action="store_true", help="snapshot: with what kumo topology reads"
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    options = parser.parse_args(arguments)
-    if options.json and options.verb == "snapshot":
-        parser.error("--json does not go with snapshot, which prints a machine file")
-    if options.topology and options.verb != "snapshot":
-        parser.error("--topology goes with snapshot alone; the map is kumo topology")
-    return options
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        named = {"formatter_class": Formatter, "allow_abbrev": False, **named}
+        super().__init__(*arguments, **named)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`."""
+        raise UsageError(message)
+
+    def print_help(self, file: object = None) -> NoReturn:
+        """Raise `Answered`."""
+        raise Answered(self.format_help())
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Return the options. Raise `UsageError`, and `Answered` for ``--help``, ``--version``.
+
+        An option or argument that takes the rest of the line takes it as it is, but for one
+        ``--`` in front.
+        """
+        words, rest = self._cut(words)
+        options, unknown = self.parse_known_args(words)
+        for action in self._actions:
+            if action.nargs == argparse.REMAINDER and not action.option_strings:
+                command = getattr(options, action.dest)
+                if command and command[0].startswith("-") and command[0] != "--":
+                    unknown = command
+                setattr(options, action.dest, _without_dashes(command))
+        if unknown:
+            raise UsageError(self._not_an_option(unknown[0]))
+        for name, command in rest.items():
+            setattr(options, name, _without_dashes(command))
+        return options
+
+    def _cut(self, words: Sequence[str]) -> tuple[Sequence[str], dict[str, Sequence[str]]]:
+        """Return what is before an option that takes the rest of the line, and that rest."""
+        takers = {
+            option: action.dest
+            for action in self._actions
+            if action.nargs == argparse.REMAINDER
+            for option in action.option_strings
+        }
+        for at, word in enumerate(words):
+            option, _, first = word.partition("=")
+            if option in takers:
+                return words[:at], {takers[option]: [*([first] if first else []), *words[at + 1 :]]}
+        return words, {}
+
+    def _not_an_option(self, word: str) -> str:
+        if not word.startswith("-"):
+            if word in VERBS:
+                return f"{word} is a second verb, and there can be one"
+            return f"{repr_short(word)} is one word too many for {self.prog}"
+        option = word.partition("=")[0]
+        known = [
+            action.option_strings[-1]
+            for action in self._actions
+            if action.option_strings and action.help != argparse.SUPPRESS
+        ]
+        meant = _close(option.lstrip("-"), [each.lstrip("-") for each in known])
+        meant = meant and f"--{meant}"
+        if not meant and option[2:] in VERBS:
+            meant = f"kumo {option[2:]}"
+        return (
+            f"{option} is not an option of {self.prog}{_did_you_mean(meant)}: "
+            f"it has {', '.join(known)}"
+        )
 
 
-def verb_parser(verb: str, usage: str, description: str, epilog: str = "") -> Parser:
-    """Return the parser of a verb with options of its own."""
-    return Parser(
-        prog=f"kumo {verb}",
-        usage=f"kumo {verb} {usage}",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _without_dashes(command: Sequence[str]) -> Sequence[str]:
+    return command[1:] if command[:1] == ["--"] else command
+
+
+def not_a_verb(word: str) -> str:
+    """Return what is wrong with a verb that there is not, and the list of those there are."""
+    meant = _did_you_mean(_close(word, VERBS))
+    return f"{repr_short(word)} is not a verb{meant}: there are {', '.join(VERBS)}"
+
+
+def _close(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    return "".join(get_close_matches(word[:60], list(known), n=1))
+
+
+def _did_you_mean(meant: str) -> str:
+    return f" (did you mean {meant}?)" if meant else ""
+
+
+def version() -> str:
+    """Return what ``kumo --version`` prints."""
+    from kumo import __version__
+
+    return f"kumo {__version__}\n"
+
+
+def load(verb: str) -> Any:
+    """Return the module of a verb."""
+    return import_module(f"kumo._command.{verb.replace('-', '_')}")
+
+
+def make_parser(verb: str | None) -> Parser:
+    """Return the parser of a verb, or of ``kumo`` without one."""
+    if verb is None:
+        return _make_plain_parser()
+    parser = Parser(prog=f"kumo {verb}")
+    fill(parser, verb)
+    return parser
+
+
+def fill(parser: Parser, verb: str) -> None:
+    """Give *parser* the options and the help of a verb."""
+    module = load(verb)
+    parser.description = module.DESCRIPTION
+    parser.epilog = _epilog(getattr(module, "DETAILS", ""), getattr(module, "EXITS", {}))
+    module.add_arguments(parser)
+    _add_version(parser, help=argparse.SUPPRESS)
+
+
+def _make_plain_parser() -> Parser:
+    parser = Parser(prog="kumo")
+    load("count").add_arguments(parser)
+    _add_version(parser, help="print the version")
+    usage = parser.format_usage().removeprefix("usage: ").rstrip()
+    parser.usage = f"{usage}\n       kumo VERB [options]"
+    parser.description = DESCRIPTION
+    verbs = "".join(f"  {verb:<9} {text}\n" for verb, text in VERBS.items())
+    one = load("doctor").EXITS[1]
+    parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, {1: f"doctor alone: {one}"})
+    return parser
+
+
+def make_whole_parser() -> Parser:
+    """Return one parser of everything, from which the man page and completions are made."""
+    parser = Parser(prog="kumo", description=DESCRIPTION, epilog=_epilog(DETAILS, {}))
+    load("count").add_arguments(parser)
+    _add_version(parser, help="print the version")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=Parser)
+    for verb, text in VERBS.items():
+        fill(verbs.add_parser(verb, help=text), verb)
+    return parser
+
+
+def _add_version(parser: Parser, help: str) -> None:  # noqa: A002 - argparse's own word
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help=help)
+
+
+def _epilog(details: str, exits: dict[int, str]) -> str:
+    codes = sorted({**EXITS, **exits}.items())
+    lines = "".join(f"  {code:<4} {text}\n" for code, text in codes if text)
+    return "\n".join([*([details] if details else []), f"exit codes:\n{lines}"])
+
+
+def add_json(parser: Any, what: str = "print one JSON object instead") -> None:
+    """Add ``--json`` to a parser or to a group of one."""
+    parser.add_argument("--json", action="store_true", help=what)
+
+
+def add_pid(parser: Any, what: str = "answer for process N") -> None:
+    """Add ``--pid`` to a parser or to a group of one."""
+    parser.add_argument("--pid", type=process_id, metavar="N", help=what)
 
 
 def add_subject(parser: Parser) -> None:
     """Add ``--pid`` and ``--machine``, of which one may be given."""
     subject = parser.add_mutually_exclusive_group()
-    subject.add_argument("--pid", type=process_id, metavar="N", help="ask for process N")
-    subject.add_argument("--machine", metavar="FILE", help="ask for the machine in a machine file")
+    add_pid(subject)
+    subject.add_argument(
+        "--machine", metavar="FILE", help="answer for the machine in a machine file; - is stdin"
+    )
 
 
 def asked_system(options: argparse.Namespace) -> System:
     """Return the system that ``--pid`` or ``--machine`` asks for, else this one.
 
-    Raise `InputError` where it cannot be asked.
+    Raise `InputError` or `MachineError` for a machine file that cannot be used, and
+    `ProcessLookupError`.
     """
     from kumo._survey import open_system
-    from kumo._system.machine_file import MachineError
 
+    if options.machine == "-":
+        return _from_stdin()
     try:
         return open_system("process", options.pid, options.machine)
     except ProcessLookupError:
-        raise InputError(f"--pid {options.pid}: no such process") from None
-    except MachineError as error:
-        raise InputError(f"--machine {options.machine}: {error}") from None
+        raise
     except OSError as error:
-        raise InputError(f"--machine {options.machine}: {error.strerror}") from None
+        name = file_name(options.machine)
+        raise InputError(f"--machine {name}: {error.strerror}") from None
+
+
+def _from_stdin() -> System:
+    import sys
+
+    from kumo._system.machine_file import Machine
+
+    if sys.stdin is None:
+        raise InputError("--machine -: stdin is closed")
+    try:
+        given = sys.stdin.buffer.read(MAX_STDIN + 1)
+    except OSError as error:
+        raise InputError(f"--machine -: {error.strerror}") from None
+    if len(given) > MAX_STDIN:
+        raise InputError(f"--machine -: more than {MAX_STDIN} bytes are not a machine file")
+    return Machine(given.decode("utf-8", "surrogateescape"))
 
 
 def seconds(text: str) -> float:
@@ -141,22 +272,3 @@ def process_id(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")
-
-
-def render(options: argparse.Namespace) -> str:
-    """Return what the verb prints, without a final newline. Raise as `kumo.estimate` does."""
-    from kumo._survey import open_system, survey
-
-    system = open_system("process", options.pid, options.machine)
-    if options.verb == "snapshot":
-        from kumo._snapshot import snapshot
-
-        return snapshot(system, options.topology).removesuffix("\n")
-    estimate = survey(system)
-    if options.json:
-        import json
-
-        from kumo._explain import as_dict
-
-        return json.dumps(as_dict(estimate))
-    return str(estimate if options.verb == "explain" else estimate.parallelism)

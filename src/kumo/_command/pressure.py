@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from math import inf
 
-from kumo._command.options import process_id, verb_parser
+from kumo._command.options import add_json, add_pid
+from kumo._command.output import say, write, write_json
 from kumo._errors import InputError
 from kumo._pressure.pressure import LONGEST, pressure
 from kumo._pressure.records import Verdict
@@ -15,28 +15,37 @@ from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Any
 
+    from kumo._command.options import Parser
     from kumo._pressure.records import Level, Pressure
 
 SCHEMA = 1
 SILENT = 1.0  # seconds; what takes longer says so
-DESCRIPTION = "Tell what holds a process back: a quota, its neighbours, or its own threads."
-EPILOG = """\
-Without --pid the command watches itself: its cgroups, and how late it wakes up in them.
+DESCRIPTION = "Find out what slows a process down: a quota, neighbours or its own threads."
+DETAILS = """\
+Without --pid the command watches itself: its cgroups, and how late it wakes up.
 With --watch a verdict is replaced when another has come up twice in a row.
 """
 PLAIN = ("seconds", "cpus", "threads", "used", "waiting", "idle", "elsewhere", "steal", "host")
 COLUMNS = ("cgroup", "quota", "used", "periods", "throttled", "for", "burst", "some", "full")
 
 
-def main(arguments: Sequence[str]) -> int:
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_json(parser)
+    parser.add_argument("--watch", action="store_true", help="a line for each window, until ended")
+    parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="S",
+                        help="how long to watch, by default 1")  # fmt: skip
+    add_pid(parser, "watch process N")
+
+
+def run(options: argparse.Namespace) -> int:
     """Print the pressure; return the exit code. Raise as `kumo.pressure` does."""
-    options = _parse(arguments)
     seen = _window(options)
     while True:
-        print(_show(seen, _held(seen, options), options), flush=True)
+        _show(seen, _held(seen, options), options)
         if not options.watch:
             return 0
         try:
@@ -57,23 +66,12 @@ def _held(seen: Pressure, options: argparse.Namespace) -> Verdict:
 
 
 def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pressure:
-    if options.seconds > SILENT and sys.stderr is not None:
-        print(f"kumo: watching for {options.seconds:g} s", file=sys.stderr, flush=True)
+    if options.seconds > SILENT:
+        say(f"watching for {options.seconds:g} s")
     try:
         return pressure(pid=options.pid, seconds=options.seconds, after=before)
     except ProcessLookupError as error:
         raise InputError(f"--pid {options.pid}: {error.strerror}") from None
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = verb_parser("pressure", "[--json] [--watch] [--seconds S] [--pid N]",
-                         DESCRIPTION, EPILOG)  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--watch", action="store_true", help="a line for each window, until ended")
-    parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="S",
-                        help="how long to watch, by default 1")  # fmt: skip
-    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N")
-    return parser.parse_args(arguments)
 
 
 def _seconds(text: str) -> float:
@@ -88,14 +86,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _show(seen: Pressure, held: Verdict, options: argparse.Namespace) -> str:
+def _show(seen: Pressure, held: Verdict, options: argparse.Namespace) -> None:
     if options.json:
-        import json
-
-        return json.dumps(as_dict(seen, held))
-    if options.watch:
-        return f"{held.code}  {held.evidence}"
-    return "\n".join(_lines(seen, held))
+        write_json(as_dict(seen, held))
+    elif options.watch:
+        write(f"{held.code}  {held.evidence}\n")
+    else:
+        write("".join(f"{line}\n" for line in _lines(seen, held)))
 
 
 def as_dict(seen: Pressure, held: Verdict) -> dict[str, Any]:

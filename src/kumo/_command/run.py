@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
-from kumo._command.launch_options import run_options
+from kumo._command.launch_options import add_choice, check_names
 from kumo._command.output import write
 from kumo._command.view import show, view_of
-from kumo._errors import InputError
+from kumo._errors import InputError, UsageError
 from kumo._launch.exec import as_started, become, pin
 from kumo._launch.plan import FIXED, PHYSICAL, as_text, bounded, plan, read_outer, variables
 from kumo._override import VARIABLE
@@ -17,22 +18,56 @@ from kumo._text import quoted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
+    from kumo._command.options import Parser
     from kumo._launch.plan import Decision, Outer
     from kumo._records import Estimate
 
+DESCRIPTION = "Run a command whose environment states how many CPUs it can use."
+DETAILS = """\
+The command replaces this process, and keeps its terminal, signals and exit
+status. What is set in the environment stays as it is. NAME is a variable or a
+group: see --print.
+The exit code is the command's own, or one of these.
+"""
+EXITS = {
+    0: "--print: the answer was printed",
+    3: "an override, KUMO_RUN_SET, --pin or --view that cannot be used",
+    126: "the command cannot be run",
+    127: "the command was not found",
+    130: "",
+    141: "",
+}
 
-def main(arguments: Sequence[str]) -> int:
-    """Become the command. Return only where it cannot be run, and for ``--print``."""
-    options = run_options(arguments)
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options and the command."""
+    add_choice(parser, files=True)
+    parser.add_argument("--pin", action="store_true", help="narrow the affinity to so many CPUs")
+    parser.add_argument("--quiet", action="store_true", help="say nothing about the view")
+    parser.add_argument("--print", action="store_true", help="print what is set; run nothing")
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="-- COMMAND ...",
+        help="the command with its arguments",
+    )
+
+
+def run(options: Namespace) -> int:
+    """Become the command. Return for ``--print`` alone. Raise `CannotRunError`."""
+    check_names(options)
+    if not options.command and not options.print:
+        raise UsageError("a command is missing, as in kumo run -- make")
     how, count, decisions = decide(options, os.environ)
     cpus = _cpus_to_pin(count) if options.pin else None
     view = view_of(options, count, os.environ)
     if options.print:
         pinned = "" if cpus is None else f"\npinned to {_shown(cpus)}"
         showing = "".join(f"\nview: {name}={quoted(value, 300)}" for name, value in view.items())
-        return write(f"{how}{pinned}{showing}\n\n{as_text(decisions)}\n")
+        write(f"{how}{pinned}{showing}\n\n{as_text(decisions)}\n")
+        return 0
     if sys.platform == "win32":
         raise InputError("run takes the command's place, which Windows cannot do: use kumo env")
     if cpus is not None:

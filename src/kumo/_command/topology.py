@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from kumo._command.options import add_subject, asked_system, verb_parser
+from kumo._command.options import add_json, add_subject, asked_system
+from kumo._command.output import width, write, write_json
 from kumo._records import fields_of
 from kumo._topology.picture import picture
 from kumo._topology.read import read_cores, read_topology
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from argparse import Namespace
     from typing import Any
 
+    from kumo._command.options import Parser
     from kumo._topology.records import Topology
 
 SCHEMA = 1
 NARROWEST = 40  # columns, whatever the terminal says
+IN_A_PIPE = 80
 DESCRIPTION = "Show where the CPUs are that this process may use."
-EPILOG = """\
-In the picture each core is [CPU sibling …], with the CPUs in parentheses that this process may not
-use. On a large machine each core is one sign, and a legend says what the signs mean.
+DETAILS = """\
+In the picture each core is [CPU sibling ...], with the CPUs in parentheses that
+this process may not use. On a large machine each core is one sign, and a legend
+says what the signs mean.
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the topology; return the exit code. Raise as `kumo.topology` does."""
-    parser = verb_parser("topology", "[--json] [--pid N | --machine FILE]", DESCRIPTION, EPILOG)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_json(parser)
     add_subject(parser)
-    options = parser.parse_args(arguments)
+
+
+def run(options: Namespace) -> int:
+    """Print the topology; return the exit code. Raise as `kumo.topology` does."""
     system = asked_system(options)
     found = read_topology(system)
     if options.json:
-        import json
-
-        print(json.dumps(as_dict(found)))
+        write_json(as_dict(found))
     else:
-        from shutil import get_terminal_size
-
-        width = max(get_terminal_size((80, 24)).columns, NARROWEST)
-        for line in picture(found, read_cores(system), width):
-            print(line)
+        columns = max(width() or IN_A_PIPE, NARROWEST)
+        lines = picture(found, read_cores(system), columns)
+        write("".join(f"{line}\n" for line in lines))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from kumo._command.output import remark
+from kumo._command.output import say, stderr_is_terminal
 from kumo._system.view import FILES
 
 TYPE_CHECKING = False
@@ -62,21 +62,21 @@ def show(options: Namespace, count: int, environment: dict[str, str]) -> None:
     if why is not None:
         # Files that say one number and a mask that says another make MKL abort.
         without = "; its files stay as they are" if options.view == "files" else ""
-        remark(f"{options.command[0]} {why}; --view does not reach it{without}")
+        say(f"{options.command[0]} {why}; --view does not reach it{without}")
         return
     if missed is not None:
-        remark(f"cannot replace the CPU files here ({missed}); only library calls are covered")
+        say(f"cannot replace the CPU files here ({missed}); only library calls are covered")
     name = binding(environment)
     if name is not None:
-        remark(
+        say(
             f"{name} is set, so that threads are bound to the CPUs that --view shows; "
             "--pin is the option for programs that bind their threads"
         )
-    if sys.stderr is not None and sys.stderr.isatty():
+    if stderr_is_terminal():
         every = os.sysconf("SC_NPROCESSORS_ONLN")
-        remark(f"showing {min(count, every)} of {every} CPUs to this command (nothing is pinned)")
+        say(f"showing {min(count, every)} of {every} CPUs to this command (nothing is pinned)")
         if os.geteuid() == 0 and not readable_by_others(library()):
-            remark(f"other users cannot read {library()}; --view does not reach what runs as them")
+            say(f"other users cannot read {library()}; --view does not reach what runs as them")
 
 
 def _cover(count: int, environment: Mapping[str, str]) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
-import sys
 import time
 
-from kumo._command.options import process_id, seconds, verb_parser
-from kumo._command.output import write
+from kumo._command.options import add_json, add_pid, seconds
+from kumo._command.output import say, write, write_json
 from kumo._errors import InputError, UsageError
 from kumo._survey import estimate
 from kumo._text import quoted
@@ -17,78 +17,67 @@ from kumo._watch.watch import check_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
+    from kumo._command.options import Parser
     from kumo._records import Estimate
 
-USAGE = "[--json] [--interval S] [--settle S] [--pid N] [--exec COMMAND ...]"
 DESCRIPTION = "Print the count, and a line at each change until interrupted."
-EPILOG = """\
-The command of --exec is run at each change and waited for. Its environment says what changed:
+DETAILS = """\
+The command of --exec is run at each change, and kumo waits until it has ended.
+Its environment says what changed:
   KUMO_OLD_PARALLELISM, KUMO_NEW_PARALLELISM  the counts
-  KUMO_OLD_CPUS, KUMO_NEW_CPUS                the limits that bind, in CPUs, unrounded
+  KUMO_OLD_CPUS, KUMO_NEW_CPUS                the binding limits, unrounded
   KUMO_CHANGE                                 the change in words
 """
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the estimate and its changes; return the exit code where the process has ended.
-
-    Raise as `kumo.estimate` does, `InputError` where the process or the command does not exist.
-    """
-    options = _parse(arguments)
-    try:
-        read = None if options.pid is None else ProcessReadings(options.pid)
-        present = read() if read else estimate()
-    except ProcessLookupError:
-        raise InputError(f"--pid {options.pid}: no such process") from None
-    show = _as_json if options.json else _as_line
-    _print(show(present, None))
-    for change in _changes(read or Readings(present), present, options.interval, options.settle):
-        _print(show(change.new, change))
-        if options.exec:
-            _run(options.exec, change)
-    return 0
-
-
-def _print(line: str) -> None:
-    write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = verb_parser("watch", USAGE, DESCRIPTION, EPILOG)
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line instead")
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    add_json(parser, "print one JSON object a line instead")
     for name, default, what in (
         ("--interval", 0.1, "between readings"),
         ("--settle", 1.0, "that a growth has to hold"),
     ):
         text = f"seconds {what}, by default {default}"
         parser.add_argument(name, type=seconds, default=default, metavar="S", help=text)
-    parser.add_argument("--pid", type=process_id, metavar="N", help="watch process N")
-    text = "run a command at each change; takes the rest of the line"
-    parser.add_argument("--exec", metavar="COMMAND ...", help=text)
-    ours, command = _cut(arguments)
-    options = parser.parse_args(ours)
-    options.exec = command
+    add_pid(parser, "watch process N, until it ends")
+    parser.add_argument(
+        "--exec",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND ...",
+        help="run a command at each change; takes the rest of the line",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the estimate and its changes; return the exit code when the process has ended.
+
+    Raise as `kumo.estimate` does, `InputError` if the command does not exist.
+    """
     try:
         check_times(options.interval, options.settle)
     except ValueError as error:
         raise UsageError(f"--{error}") from None
-    if command is not None:
-        _check_command(command)
-    return options
+    if options.exec is not None:
+        _check_command(options.exec)
+    read = None if options.pid is None else ProcessReadings(options.pid)
+    present = read() if read else estimate()
+    _print(present, None, options.json)
+    for change in _changes(read or Readings(present), present, options.interval, options.settle):
+        _print(change.new, change, options.json)
+        if options.exec:
+            _run(options.exec, change)
+    return 0
 
 
-def _cut(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str] | None]:
-    """Return what is before the first ``--exec``, and the command after it if there is one."""
-    for at, word in enumerate(arguments):
-        option, _, first = word.partition("=")
-        if option == "--exec":
-            command = [*([first] if first else []), *arguments[at + 1 :]]
-            return arguments[:at], command[1:] if command[:1] == ["--"] else command
-    return arguments, None
+def _print(present: Estimate, change: Change | None, json: bool) -> None:
+    if json:
+        write_json(_as_dict(present, change))
+    else:
+        what = describe(present.binding) if change is None else change.what
+        write(f"{present.parallelism}  {what}\n")
 
 
 def _check_command(command: Sequence[str]) -> None:
@@ -115,17 +104,10 @@ def _changes(
             yield change
 
 
-def _as_line(present: Estimate, change: Change | None) -> str:
-    what = describe(present.binding) if change is None else change.what
-    return f"{present.parallelism}  {what}"
-
-
-def _as_json(present: Estimate, change: Change | None) -> str:
-    import json
-
+def _as_dict(present: Estimate, change: Change | None) -> dict[str, Any]:
     from kumo._explain import as_dict
 
-    return json.dumps({**as_dict(present), "change": None if change is None else change.what})
+    return {**as_dict(present), "change": None if change is None else change.what}
 
 
 def _run(command: Sequence[str], change: Change) -> None:
@@ -144,8 +126,7 @@ def _run(command: Sequence[str], change: Change) -> None:
     except OSError as error:
         ended = f"could not be run: {error.strerror}"
     if ended:
-        name = quoted(command[0], 200)
-        print(f"kumo: --exec {name} {ended}", file=sys.stderr, flush=True)
+        say(f"--exec {quoted(command[0], 200)} {ended}")
 
 
 def _how(code: int) -> str:

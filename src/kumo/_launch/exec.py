@@ -7,11 +7,12 @@ import signal
 import sys
 from errno import EACCES, ENOENT, ENOTDIR
 
-from kumo._errors import InputError
+from kumo._errors import CannotRunError, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import NoReturn
 
 # Exit codes, as shells have them:
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
@@ -48,8 +49,8 @@ def as_started(environ: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def become(command: list[str], environment: Mapping[str, str]) -> int:
-    """Replace this process by the command. Return the exit code where that cannot be done."""
+def become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process by the command. Raise `CannotRunError` if that cannot be done."""
     # Python ignores these from its start on, and what is ignored stays so in the command.
     python_ignores = [signal.Signals[name] for name in ("SIGPIPE", "SIGXFSZ")]
     for number in python_ignores:
@@ -63,12 +64,9 @@ def become(command: list[str], environment: Mapping[str, str]) -> int:
     for number in python_ignores:
         signal.signal(number, signal.SIG_IGN)
     code, why = _failure(command[0], error, environment.get("PATH"))
-    if sys.stderr is not None:
-        from kumo._text import quoted
+    from kumo._text import quoted
 
-        shown = quoted(command[0], 200) or "''"
-        print(f"kumo: {shown}: {why}", file=sys.stderr)
-    return code
+    raise CannotRunError(f"{quoted(command[0], 200) or repr('')}: {why}", code)
 
 
 def _failure(program: str, error: OSError, path: str | None) -> tuple[int, str]:
