@@ -22,30 +22,37 @@ HEAD = """\
 
 # Knobs
 
-The variables that tell other programs a count, and what [`kumo run`](run.md) does with each.
+A *knob* is a variable that sets how many CPUs, threads or workers a program uses.
+This page lists the knobs that kumo knows, and what [`kumo run`](run.md) does with each.
+Below each table, the list has the reason and the source of each row.
 
 | column | content |
 | --- | --- |
-| read by | the program, and the first version known to read it, where that is known |
-| effect | `cap`: it can only lower what the program finds; `set`: it takes its place |
-| sees | which limits the program respects without the variable |
-| without it | `wrong`: the program counts too many under a limit that it does not see; `redundant`: it sees all of them, though maybe not rounded alike |
-| known from | `run`: the program was run; `source`: its source was read; `document`: its documentation was; `unverified`: from memory |
-"""  # noqa: E501
+| read by | the program, and the first version known to read it |
+| effect | `cap`: it can only lower the program's number; `set`: it replaces it |
+| sees | the limits that the program respects without the variable |
+| without it | `wrong`: the program counts too many; `redundant`: it respects all limits |
+| known from | `run`, `source`, `document`, or `unverified`: from memory |
+
+`wrong` means under a limit that the program does not see.
+A `redundant` program may still round in another way.
+"""
 SECTIONS = {
     "default": """
 ## Set by default
 
 Each is set to the count.
-It changes no output, prints nothing, and raises no program above what it would do on a machine of that many CPUs.
-One exception: where psutil is installed, `pytest -n auto` counts physical cores, and under `kumo run` the CPUs.
-""",  # noqa: E501
+It changes no output and prints nothing.
+It raises no program above what it would do on a machine of that many CPUs, with one exception.
+If psutil is installed, `pytest -n auto` counts physical cores, and under `kumo run` the CPUs.
+""",
     "inner": """
 ## Set for workers
 
 With `--workers W` each is set to the share of one worker, with `--with` to the count.
-By default they are left alone: joblib, dask, Ray, torchrun and Spark divide them among their workers, but keep what is set already.
-`OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` and `MKL_NUM_THREADS` are an exception: if the count is 1, nothing is left to divide, and they are set by default.
+By default they are not set.
+joblib, Dask, Ray, torchrun and Spark divide the count among their workers, but not if one of these variables is set.
+`OMP_NUM_THREADS`, `OPENBLAS_NUM_THREADS` and `MKL_NUM_THREADS` are an exception: they are set by default if the count is 1, because then there is nothing to divide.
 """,  # noqa: E501
     "workers": """
 ## Set with `--workers auto`
@@ -60,15 +67,15 @@ With `--with GROUP`, or `--with` and the variable's name.
     "never": """
 ## Never set
 
-`kumo run` sets none of these, whatever it is asked.
+`kumo run` never sets these.
 """,
 }
 UNLESS = """
 ## Not set beside another
 
-Where the user has set the one, `kumo run` does not set the other, which would beat it:
+If you have set the first variable, `kumo run` does not set the second, which would override it:
 
-| set by the user | not set |
+| set by you | not set |
 | --- | --- |
 """
 
@@ -77,10 +84,12 @@ def page() -> str:
     """Return the whole page."""
     parts = [HEAD]
     for use, text in SECTIONS.items():
-        rows = [_cells(knob) for knob in KNOBS.values() if knob.use == use]
+        knobs = [knob for knob in KNOBS.values() if knob.use == use]
+        rows = [_cells(knob) for knob in knobs]
         header = list(rows[0])
         parts += [text, "\n", _line(header), _line(["---"] * len(header))]
         parts += [_line(list(row.values())) for row in rows]
+        parts += ["\n", *map(_reason, knobs)]
     pairs: dict[str, list[str]] = {}
     for knob in KNOBS.values():
         for other in knob.unless:
@@ -104,7 +113,12 @@ def _cells(knob: Knob) -> dict[str, str]:
         cells["sees"] = knob.sees
     if knob.use == "default":
         cells["without it"] = "redundant" if knob.redundant else "wrong"
-    return {**cells, "why": knob.why, "source": _link(knob.source), "known from": knob.known}
+    return {**cells, "known from": knob.known}
+
+
+def _reason(knob: Knob) -> str:
+    """Return the reason and the source of a row, as an item of a list."""
+    return f"- `{knob.name}`: {knob.why} ({_link(knob.source)})\n"
 
 
 def _most(knob: Knob) -> str:
@@ -113,7 +127,7 @@ def _most(knob: Knob) -> str:
         return f", from {knob.least} on"
     if knob.most is None:
         return ""
-    return f", where it is below {knob.most}" if knob.use == "default" else f", at most {knob.most}"
+    return f", if below {knob.most}" if knob.use == "default" else f", at most {knob.most}"
 
 
 def _link(source: str) -> str:

@@ -22,46 +22,40 @@ HEAD = """\
 
 # Notes
 
-A note says what an estimate cannot know, or what its reader should.
-It names what was found, in which direction the count may err, and the next step.
+A *note* says what an estimate cannot know, or what you should know about it.
+It says what was found, what that means for the count, and what to do.
 `kumo explain` prints notes below the limits.
 `kumo --json` and `Estimate.notes` list them.
 
-Codes are stable, so that programs may test for them; texts are for people and may change.
-Words in *italics* stand for what was read on the machine.
+Codes are stable, so that programs can test for them. Texts are for people and may change.
+Words in *italics* stand for values of the machine.
 
-| direction | meaning |
+| `Note.errs` | meaning |
 | --- | --- |
 """
-TABLE = """
-There are {number}:
-
-| code | what was found | the count may err | next step |
-| --- | --- | --- | --- |
-"""
 TAIL = """
-Some things have no note, because nothing that kumo reads would tell them:
-[what kumo cannot know](../understand/cannot-know.md).
+## Without a note
+
+Some facts leave no trace: [what kumo cannot know](../understand/cannot-know.md).
 """
+WORDS = {"where": "file", "tells": "place"}  # what a reader is shown for the name in a text
 
 
 def page() -> str:
     """Return the whole page."""
     directions = "".join(f"| `{errs}` | {meaning} |\n" for errs, meaning in DIRECTION.items())
-    rows = "".join(
-        f'| <a id="{code}"></a>`{code}` | {_prose(found)} | `{errs}` | {_escaped(step)} |\n'
-        for code, (found, errs, step) in NOTES.items()
-    )
-    return HEAD + directions + TABLE.format(number=len(NOTES)) + rows + TAIL
+    return HEAD + directions + "".join(map(_section, NOTES)) + TAIL
 
 
-def _prose(found: str) -> str:
+def _section(code: str) -> str:
+    """Return the section of one note."""
+    found, errs, step = NOTES[code]
+    return f"\n## `{code}`\n\n{_prose(found)}.\n\n`{errs}`: {DIRECTION[errs]}.\n\n{_prose(step)}\n"
+
+
+def _prose(text: str) -> str:
     """Return a note's text with ``{name}`` and ``{name:.2f}`` as *name*."""
-    return _escaped(re.sub(r"\{(\w+)(:[^}]*)?\}", r"*\1*", found))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return re.sub(r"\{(\w+)(:[^}]*)?\}", lambda name: f"*{WORDS.get(name[1], name[1])}*", text)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ DO_NOT_DIVIDE = (
 )
 SERIAL = "serial by default"
 CONFIG = "beats the project's configuration, which may say less"
-FLAGS = "a variable of flags, which holds the user's others"
+FLAGS = "a variable of flags, which also contains your other flags"
 SCHEDULER = "would pass for a batch scheduler's word"
 
 _ROWS = (
@@ -144,7 +144,7 @@ _ROWS = (
         sees="nothing",
         most=16,
         unless=("NUMEXPR_NUM_THREADS", "OMP_NUM_THREADS"),
-        why="counts the CPUs on line, up to 16",
+        why="counts the online CPUs, up to 16",
         source="numexpr 2.14.2: utils.py",
         known="run",
     ),
@@ -237,8 +237,8 @@ _ROWS = (
         effect="set",
         sees=ONE_LEVEL,
         why=(
-            "sees no quota before Go 1.25; since then the own cgroup's "
-            "alone, rounded up, at least 2"
+            "sees no quota before Go 1.25; since then only that of its own level, "
+            "rounded up, at least 2"
         ),
         source="https://pkg.go.dev/runtime#GOMAXPROCS",
         known="run",
