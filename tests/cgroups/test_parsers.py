@@ -404,6 +404,17 @@ def test_visible_mounts(lines: list[str], visible: list[str]) -> None:
     assert ([one.number for one in found], bad) == (visible, [])
 
 
+def test_a_number_that_is_used_twice_hides_no_mount() -> None:
+    mounts, bad = parse_mounts(
+        "21 20 0:20 / /sys rw - sysfs sysfs rw\n"
+        "25 21 0:22 /a /unrelated rw - cgroup2 cgroup2 rw\n"
+        "25 21 0:22 /b /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+        "25 21 0:23 / /sys/fs/foo rw - foo foo rw\n"
+    )
+
+    assert ([mount.point for mount in mounts], bad) == (["/unrelated", "/sys/fs/cgroup"], [])
+
+
 def test_a_covered_directory_is_known_to_its_mount() -> None:
     lines = [*SYS, mount(26, 24, CG), mount(60, 26, f"{CG}/a", "tmpfs")]
 

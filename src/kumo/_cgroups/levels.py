@@ -117,6 +117,9 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
             if line:
                 bad.append(line)
         else:
+            # No kernel uses a number twice, but emulations of the file do. Both mounts count.
+            if mount.number in table:
+                mount.number += f" in line {len(table)}"
             table[mount.number] = mount
     mounts = list(table.values())
     on: dict[str, list[Mount]] = {}  # by a mount's number, those that stand on its directories
