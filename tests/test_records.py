@@ -195,7 +195,7 @@ def test_workers(limits: list[Limit], lockstep: int, independent: int) -> None:
 
 @pytest.mark.parametrize("purpose", ["", "threads", "Lockstep"])
 def test_workers_takes_no_other_purpose(purpose: str) -> None:
-    with pytest.raises(ValueError, match=f"'independent', 'physical', not {purpose!r}"):
+    with pytest.raises(ValueError, match=f"'physical', 'pinned', not {purpose!r}"):
         ESTIMATE.workers(purpose)  # type: ignore[arg-type]
 
 

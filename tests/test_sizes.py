@@ -87,6 +87,25 @@ def test_one_worker_a_core(pairs: list[list[int]], mask: str, extra: str, worker
     assert survey(cores(pairs, mask, extra)).workers("physical") == workers
 
 
+# --- pinned
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "pinned"),
+    [
+        ("k8s-87862-isolcpus-5-7-burstable", 4, 7),
+        ("codeblueprint-isolcpus-taskset-1-4", 1, 4),
+        ("isolated-cpus-and-quota", 2, 2),
+        ("clause-override", 4, 4),
+        ("systemd-quota-period-10ms", 1, 1),
+    ],
+)
+def test_pinned_workers_use_isolated_cpus(name: str, count: int, pinned: int) -> None:
+    found = estimate(machine=MACHINES / f"{name}.txt")
+
+    assert (found.parallelism, found.workers("pinned")) == (count, pinned)
+
+
 # --- lockstep
 
 

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
     Errs = Literal["over", "under", "either", "no"]
     Kind = Literal["override", "allocation", "rate", "set", "memory"]
-    Purpose = Literal["lockstep", "independent", "physical"]
+    Purpose = Literal["lockstep", "independent", "physical", "pinned"]
     Rounding = Literal["floor", "ceil"]
 
 ROUNDING: dict[Purpose, Rounding] = {
     "lockstep": "floor",
     "independent": "ceil",
     "physical": "floor",
+    "pinned": "floor",
 }
+BALANCE = "isolated"  # the source of the limit that only unpinned workers have
 UNEQUAL = "performance-levels"  # the note that the CPUs are of different speed
 
 
@@ -235,6 +237,7 @@ class Estimate(_Asked):
         ``"independent"``: CPU-bound work that shares nothing. The limit is rounded up, so
         that a part of a CPU is used too.
         ``"physical"``: at most one worker a core.
+        ``"pinned"``: each worker is pinned to its own CPU, so that isolated CPUs count too.
         *memory* is what each worker needs, as in ``"2G"`` or in bytes: there are no more
         workers than fit into the memory of the cgroup and of the machine, but at least 1.
         The override is the answer, whatever the purpose and the memory are.
@@ -246,8 +249,11 @@ class Estimate(_Asked):
             names = ", ".join(map(repr, ROUNDING))
             raise ValueError(f"purpose must be one of {names}, not {purpose!r}")
         limit = self.binding
+        if purpose == "pinned" and limit.source == BALANCE:
+            others = [other for other in self.limits if other.source != BALANCE]
+            limit = Estimate(others, ()).binding
         count = round_cpus(limit.cpus, ROUNDING[purpose] if purpose else "floor")
-        if memory is None and purpose in (None, "independent"):
+        if memory is None and purpose in (None, "independent", "pinned"):
             return count
         return self._fewer(count, purpose, memory)
 

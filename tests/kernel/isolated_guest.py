@@ -76,6 +76,21 @@ def show(results: Path, name: str, mask: set[int]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
+def where(_: int) -> list[int]:
+    """In a process of a pool: return the CPUs that it may run on."""
+    time.sleep(0.2)
+    return sorted(os.sched_getaffinity(0))
+
+
+def pool(results: Path) -> None:
+    """Write what a pool of pinned processes is like in the isolated partition."""
+    with kumo.ProcessPool("pinned", pin=True) as made:
+        places = sorted(set(map(tuple, made.map(where, range(4 * made.size)))))
+        record = {"name": "pool", "size": made.size, "places": places}
+    with results.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
 def toggle(results: Path) -> None:
     """Write what the kept descriptors say while the partition changes under the process."""
     state = PARTITION / "cpuset.cpus.partition"
@@ -102,6 +117,7 @@ def main() -> None:
     home = Path("/proc/self/cgroup").read_text().strip().removeprefix("0::")
     (PARTITION / "cgroup.procs").write_text(str(os.getpid()))
     show(results, "isolated partition", {5, 6, 7})
+    pool(results)
     toggle(results)
     Path(f"{ROOT}{home}/cgroup.procs").write_text(str(os.getpid()))
     PARTITION.rmdir()
@@ -109,4 +125,5 @@ def main() -> None:
         file.write('{"name": "end"}\n')
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -82,6 +82,13 @@ def test_pinned_threads_use_every_cpu(name: str) -> None:
     assert record(name)["pinned"]["on"] == record(name)["mask"][-3:]
 
 
+def test_a_pool_of_pinned_processes_uses_every_isolated_cpu() -> None:
+    found = record("pool")
+
+    assert found["size"] == 3
+    assert found["places"] == [[5], [6], [7]]
+
+
 def test_a_partition_that_changes_is_followed_at_once() -> None:
     for state, counts, estimate in record("toggle")["steps"]:
         assert estimate == (1 if state == "isolated" else 3), state

@@ -608,3 +608,40 @@ def test_a_real_quota_that_changes_again_and_again(
     assert found["once"]
     for parallelism, most in found["settled"]:
         assert most == parallelism, found
+
+
+# --- pinned
+
+
+def own_cpus(_: int) -> list[int]:
+    """Return where this process may run; stay long enough for others to start."""
+    time.sleep(0.05)
+    return sorted(os.sched_getaffinity(0))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
+def test_each_pinned_process_has_a_cpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUMO_AVAILABLE_PARALLELISM")
+    usable = os.sched_getaffinity(0)
+    with kumo.ProcessPool("web-pin", pin=True) as pool:
+        assert pool.size == kumo.estimate().workers("pinned")
+        assert pool.threads == 1
+        places = {tuple(cpus) for cpus in pool.map(own_cpus, range(8 * pool.size))}
+
+    assert all(len(cpus) == 1 and usable.issuperset(cpus) for cpus in places)
+    assert len(places) == min(pool.size, len(usable))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
+def test_a_process_that_is_started_again_gets_the_cpu_that_is_free() -> None:
+    with kumo.ProcessPool("web-again", processes=1, pin=True) as pool:
+        first = pool.submit(own_cpus, 0).result(MOMENT)
+        with pytest.raises(loky.BrokenProcessPool):
+            pool.submit(os._exit, 1).result(MOMENT)
+
+        assert pool.submit(own_cpus, 0).result(MOMENT) == first
+
+
+def test_without_pin_a_process_runs_where_its_parent_may() -> None:
+    with kumo.ProcessPool("web-free", processes=1) as pool:
+        assert set(pool.submit(own_cpus, 0).result(MOMENT)) == os.sched_getaffinity(0)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, ParamSpec, SupportsIndex, TypeVar
 
     from kumo._pools.queue import Crew
+    from kumo._records import Estimate
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -81,7 +82,7 @@ class Pool(Executor):
         self._bounded = bounds
         self._source = as_share(share)
         fixed, why = self._fixed(count)
-        size = bounds(fixed or self._source.size)
+        size = bounds(fixed or self._first_size())
         self._register()
         self._crew = crew = make_crew(size, self._source)
         crew.owner = gone = weakref.ref(self, lambda _: crew.abandon())
@@ -151,11 +152,18 @@ class Pool(Executor):
             if _pools.setdefault(self.name, self) is not self:
                 raise ValueError(f"a {self._kind} pool with the name {self.name!r} is in use")
 
+    def _first_size(self) -> int:
+        return self._source.size
+
+    def _count(self, estimate: Estimate) -> int:
+        """Return the CPUs of which the pool has its share."""
+        return estimate.parallelism
+
     def _fit(self, what: str = "") -> str:
         """Take the size that follows from the watch's estimate; return why it is that."""
         crew, why = self._crew, ""
         while (watch := crew.watch) is not None:
-            parallelism = watch.estimate.parallelism
+            parallelism = self._count(watch.estimate)
             size, old = self._bounded(self._source.of(parallelism)), crew.size
             why = f"{self._source} of {parallelism} CPUs{what and '; '}{what}"
             if size == old or not crew.resize(size, watch):  # else look again: it may be another

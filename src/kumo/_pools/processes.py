@@ -9,6 +9,7 @@ from importlib import import_module
 from itertools import chain, islice
 
 from kumo._hot.count import available_parallelism
+from kumo._pools.pin import CAN_PIN, Places, pin_to
 from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.queue import Crew
 from kumo._pools.task import STANDARD_LOGGER
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeVar
 
     from kumo._pools.budget import Share
+    from kumo._records import Estimate
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -34,6 +36,9 @@ class ProcessPool(Pool):
     with `ThreadPool`, and follows as there. What of the share is more than one CPU for each
     process is its tasks' to use in threads: those of OpenMP and BLAS are limited to that in each
     process. *initializer* is called in each process when that starts.
+
+    With *pin* each process runs on a separate CPU, with one thread. That makes isolated CPUs
+    usable, over which the scheduler spreads nothing, so the size counts them too.
 
     Calls and results are pickled as loky does it. A process is started on demand; one that dies
     has its task fail with `loky.BrokenProcessPool`, and another takes its place.
@@ -54,17 +59,32 @@ class ProcessPool(Pool):
         processes: int | None = None,
         minimum: int = 1,
         maximum: int | None = None,
+        pin: bool = False,
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
     ) -> None:
         _need_extra()
+        if pin and not CAN_PIN:
+            raise ValueError("pin=True needs a system that can pin processes, such as Linux")
+        self._pin = bool(pin)
         check_initializer(initializer)
         bounds = Bounds(minimum, maximum)
 
         def make_crew(size: int, source: Share) -> Crew:
-            return _Crew(name, size, (initializer, initargs), source, bounds)
+            places = Places() if pin else None
+            return _Crew(name, size, (initializer, initargs), source, bounds, places)
 
         self._begin(name, share, processes, bounds, make_crew)
+
+    def _first_size(self) -> int:
+        if not self._pin:
+            return super()._first_size()
+        from kumo._survey import estimate
+
+        return self._source.of(self._count(estimate()))
+
+    def _count(self, estimate: Estimate) -> int:
+        return estimate.workers("pinned" if self._pin else None)
 
     @property
     def threads(self) -> int:
@@ -109,8 +129,10 @@ class _Crew(Crew):
         prepare: tuple[Callable[..., object] | None, tuple[Any, ...]],
         source: Share,
         bounds: Bounds,
+        places: Places | None,
     ) -> None:
         super().__init__(name, size, None, ())
+        self.places = places
         self.prepare = prepare
         self.source = source
         self.bounds = bounds
@@ -135,6 +157,8 @@ class _Crew(Crew):
 
     def threads_of_each(self) -> int:
         """The threads for each process, by its part; fewer where a variable says so already."""
+        if self.places is not None:
+            return 1
         watch = self.watch
         parallelism = watch.estimate.parallelism if watch else available_parallelism()
         part = self.source.of(parallelism)
@@ -146,6 +170,9 @@ class _Crew(Crew):
     def start_process(self, threads: int) -> Worker:
         """Start this thread's process; where the initializer fails, end as broken."""
         self.own.worker = worker = Worker(threading.current_thread().name, threads)
+        if self.places is not None:
+            self.own.cpu = cpu = self.places.take()
+            worker.call(threads, pin_to, (cpu,), {})
         initializer, initargs = self.prepare
         if initializer is not None:
             try:
@@ -165,6 +192,9 @@ class _Crew(Crew):
     def end_process(self) -> None:
         """End this thread's process, if it has one, and wait for that."""
         worker: Worker | None = vars(self.own).pop("worker", None)
+        cpu: int | None = vars(self.own).pop("cpu", None)
+        if self.places is not None and cpu is not None:
+            self.places.give_back(cpu)
         if worker is not None:
             worker.end()
 

@@ -83,7 +83,9 @@ def _enter_partition(kind: str) -> None:
         except OSError as error:
             raise NotHereError(str(error)) from error
         inside.join(member.pid)
-        run.check("inside", member, [inside])
+        isolated = kind == "isolated"
+        notes = ["isolated-cpus"] if isolated else []
+        run.check("inside", member, [inside], isolated=isolated, notes=notes)
         run.check("outside", outside, [])
         if os.sched_getaffinity(outside.pid) & {5, 6, 7}:
             raise RuntimeError("the partition took no CPU")

@@ -21,12 +21,15 @@ class NotHereError(Exception):
     """This kernel does not offer what the scenario needs; the text says what it said."""
 
 
-def truth(levels: Iterable[Group], cpus: set[int]) -> Facts:
-    """Compute the right answer from what the kernel says now: the visible levels and the mask."""
+def truth(levels: Iterable[Group], cpus: set[int], isolated: bool = False) -> Facts:
+    """Compute the right answer from what the kernel says now: the visible levels and the mask.
+
+    Of isolated CPUs one counts, since threads are not spread over them.
+    """
     limited = [(level, quota) for level in levels if (quota := level.quota()) is not None]
     quotas = [quota for _, quota in limited]
     online = len(cpu_list(read("/sys/devices/system/cpu/online")))
-    least = min([float(len(cpus)), float(online), *quotas])
+    least = min([float(len(cpus)), float(online), *([1.0] if isolated else []), *quotas])
     return {
         "parallelism": max(1, math.floor(least)),
         "cpus": least,
@@ -88,6 +91,7 @@ class Run:
         notes: Iterable[str] = (),
         absent: Iterable[str] = (),
         situation: Facts | None = None,
+        isolated: bool = False,
         words: Sequence[str] | None = (),
     ) -> Facts:
         """Compare kumo, and Rust unless `words` is None, with the kernel's own answer.
@@ -101,7 +105,7 @@ class Run:
         sets = {"process": set().union(*masks.values()), "thread": own}
         facts: Facts = {
             "step": step,
-            "expected": {scope: truth(levels, sets[scope]) for scope in scopes},
+            "expected": {scope: truth(levels, sets[scope], isolated) for scope in scopes},
             "notes": list(notes),
             "absent": list(absent),
             "got": got,
