@@ -234,8 +234,8 @@ def mount_table_descriptor_reused(groups: list[Group]) -> Iterator[int]:
     yield 1
     assert _hot_count._kept is not None
     # Polled as an urgent event, the null device is quiet, as an unchanged mount table is.
-    (table,) = _hot_count._kept.tables
-    os.dup2(os.open(os.devnull, os.O_RDONLY), table.file.number)
+    (reader,) = _hot_count._kept.first
+    os.dup2(os.open(os.devnull, os.O_RDONLY), reader.mounts.number)
     mount("none", str(mount_point("cpu")), "tmpfs")
     yield len(CPUS)
 

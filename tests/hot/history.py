@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 from collections.abc import Callable
 
 import events
+import trials
 from v1 import Group
 
 import kumo
+from kumo._hot import count as _hot_count
 
 
 class World:
@@ -22,7 +25,8 @@ class World:
         self.happenings: list[Callable[[], None]] = [
             self.set_quota, self.set_quota, self.set_period, self.move, self.remake, self.pin,
             self.start_thread, self.end_thread, self.pin_thread, self.override, self.close_some,
-            self.close_and_reuse, self.fork, self.mount, self.nothing, self.nothing,
+            self.close_and_reuse, self.fork, self.mount, self.interrupt, self.interrupt_survey,
+            self.ask_in_threads, self.nothing, self.nothing,
         ]  # fmt: skip
 
     def set_quota(self) -> None:
@@ -106,6 +110,33 @@ class World:
             events.mount(point, "/mnt", None, 4096)  # MS_BIND
             self.compare()
             events.call(events.libc.umount2, b"/mnt", 2)
+
+    def interrupt(self) -> None:
+        """A time limit while it reads, and at times another while that is being left."""
+        trials.interrupted(0.003, kumo.available_parallelism, most=3e-4)
+
+    def interrupt_survey(self) -> None:
+        trials.interrupted(0.005, lambda: _hot_count._survey("process"), most=2e-3)
+
+    def ask_in_threads(self) -> None:
+        """Several threads at once: each gives a survey's answer."""
+        right = kumo.estimate().parallelism
+        answers: list[int | BaseException] = []
+
+        def ask() -> None:
+            try:
+                answers.extend(kumo.available_parallelism() for _ in range(5))
+            except BaseException as error:
+                answers.append(error)
+                raise
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        # A thread starts with the mask of the one that starts it, which makes no other count.
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert answers == [right] * 20, f"{answers}, where a survey says {right}"
 
     def nothing(self) -> None:
         return

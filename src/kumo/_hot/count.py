@@ -22,8 +22,9 @@ calls come from `posix`, and `poll` from the module as the interpreter has it.
 
 **Leaks nothing, closes nothing foreign.** `descriptors.py` says how.
 
-**Threads do not wait for each other.** They read through the same descriptors at once. After a
-change one of them keeps new descriptors while the others survey.
+**Threads do not wait for each other.** They read through the same descriptors at once. `calls.py`
+says how they keep out of each other's way. After a change one of them keeps new descriptors while
+the others survey.
 
 **Without descriptors the last known limit counts.** If none can be opened, a survey is blind to
 quotas: then the rate that was known last counts, and one warning says so.

@@ -28,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kumo._hot.calls import Calls
+
 FLAGS = O_RDONLY | O_CLOEXEC
 SET, CURRENT = 0, 1  # SEEK_SET and SEEK_CUR
 # The first one is random: another interpreter of the process marks its descriptors as well.
@@ -49,9 +51,9 @@ class File:
         # A pair that is only ever replaced as a whole: threads read it without a lock.
         self.last: tuple[bytes, float] = (b"", 0)
 
-    def check(self) -> None:
+    def check(self, calls: Calls) -> None:
         """Raise `StaleError` if the number is another file's by now."""
-        if lseek(self.number, 0, CURRENT) != self.mark:
+        if calls.lseek(self.number, calls.zero, CURRENT) != self.mark:
             raise StaleError
 
 

@@ -18,7 +18,6 @@ import sys
 
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
-import select
 from _weakref import ref
 from math import inf
 
@@ -39,6 +38,7 @@ from posix import (
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._cgroups.isolated import ISOLATED, PARTITION
 from kumo._cgroups.quota import parse_quota
+from kumo._hot.calls import MAX_TEXT, Calls, LockKeepingCalls, has_lock
 from kumo._hot.descriptors import (
     CURRENT,
     File,
@@ -55,7 +55,6 @@ from kumo._system.view import shown_cpus
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
     from kumo._records import Estimate
     from kumo._system.live import System
@@ -67,57 +66,30 @@ NAMESPACES = "/proc/self/ns"
 CONTROLLERS = "cgroup.controllers"
 V1_QUOTA, V1_PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
 FAIR = (0, 3, 5)  # SCHED_OTHER, SCHED_BATCH, SCHED_IDLE of include/uapi/linux/sched.h
-MAX_TEXT = 1024  # bytes; a list of controllers is the longest text, a quota has 41 at most
 MAX_MEMBERSHIP = 65536  # bytes
 MAX_MOUNTS = 1 << 24  # bytes
-# Objects that may have descriptors open at once: one `Kept`, and a mount table for each thread
-# that calls at the same moment. A program with more such threads surveys in some of them.
+# Objects that may have descriptors open at once: one `Kept`, and a `Reader` for each thread that
+# calls at the same moment. A program with more such threads surveys in some of them.
 MAX_OPEN = 80
 
 
-def _find_select() -> ModuleType:
-    """Return the module `select` as the interpreter has it.
+class Reader:
+    """A descriptor to the mount table, and the calls of the one thread that has it at a time.
 
-    gevent puts another `poll` there, which knows no urgent events and switches greenlets;
-    eventlet removes it.
-    """
-    if type(getattr(select, "poll", None)) is type(len):
-        return select
-    from importlib.util import module_from_spec
-
-    spec = select.__spec__
-    assert spec is not None
-    assert spec.loader is not None
-    fresh = module_from_spec(spec)
-    spec.loader.exec_module(fresh)
-    return fresh
-
-
-_poll = _find_select().poll
-_POLLPRI = 2  # poll(2); gevent removes its name as well
-
-
-class MountTable:
-    """A descriptor to the mount table, and whether that has changed since it was opened.
-
-    One reader has it at a time: the change is reported once, to the first reader that asks.
+    A change of the table is reported once to each descriptor, to the first that asks.
     """
 
-    __slots__ = ("__weakref__", "file", "poll", "register")
+    __slots__ = ("__weakref__", "calls", "mounts")
 
-    def __init__(self, partitions: tuple[File, ...] = ()) -> None:
-        """Poll *partitions* as well. Raise `OSError` if the table cannot be opened."""
-        (self.file,) = open_files(self, (MOUNTS,))
-        poller = _poll()
-        self.poll: Callable[[int], list[tuple[int, int]]] = poller.poll
-        self.register: Callable[[int, int], None] = poller.register
-        for file in (self.file, *partitions):
-            self.register(file.number, _POLLPRI)
+    def __init__(self) -> None:
+        """Raise `OSError` if the mount table cannot be opened."""
+        (self.mounts,) = open_files(self, (MOUNTS,))
+        self.calls = Calls((self.mounts.number,))
 
     def text(self) -> bytes:
-        """Return the table as it is now."""
+        """Return the mount table as it is now."""
         parts, size = [], 0
-        while size < MAX_MOUNTS and (part := pread(self.file.number, 65536, size)):
+        while size < MAX_MOUNTS and (part := pread(self.mounts.number, 65536, size)):
             parts.append(part)
             size += len(part)
         return b"".join(parts)
@@ -132,17 +104,17 @@ class Level:
         self.quota = quota
         self.period = period
 
-    def read(self) -> float:
+    def read(self, calls: Calls) -> float:
         """Return the quota in CPUs, `math.inf` without one."""
-        quota, period = self.quota, self.period
-        if lseek(quota.number, 0, CURRENT) != quota.mark:
+        quota, period, pread = self.quota, self.period, calls.pread
+        if calls.lseek(quota.number, calls.zero, CURRENT) != quota.mark:
             raise StaleError
         text = pread(quota.number, MAX_TEXT, 0)
         unlimited = "max"
         if period is not None:
             if text[:1] == b"-":
                 return inf
-            period.check()
+            period.check(calls)
             text = text.strip() + b" " + pread(period.number, MAX_TEXT, 0)
             unlimited = "-1"
         last, cpus = quota.last
@@ -161,10 +133,10 @@ class Fixed:
         self.file = file
         self.text = pread(file.number, MAX_TEXT, 0)
 
-    def changed(self) -> bool:
+    def changed(self, calls: Calls) -> bool:
         """Whether it has another text by now."""
-        self.file.check()
-        return pread(self.file.number, MAX_TEXT, 0) != self.text
+        self.file.check(calls)
+        return calls.pread(self.file.number, MAX_TEXT, 0) != self.text
 
 
 class Absent(Level):
@@ -176,8 +148,8 @@ class Absent(Level):
         super().__init__(controllers.file)
         self.controllers = controllers
 
-    def read(self) -> float:
-        if self.controllers.changed():
+    def read(self, calls: Calls) -> float:
+        if self.controllers.changed(calls):
             raise StaleError
         return inf
 
@@ -209,11 +181,18 @@ class Kept:
         self.grants = Grants()
         self.rate = inf  # the tightest that was read last, in CPUs
         self.mounts = 0  # the hash of the mount table's text, once that is known
-        self.tables: list[MountTable] = []  # those that no reader has at the moment
+        # The readers that no thread has at the moment. Threads that call while another one has
+        # the first take one of the others, whose calls keep the interpreter's global lock. Without
+        # such a lock they are all alike.
+        self.first: list[Reader] = []
+        self.others: list[Reader] = [] if has_lock() else self.first
+        self.is_first: Callable[[], Reader | None] = lambda: None
 
     def open(self) -> None:
         """Open what does not depend on the survey's outcome. Raise `OSError` if that fails."""
-        self.tables.append(MountTable())
+        reader = Reader()
+        self.is_first = ref(reader)
+        self.first.append(reader)
         self.membership, self.online, self.tasks, self.spaces = open_files(
             self, (MEMBERSHIP, ONLINE, TASKS, NAMESPACES)
         )
@@ -230,65 +209,106 @@ class Kept:
         if getpid() != self.pid:
             return None
         try:
-            if self._moved():
-                return None
+            home = self.first
+            if not home and self.is_first() is not None:
+                home = self.others
+            try:
+                reader = home.pop()
+            except IndexError:
+                reader = self._another_reader(home)
+            calls = reader.calls
+            if self._moved(reader, calls):
+                return None  # the reader is not put back: it would not report this change again
             rate = inf
             for level in self.levels:
-                rate = min(rate, level.read())
+                rate = min(rate, level.read(calls))
                 if rate < inf and self.nearest:
                     break
             self.rate = rate
-            return self._least(rate)
+            cpus = self._least(rate, calls)
+            home.append(reader)
+            return cpus
         except Exception as error:
             if _raised_by_the_program(error):
                 raise
             return None
 
-    def _moved(self) -> bool:
-        """Whether another mount table, cgroup, namespace, scheduling class or user holds now."""
-        try:
-            table = self.tables.pop()
-        except IndexError:
-            table = self._another_table()
-        mounts = table.file
-        if lseek(mounts.number, 0, CURRENT) != mounts.mark or table.poll(0):
-            return True  # the table is not put back: it would not report this change again
-        self.tables.append(table)
-        for file in self.partitions:
-            file.check()
-        for fixed in self.fixed:
-            if fixed.changed():
-                return True
-        spaces = self.spaces
-        return (
-            lseek(spaces.number, 0, CURRENT) != spaces.mark
-            or pread(self.membership.number, self.size, 0) != self.paths
-            or readlink("cgroup", dir_fd=spaces.number) != self.cgroup_namespace
-            or readlink("mnt", dir_fd=spaces.number) != self.mount_namespace
+    def _moved(self, reader: Reader, calls: Calls) -> bool:
+        """Whether another mount table, cgroup, namespace, scheduling class or user applies now."""
+        if isinstance(calls, LockKeepingCalls):
+            moved = not calls.same() or calls.poll(0)
+        else:
+            moved = self._looks_different(reader.mounts, calls)
+        return bool(
+            moved
             or sched_getscheduler(0) not in FAIR
             or geteuid() != self.user
             or self.grants.changed()
         )
 
-    def _another_table(self) -> MountTable:
-        """Open the mount table once more, for another thread or after an interruption."""
+    def _looks_different(self, mounts: File, calls: Calls) -> bool:
+        """Whether the mount table, the cgroup, a namespace or a list that is to stay is another."""
+        spaces = self.spaces
+        if lseek(mounts.number, 0, CURRENT) != mounts.mark or calls.poll(0):
+            return True
+        for file in self.partitions:
+            file.check(calls)
+        for fixed in self.fixed:
+            if fixed.changed(calls):
+                return True
+        return (
+            lseek(spaces.number, 0, CURRENT) != spaces.mark
+            or pread(self.membership.number, self.size, 0) != self.paths
+            or readlink("cgroup", dir_fd=spaces.number) != self.cgroup_namespace
+            or readlink("mnt", dir_fd=spaces.number) != self.mount_namespace
+        )
+
+    def _another_reader(self, home: list[Reader]) -> Reader:
+        """Return a new reader for a thread that finds none in *home*."""
         sweep()
         if count_open() >= MAX_OPEN:
             raise StaleError
-        table = MountTable(self.partitions)
-        # What changed before it was opened, it does not report.
-        if hash(table.text()) != self.mounts:
+        reader = Reader()
+        # It does not report what changed before it was opened.
+        if hash(reader.text()) != self.mounts:
             raise StaleError
-        return table
+        reader.calls = self._calls(reader.mounts, home is self.others)
+        if home is self.first:  # an exception has left the frame that had it
+            self.is_first = ref(reader)
+        return reader
 
-    def _least(self, rate: float) -> float:
+    def _calls(self, mounts: File, beside_others: bool) -> Calls:
+        polled = (mounts.number, *(file.number for file in self.partitions))
+        if not beside_others or not has_lock():
+            return Calls(polled)
+        marked = (mounts, self.spaces, *self.partitions, *(fixed.file for fixed in self.fixed))
+        fixed = [(fixed.file.number, fixed.text) for fixed in self.fixed]
+        number = self.spaces.number
+        try:
+            return LockKeepingCalls(
+                polled,
+                [(file.number, file.mark) for file in marked],
+                [(self.membership.number, self.paths), *fixed],
+                [
+                    (number, b"cgroup", self.cgroup_namespace.encode()),
+                    (number, b"mnt", self.mount_namespace.encode()),
+                ],
+            )
+        except (ImportError, AttributeError, OSError):  # no ctypes, or no such function
+            return Calls(polled)
+
+    def _least(self, rate: float, calls: Calls) -> float:
         """Return the least limit; other threads are asked only if they can raise it."""
         most = min(rate, self.grants.least)
         mask = sched_getaffinity(0)
         count = self._count(mask)
-        if count < most and not self.alone and fstat(self.tasks.number).st_nlink != 3:
-            most = min(most, self._online())
-            self.tasks.check()
+        if (
+            count < most
+            and not self.alone
+            and (calls.pread is not pread or fstat(self.tasks.number).st_nlink != 3)
+        ):
+            most = min(most, self._online(calls))
+            self.tasks.check(calls)
             for thread in listdir(TASKS) if count < most else ():
                 try:
                     mask |= sched_getaffinity(int(thread))
@@ -305,10 +325,10 @@ class Kept:
             return 1
         return max(1, len(mask - self.apart)) if self.apart else len(mask)
 
-    def _online(self) -> float:
+    def _online(self, calls: Calls) -> float:
         online = self.online
-        online.check()
-        text = pread(online.number, MAX_TEXT, 0)
+        online.check(calls)
+        text = calls.pread(online.number, MAX_TEXT, 0)
         last, cpus = online.last
         if text != last:
             cpus = parse_cpulist(text.decode("ascii")).bit_count()
@@ -370,8 +390,8 @@ def _give_up(kept: Kept) -> None:
     global _maker
     _maker = None
     discard(kept)
-    for table in kept.tables:
-        discard(table)
+    for reader in (*kept.first, *kept.others):
+        discard(reader)
 
 
 def _succeeds(step: Callable[[], bool | None]) -> bool:
@@ -445,9 +465,9 @@ def _keep_isolated(kept: Kept, system: System) -> str | None:
         if text != answer:
             raise StaleError
         kept.partitions += (file,)
-        for table in kept.tables:
-            table.register(file.number, _POLLPRI)
         kept.alone = kept.alone or text.strip() == "isolated"
+    for reader in kept.first:
+        reader.calls = kept._calls(reader.mounts, beside_others=False)
     if system.asked.get(ISOLATED) is not None:
         isolated = _fixed(kept, ISOLATED)
         mask = parse_cpulist(isolated.text.decode("ascii"))
