@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kumo._records import Errs
 
+MAX_DETAIL = 1000  # characters
 DIRECTION: dict[Errs, str] = {
     "over": "The true count may be lower",
     "under": "The true count may be higher",
@@ -231,9 +232,11 @@ CORRECT = "Correct it, or unset it."
 def note(code: str, errs: Errs | None = None, /, **detail: object) -> Note:
     """Return the note *code* with *detail* filled in; *errs* if it is not the usual direction.
 
-    A note without a step is one sentence, which has the direction in it.
+    A note without a step is one sentence, which has the direction in it. Details may come from
+    other people's files and variables: what is not printable is escaped here, for all of them.
     """
     found, usual, step = NOTES[code]
+    detail = {k: quoted(v, MAX_DETAIL) if isinstance(v, str) else v for k, v in detail.items()}
     errs = errs or usual
     parts = (found, DIRECTION[errs], step) if step else (found,)
     text = ". ".join(part.format(**detail) for part in parts)

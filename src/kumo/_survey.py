@@ -12,7 +12,7 @@ from kumo._detectors import (
     machine,
     override,
 )
-from kumo._notes import note
+from kumo._notes import note, unreadable
 from kumo._records import Estimate, Limit, of_system
 from kumo._text import show_rate
 
@@ -101,15 +101,18 @@ def survey(system: System) -> Estimate:
     limits: list[Limit] = []
     notes: dict[Note, None] = {}
     for detect in _detectors(system):
-        for record in detect(system):
-            if isinstance(record, Limit):
-                limits.append(record)
-            else:
-                notes[record] = None
+        try:
+            for record in detect(system):
+                if isinstance(record, Limit):
+                    limits.append(record)
+                else:
+                    notes[record] = None
+        except OSError as error:  # of what is not expected to fail: what was found before stays
+            notes[unreadable(str(error.filename), error)] = None
     notes.update(dict.fromkeys(_notes_on_all(limits)))
     if _in_job(system):  # a scheduler binds its tasks, and nobody is to undo that
         notes = {record: None for record in notes if record.code != "affinity-not-imposed"}
-    if not any(limit.cpus < inf for limit in limits):
+    if not any(map(_is_possible, limits)):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
     return of_system(Estimate(limits, notes), system)
 
@@ -139,7 +142,7 @@ def _announced(system: System, key: str) -> bool:
 
 def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:
     """Yield the notes that follow from several limits together."""
-    if not any(limit.cpus < inf for limit in limits):
+    if not any(map(_is_possible, limits)):
         yield note("nothing-known")
     rate = min((limit.cpus for limit in limits if limit.kind == "rate"), default=inf)
     if rate < 1:

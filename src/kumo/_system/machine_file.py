@@ -137,9 +137,9 @@ class Machine(System):
         return None if value is None else value.removesuffix("\n")
 
     def _fact(self, name: str) -> str | None:
-        value = self._text(f"!{name}")
-        if value is None and name == "platform":
+        if name == "platform" and not isinstance(self.sections.get("!platform"), str):
             return "linux"
+        value = self._text(f"!{name}")
         return None if value is None else value.removesuffix("\n")
 
 
