@@ -172,3 +172,32 @@ def test_what_is_no_runtime(runtime: Any) -> None:
         kumo.lua.install(database)
     with pytest.raises(TypeError, match=r"not the class LuaRuntime"):
         kumo.lua.install(type(runtime))
+
+
+STRICT = """\
+setmetatable(_G, {
+    __index = function(_, name) error("undeclared " .. name) end,
+    __newindex = function(_, name) error("undeclared " .. name) end,
+})
+"""
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        STRICT,
+        f"package = nil {STRICT}",
+        "kumo = setmetatable({}, {__newindex = function() error('locked') end})",
+    ],
+)
+@pytest.mark.parametrize("dialect", dialects())
+def test_strict_globals_and_locked_tables(dialect: str, before: str) -> None:
+    try:
+        strict = import_module(f"lupa.{dialect}").LuaRuntime()
+    except ImportError:
+        skip_real("lupa is not installed: pip install 'kumo-parallelism[lua]'")
+    strict.execute(before)
+
+    kumo.lua.install(strict)
+
+    assert strict.eval("kumo.available_parallelism()") == kumo.available_parallelism()

@@ -37,6 +37,7 @@ LINUX: tuple[Detector, ...] = (
     machine.detect,
 )
 
+MAX_CPUS = 2**20  # no machine has more
 KERNEL_LINUX = ("linux", "android")  # sys.platform, on Android from Python 3.13 on
 
 # What further detectors other systems have, loaded there alone.
@@ -138,6 +139,11 @@ def _announced(system: System, key: str) -> bool:
     except OSError:
         return False  # another's environment: the override's detector tells
     return answer is not None
+
+
+def _is_possible(limit: Limit) -> bool:
+    """Whether the limit could be a count: a quota may be written that no machine can reach."""
+    return limit.kind == "override" or limit.cpus <= MAX_CPUS
 
 
 def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:

@@ -16,22 +16,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# Strict globals, and tables that are locked, raise at each read or write that is not raw.
 # An exception of Python's would cross Lua as an object of Python's. The message is raised again
 # as an error of Lua's own, at the line that called.
 INSTALL = """\
 local count = ...
+local globals = _G
+local package = rawget(globals, "package")
 local loaded = type(package) == "table" and package.loaded or {}
-for _, taken in pairs({kumo, loaded.kumo}) do
+local kumo, required = rawget(globals, "kumo"), rawget(loaded, "kumo")
+for _, taken in pairs({kumo, required}) do
     if type(taken) ~= "table" then return type(taken) end
 end
-kumo = kumo or loaded.kumo or {}
-loaded.kumo = loaded.kumo or kumo
-function kumo.available_parallelism()
+kumo = kumo or required or {}
+local function available_parallelism()
     local value = count()
     if type(value) == "string" then error(value, 2) end
     return value
 end
-loaded.kumo.available_parallelism = kumo.available_parallelism
+rawset(globals, "kumo", kumo)
+rawset(loaded, "kumo", required or kumo)
+rawset(kumo, "available_parallelism", available_parallelism)
+rawset(required or kumo, "available_parallelism", available_parallelism)
 """
 MOST = 2**63 - 1  # the largest integer of Lua, https://www.lua.org/manual/5.4/manual.html#2.1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -175,3 +176,34 @@ def test_names_that_only_look_like_a_python(tmp_path: Path) -> None:
         write(tmp_path, name, "echo 'os.cpu_count()\t3.97.0\t5'")
 
     assert answers(tmp_path) == []
+
+
+def test_what_prints_without_an_end_is_killed_and_fills_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    write(tmp_path, "ruby", "yes; echo 2")
+
+    assert only(tmp_path) == ([], "more than 16 MB were printed (ended by signal 9)")
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has child subreapers")
+def test_what_has_left_its_session_is_killed_with_its_children(tmp_path: Path) -> None:
+    body = f"setsid sh -c 'sleep 600 & echo $$ $! > {tmp_path}/pids; wait' >/dev/null 2>&1 &"
+    write(tmp_path, "ruby", f"{body} sleep 0.3; {TELL.format(8)}")
+
+    assert only(tmp_path) == ([Belief("Etc.nprocessors", "3.1.2", 8)], "")
+    wait_until_gone(tmp_path / "pids")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has child subreapers")
+def test_children_of_before_are_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, "ruby", TELL.format(8))
+    with subprocess.Popen(["sleep", "600"]) as child:
+        only(tmp_path)
+
+        assert child.poll() is None
+        child.kill()

@@ -112,7 +112,7 @@ def check(estimate: Estimate) -> None:
     count = estimate.parallelism
     override = estimate.binding.kind == "override"
     assert count >= 1
-    assert override or count <= MAX_CPUS * 16
+    assert override or count <= MAX_CPUS
     for limit in estimate.limits:
         assert limit.cpus >= 0
         assert override or limit.cpus == inf or count <= max(1, limit.cpus)

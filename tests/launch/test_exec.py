@@ -40,6 +40,7 @@ ARGUMENTS = [
     ["=", "A=B", "--share=1/2"],
     ["\u4e91", "\U0001f4a9"],
 ]
+KUMO_RUN = [sys.executable, "-m", "kumo", "run", "--"]
 UNDECODABLE = [b"\xff", b"\x80\xfe=\xff", b"caf\xe9", b"\xed\xa0\x80"]
 
 
@@ -261,7 +262,6 @@ def odd(tmp_path: Path) -> Path:
     """A directory with programs that cannot be run."""
     for name, text, mode in [
         ("plain", "echo hi\n", 0o644),
-        ("no-format", "echo hi\n", 0o755),
         ("no-interpreter", "#!/nonexistent/sh\n", 0o755),
     ]:
         (tmp_path / name).write_text(text)
@@ -279,8 +279,6 @@ REFUSED = [
     ("./plain", 126, "Permission denied"),
     ("plain", 126, "Permission denied"),
     ("./directory", 126, "Permission denied"),
-    ("./no-format", 126, "Exec format error"),
-    ("no-format", 126, "Exec format error"),
     ("./no-interpreter", 126, "the interpreter that its first line names was not found"),
     ("no-interpreter", 126, "the interpreter that its first line names was not found"),
     ("./" + "x" * 300, 126, "File name too long"),
@@ -409,3 +407,37 @@ def test_help(kumo: Kumo, verb: str) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout.decode().startswith(f"usage: kumo {verb} [-h] [--share N/D]")
     assert all(len(line) <= 90 for line in ran.stdout.splitlines())
+
+
+def test_a_script_without_a_first_line_is_run_by_the_shell(tmp_path: Path) -> None:
+    """As env, nice and the shell itself do; the first of PATH, though a later one could be run."""
+    for place, body in (("first", 'echo "of sh: $0 $*"\n'), ("second", "#!/bin/sh\necho later\n")):
+        (tmp_path / place).mkdir()
+        script = tmp_path / place / "script"
+        script.write_text(body)
+        script.chmod(0o755)
+    path = f"{tmp_path}/first:{tmp_path}/second:{os.environ['PATH']}"
+
+    for name in (f"{tmp_path}/first/script", "script"):
+        ran = run([*KUMO_RUN, name, "a", "b c"], env={**environment(), "PATH": path})
+
+        expected = f"of sh: {tmp_path}/first/script a b c\n".encode()
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, expected, b"")
+
+
+WITHOUT_A_NAME = """\
+import ctypes, sys
+words = [word.encode() for word in sys.argv[1:]]
+variables = [b"PATH=/usr/bin:/bin", b"=x", b"A=1"]
+argv = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+envp = (ctypes.c_char_p * (len(variables) + 1))(*variables, None)
+ctypes.CDLL(None).execve(words[0], argv, envp)
+"""
+
+
+def test_a_variable_without_a_name_stops_nothing() -> None:
+    command = [*KUMO_RUN, "/usr/bin/env"]
+    ran = run([sys.executable, "-c", WITHOUT_A_NAME, *command])
+
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"A=1" in ran.stdout.split(b"\n")

@@ -139,3 +139,49 @@ def test_the_same_note_is_there_once() -> None:
 
     assert len(set(estimate.notes)) == len(estimate.notes)
     assert all(isinstance(note, Note) for note in estimate.notes)
+
+
+# --- what the fuzzing of tests/fuzz found
+
+
+def test_a_note_is_printable_whatever_it_is_about() -> None:
+    text = f"{_bounds.machine()}-- $SLURM_JOB_ID --\n\x1b[2J\n"
+
+    assert all(note.text.isprintable() for note in survey(Machine(text)).notes)
+
+
+@pytest.mark.parametrize("fact", ["platform", "pid", "tid", "hostname", "policy", "sandbox"])
+def test_a_fact_that_never_fails_is_unknown_if_a_machine_file_has_an_error(fact: str) -> None:
+    text = _bounds.machine().replace("-- !pid --\n7\n", "") + f"-- !{fact} (ENOSYS) --\n"
+
+    assert survey(Machine(text)).parallelism == 2
+
+
+def test_a_variable_that_cannot_be_read_ends_its_detector_alone() -> None:
+    text = f"{_bounds.machine()}-- $SLURM_JOB_ID --\n1\n-- $SLURM_JOB_NODELIST (EACCES) --\n"
+
+    estimate = survey(Machine(text))
+
+    assert estimate.parallelism == 2
+    assert "unreadable" in [note.code for note in estimate.notes]
+
+
+def test_a_quota_beyond_any_machine_is_not_the_count() -> None:
+    text = (
+        "-- /proc/self/cgroup --\n0::/\n-- /proc/self/mountinfo --\n"
+        "50 1 0:26 / /m rw - cgroup2 c rw\n-- /m/cpu.max --\n9223372036854775807 100000\n"
+    )
+
+    estimate = survey(Machine(text))
+
+    assert estimate.parallelism == 1
+    assert "nothing-known" in [note.code for note in estimate.notes]
+
+
+def test_no_cpus_under_no_rate_are_no_number() -> None:
+    text = (
+        "-- !platform --\nwin32\n-- !GetActiveProcessorCount --\n0\n-- !cpus --\n16\n"
+        "-- !QueryInformationJobObject --\nweight 5\n"
+    )
+
+    assert all(limit.cpus >= 0 for limit in survey(Machine(text)).limits)

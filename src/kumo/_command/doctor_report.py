@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from math import inf
 from typing import Protocol
 
@@ -24,6 +25,10 @@ SCHEMA = 1
 RUNTIMES = ("runtime", "version", "asked", "believes", "count", "verdict", "why", "mend by")
 THREADS = ("threads", "number", "runnable", "library")
 SETTINGS = ("variable", "value", "count", "verdict", "mend by")
+EMPTY_ENTRY = (
+    "PATH has an empty entry, which means the current directory. It was skipped: "
+    "whatever lies there is not run."
+)
 LEVELS = ("cgroup", "quota", "periods", "throttled", "throttled for")
 
 
@@ -53,6 +58,9 @@ class RuntimesReport:
     ) -> None:
         self.estimate = estimate
         self.missing = missing
+        self.answers = answers
+        path = environment.get("PATH")
+        self.empty_entries = 0 if path is None else path.split(os.pathsep).count("")
         self.silent = [answer for answer in answers if answer.failure]
         self.findings = [
             (answer, judge(belief, estimate, environment))
@@ -73,6 +81,9 @@ class RuntimesReport:
             lines += ["", *(f"no answer from {_name(a)}: {a.failure}" for a in self.silent)]
         if self.missing:
             lines += ["", f"not found: {', '.join(self.missing)}"]
+        lines += ["", "These files were run:", *(f"  {_file(a)}" for a in self.answers)]
+        if self.empty_entries:
+            lines += ["", EMPTY_ENTRY]
         lines += ["", *_notes(self.estimate)]
         over = len({id(a) for a, finding in self.findings if finding.verdict == "over"})
         judged = f"oversubscribed: {over}" if over else "not oversubscribed: none"
@@ -94,6 +105,7 @@ class RuntimesReport:
                 for answer in self.silent
             ],
             "missing": list(self.missing),
+            "empty_path_entries": self.empty_entries,
         }
 
 
@@ -175,6 +187,10 @@ def _verdict(verdict: str, by: int | None) -> str:
 
 def _name(answer: Answer) -> str:
     return f"{answer.question.runtime.name} ({quoted(answer.question.program, 200)})"
+
+
+def _file(answer: Answer) -> str:
+    return f"{answer.question.runtime.name}: {quoted(answer.question.program, 200)}"
 
 
 def _cells(answer: Answer, finding: Finding, estimate: Estimate) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
         rate = parse_rate(text)
         count = system.fact("GetActiveProcessorCount") or system.fact("cpus") or ""
         online = whole_number(count, 7)
-        cpus = inf if online is None else rate * online
+        cpus = rate * online if online else inf
         yield Limit("job-object", "rate", cpus, CALL, text)
     except ValueError:
         yield malformed(CALL, text, FORM)

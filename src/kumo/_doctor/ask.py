@@ -1,7 +1,10 @@
 """Finding the runtimes of this machine, and asking each of them: with a timeout, a few at a time.
 
-Each runs in an empty directory and a session of its own, with no input. Whatever it started is
-killed with it, when it has answered as well as when it has not.
+Each runs in an empty directory and a session of its own, with no input. What it prints goes
+through a pipe, of which `MOST` bytes are kept, and it is killed when it prints without an end.
+Whatever it started is killed with it, when it has answered as well as when it has not. What left
+its session is killed when all have been asked: on Linux, processes whose parent has ended become
+this process's children meanwhile.
 """
 
 from __future__ import annotations
@@ -11,17 +14,18 @@ import re
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from errno import EINTR
 from pathlib import Path
 from subprocess import DEVNULL, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
-from threading import Lock
-from time import monotonic
+from threading import Lock, Thread
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from kumo._runtimes.runtimes import RUNTIMES, read_executable
-from kumo._text import quoted
+from kumo._system.process import read_stat
+from kumo._text import quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +35,13 @@ if TYPE_CHECKING:
     from kumo._runtimes.runtimes import Belief, Runtime
 
 TIMEOUT = 20.0
-OUTPUT = "output"
+PATIENCE = 2.0  # seconds for killed processes to be gone
+PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 NOT_FOUND = 127  # of a shell, and of the shims of pyenv and its like for a version not in use
 NOT_THERE = "not there"
-MOST = 100_000  # characters of an answer that are looked at
+MOST = 100_000  # bytes of an answer that are looked at
+MAX_PRINTED = 2**24  # bytes: what prints more is killed
+FLOOD = f"more than {MAX_PRINTED >> 20} MB were printed"
 
 
 class Question(NamedTuple):
@@ -102,17 +109,20 @@ class Running:
         self._processes: set[Popen[bytes]] = set()
         self._stopped = False
 
-    def run(self, command: Sequence[str], timeout: float, **how: Any) -> int:
+    def run(self, command: Sequence[str], timeout: float, output: _Output, **how: Any) -> int:
         """Run *command* and return its exit code. Raise as `subprocess.run` does."""
         with self._lock:
             if self._stopped:
                 raise InterruptedError(EINTR, "interrupted")
-            process = Popen(command, start_new_session=True, **how)
+            to = output.into
+            process = Popen(command, start_new_session=True, stdout=to, stderr=to, **how)
             self._processes.add(process)
+        output.process = process
         try:
             return process.wait(timeout)
         finally:
             _kill(process)
+            output.process = None  # its number may be another's from now on
             process.wait()
             self._processes.discard(process)
 
@@ -136,6 +146,17 @@ def ask(
 
     *told* is called with each question that is begun, by whichever thread begins it.
     """
+    with _adopting():
+        return _ask_all(questions, environment, at_once, timeout, told)
+
+
+def _ask_all(
+    questions: Sequence[Question],
+    environment: Mapping[str, str],
+    at_once: int,
+    timeout: float,
+    told: Callable[[Question], object],
+) -> list[Answer]:
     running = Running()
 
     def one(question: Question) -> Answer:
@@ -170,9 +191,7 @@ def _ask(
             for file, content in runtime.files:
                 (directory / file).write_bytes(content)
             how = {"env": _with_flags(environment, runtime), "cwd": directory, "stdin": DEVNULL}
-            code = _run(question, directory, monotonic() + timeout, running, how)
-            with (directory / OUTPUT).open(encoding="utf-8", errors="replace") as output:
-                text = output.read(MOST)
+            code, text = _run(question, directory, monotonic() + timeout, running, how)
     except TimeoutExpired:
         return Answer(question, [], f"no answer within {timeout:g} s")
     except OSError as error:
@@ -184,21 +203,64 @@ def _ask(
     return Answer(question, beliefs, "" if beliefs else _failure(code, text), executable)
 
 
+class _Output:
+    """A pipe to which programs print: the first `MOST` bytes are kept, the rest is read and lost.
+
+    A thread reads. It is not waited for long: what a program leaves behind may keep the pipe open.
+    """
+
+    def __init__(self) -> None:
+        self.process: Popen[bytes] | None = None
+        self.printed = 0
+        self._parts: list[bytes] = []
+        self._out, self.into = os.pipe()
+        self._thread = Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        kept = 0
+        while part := os.read(self._out, 65536):
+            self.printed += len(part)
+            self._parts += [part[: MOST - kept]] if kept < MOST else []
+            kept += len(part)
+            process = self.process
+            if self.printed > MAX_PRINTED and process is not None:
+                _kill(process)
+        os.close(self._out)
+
+    def text(self) -> str:
+        """Return what was printed, when the programs have ended."""
+        os.close(self.into)
+        self._thread.join(0.5)
+        return b"".join([*self._parts]).decode("utf-8", "replace")
+
+
 def _run(
     question: Question, directory: Path, until: float, running: Running, how: dict[str, Any]
-) -> int:
-    """Run the steps, up to the first that fails, and return the last one's exit code.
+) -> tuple[int, str]:
+    """Run the steps, up to the first that fails; return the last one's exit code and the output."""
+    output = _Output()
+    try:
+        code = _run_steps(question, directory, until, running, output, how)
+    finally:
+        text = output.text()
+    return code, text if output.printed <= MAX_PRINTED else FLOOD
 
-    Their output goes to a file: a pipe would stay open as long as what they leave behind.
-    """
+
+def _run_steps(
+    question: Question,
+    directory: Path,
+    until: float,
+    running: Running,
+    output: _Output,
+    how: dict[str, Any],
+) -> int:
     code = 0
     for step in question.runtime.steps:
         command = [question.program if word == "{program}" else word for word in step]
         if command[0].startswith("./"):
             command[0] = str(directory / command[0])
-        with (directory / OUTPUT).open("ab") as file:
-            left = max(0.0, until - monotonic())
-            code = running.run(command, left, stdout=file, stderr=file, **how)
+        code = running.run(command, max(0.0, until - monotonic()), output, **how)
         if code != 0:
             break
     return code
@@ -211,6 +273,45 @@ def _kill(process: Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+
+
+@contextmanager
+def _adopting() -> Iterator[None]:
+    """Kill at the end what left the session of its program and whose parent has ended.
+
+    Such a process becomes the child of the nearest ancestor that asks for it, on Linux alone.
+    https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    was = ctypes.c_int(0)
+    prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(was), 0, 0, 0)
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = _children()
+    try:
+        yield
+    finally:
+        end = monotonic() + PATIENCE
+        # The children of those that were killed come in their turn.
+        while (left := _children() - before) and monotonic() < end:
+            for child in left:
+                with suppress(OSError):
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, os.WNOHANG)
+            sleep(0.005)
+        prctl(PR_SET_CHILD_SUBREAPER, was.value, 0, 0, 0)
+
+
+def _children() -> set[int]:
+    """This process's children."""
+    own = os.getpid()
+    numbers = [whole_number(name) for name in os.listdir("/proc")]
+    stats = {number: read_stat(number) for number in numbers if number is not None}
+    return {n for n, stat in stats.items() if stat is not None and stat.number(4) == own}
 
 
 def _with_flags(environment: Mapping[str, str], runtime: Runtime) -> dict[str, str]:

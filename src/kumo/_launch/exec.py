@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from errno import EACCES, ENOENT, ENOTDIR
+from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
 
 from kumo._errors import CannotRunError, InputError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Exit codes, as shells have them:
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
 CANNOT_RUN = 126
+SHELL = "/bin/sh"
 NOT_FOUND = 127
 # To which Python sets LC_CTYPE in the locale C: https://peps.python.org/pep-0538/
 COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
@@ -57,7 +58,8 @@ def become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     try:
         if command[0]:  # else exec raises ValueError
-            os.execvpe(command[0], command, environment)
+            # Python refuses to pass on a variable without a name, which nothing can read.
+            _exec(command, {name: value for name, value in environment.items() if name})
         error = OSError(ENOENT, "")
     except OSError as raised:
         error = raised
@@ -67,6 +69,26 @@ def become(command: list[str], environment: Mapping[str, str]) -> NoReturn:
     from kumo._text import quoted
 
     raise CannotRunError(f"{quoted(command[0], 200) or repr('')}: {why}", code)
+
+
+def _exec(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """Replace this process by the command, as execvp(3) does. Raise `OSError`.
+
+    The first file of the name in PATH that may be run is meant, and if it is a text without a
+    first line ``#!``, the shell runs it. Python's own `os.execvpe` would look further instead.
+    """
+    name = command[0]
+    directories = [""] if "/" in name else os.get_exec_path(environment)
+    failure: OSError | None = None
+    for file in [os.path.join(directory, name) for directory in directories]:
+        try:
+            os.execve(file, command, environment)
+        except OSError as error:
+            if error.errno == ENOEXEC:
+                os.execve(SHELL, [SHELL, file, *command[1:]], environment)
+            if failure is None or failure.errno in (ENOENT, ENOTDIR):
+                failure = error
+    raise failure or OSError(ENOENT, os.strerror(ENOENT))
 
 
 def _failure(program: str, error: OSError, path: str | None) -> tuple[int, str]:

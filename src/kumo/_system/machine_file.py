@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 2**26  # as many as a machine of thousands of cgroups has
 
+# Facts that are known on every system, so that nothing expects them to be errors.
+NEVER_FAIL = (
+    "platform", "cpus", "pid", "tid", "hostname", "x_cpu_count", "cgroup_namespace", "gil",
+    "policy", "sandbox",
+)  # fmt: skip
+
 
 class MachineError(ValueError):
     """A machine file that is not in the form; the message says where and what would be right."""
@@ -137,8 +143,8 @@ class Machine(System):
         return None if value is None else value.removesuffix("\n")
 
     def _fact(self, name: str) -> str | None:
-        if name == "platform" and not isinstance(self.sections.get("!platform"), str):
-            return "linux"
+        if name in NEVER_FAIL and not isinstance(self.sections.get(f"!{name}"), str):
+            return "linux" if name == "platform" else None
         value = self._text(f"!{name}")
         return None if value is None else value.removesuffix("\n")
 
