@@ -27,8 +27,9 @@ def test_inner_threads_are_divided_under_kumo_run(trap: Trap, tmp_path: Path) ->
     under = ask(trap, tmp_path, {}, [*KUMO, "--"])
     sprung = ask(trap, tmp_path, exported, [*KUMO, "--"])
     declared = ask(trap, tmp_path, {}, [*KUMO, "--workers", "2", "--"])
+    viewed = ask(trap, tmp_path, {}, [*KUMO, "--view", "--"])
 
-    assert under == plain
+    assert under == viewed == plain
     assert sprung == 2 * cpus
     assert declared == 2 * (cpus // 2)
     assert (plain <= cpus) == trap.divides
