@@ -101,13 +101,11 @@ def decide(options: Namespace, environ: Mapping[str, str]) -> tuple[str, int, li
 
 def _beside(options: Namespace, environ: Mapping[str, str]) -> Collection[str]:
     """Return the libraries that loky's rule matters to, as far as the command's Python has them."""
-    from shutil import which
-
-    from kumo._launch.beside import installed
+    from kumo._launch.beside import find, installed
 
     command = getattr(options, "command", None)
     path = environ.get("PATH")
-    return installed(PHYSICAL, which(command[0], path=path) if command else None, path)
+    return installed(PHYSICAL, find(command[0], path) if command else None, path)
 
 
 def _survey(outer: Outer | None) -> Estimate:

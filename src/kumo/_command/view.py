@@ -44,13 +44,12 @@ def show(options: Namespace, count: int, environment: dict[str, str]) -> None:
 
     That they are replaced is put into *environment*, by which kumo knows it.
     """
-    from shutil import which
-
+    from kumo._launch.beside import find
     from kumo._launch.view import binding, library, readable_by_others, unreached
 
     if sys.platform == "win32":
         return  # view_of has refused
-    program = which(options.command[0], os.F_OK | os.X_OK, environment.get("PATH"))
+    program = find(options.command[0], environment.get("PATH"))
     why = unreached(program) if program is not None else None
     missed = None
     if options.view == "files" and why is None:

@@ -32,14 +32,22 @@ def installed(names: Iterable[str], program: str | None, path: str | None) -> fr
 
 def _prefix(program: str | None, path: str | None) -> str | None:
     """Return the directory that has the Python's ``bin`` and ``lib``."""
-    from shutil import which
-
     python = program if program is not None and _is_python(program) else None
     if python is None and program is not None:
         python = _named_by(program)
     if python is None or not _is_python(python):
-        python = which("python3", path=path) or which("python", path=path)
+        python = find("python3", path) or find("python", path)
     return None if python is None else os.path.dirname(os.path.dirname(os.path.abspath(python)))
+
+
+def find(name: str, path: str | None) -> str | None:
+    """Return the program that *name* is, as exec looks for it; `shutil` takes longer to load."""
+    places = [""] if "/" in name else (path or os.defpath).split(os.pathsep)
+    for place in places:
+        file = os.path.join(place, name)
+        if os.path.isfile(file) and os.access(file, os.X_OK):
+            return file
+    return None
 
 
 def _is_python(path: str) -> bool:
