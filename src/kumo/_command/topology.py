@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 NARROWEST = 40  # columns, whatever the terminal says
 IN_A_PIPE = 80
-DESCRIPTION = "Show where the CPUs are that this process may use."
+DESCRIPTION = "Show the nodes, caches and cores of the CPUs that this process may use."
 DETAILS = """\
 In the picture each core is [CPU sibling ...], with the CPUs in parentheses that
 this process may not use. On a large machine each core is one sign, and a legend

@@ -1,10 +1,10 @@
 """Accelerators and the NUMA node that each is near.
 
 https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci: ``class`` is
-``0x030200``, of which the first byte is 03 for display, where GPUs are, and 12 for processing
+``0x030200``, of which the first byte is 03 for display, which GPUs are, and 12 for processing
 accelerators (PCI Code and ID Assignment Specification); 0x0604 is a bridge, with devices below.
 AWS Neuron devices are of class 0x0880, another system peripheral.
-``numa_node`` is ``-1`` where the firmware does not tell.
+``numa_node`` is ``-1`` if the firmware does not know it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Accelerator(Record):
     """A GPU or another processing accelerator.
 
     *address* is its PCI address, as CUDA's ``CUDA_DEVICE_ORDER=PCI_BUS_ID`` sorts them, *vendor*
-    and *device* its PCI ids, *node* the NUMA node it is near, `None` where that is not told.
+    and *device* its PCI ids, *node* the NUMA node it is near, `None` if that is not known.
     """
 
     address: str

@@ -67,7 +67,7 @@ class _Siblings:
         self.apart = self.overlapping = 0
 
     def core(self, first: int, listed: int) -> tuple[int, ...]:
-        """Return the CPUs of the core of *first*, whose list this is; 0 is none."""
+        """Return the CPUs of the core of *first*, whose list this is, 0 without one."""
         self.done.add(first)
         if not listed:
             self.unknown.append(first)
@@ -124,7 +124,7 @@ def package_groups(
     """Return the package of each core's first CPU.
 
     On s390, RISC-V and old kernels ``physical_package_id`` is -1 on every CPU. The lists show the
-    packages all the same if one is wider than a core, or holds the whole machine; each is then
+    packages all the same if one is wider than a core, or contains the whole machine; each is then
     named by its lowest CPU. Else the file lists cores, as on POWER7, and packages are unknown.
     """
     lists: dict[int, int] = {}
@@ -181,7 +181,7 @@ def _group(reader: Reader, cpu: int, kind: str, name: str) -> tuple[int, int | N
 def _last_cache(reader: Reader, cpu: int) -> tuple[int, int | None]:
     """The CPUs that share the cache of the highest level, and the lowest of them.
 
-    Format: ``cache/index3/level`` holds ``3``, ``cache/index3/shared_cpu_list`` a list.
+    Format: ``3`` in ``cache/index3/level``, a list in ``cache/index3/shared_cpu_list``.
     """
     highest, cpus = 0, 0
     for index in range(MAX_CACHE_INDEX):

@@ -1,4 +1,4 @@
-"""Where the CPUs that this process may use are: cores, caches, dies, packages, NUMA nodes, kinds.
+"""The cores, caches, dies, packages, NUMA nodes and kinds of the CPUs that this process may use.
 
 https://docs.kernel.org/admin-guide/cputopology.html and, for its files,
 https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-devices-system-cpu
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def topology(*, pid: int | None = None, machine: str | os.PathLike[str] | None = None) -> Topology:
-    """Return where the CPUs are that this process may use; nothing of it enters the count.
+    """Return the places of the CPUs that this process may use; the count does not depend on them.
 
     *pid* asks for another process, *machine* for the machine in a machine file.
     Raise as `kumo.estimate` does, but never `OverrideError`: an override names no CPUs.
@@ -71,7 +71,7 @@ def _online(reader: Reader) -> tuple[int, bool]:
     for limit in reader.limits(machine.detect):
         if limit.where == ONLINE:
             return parse_cpulist(limit.text), True
-        if limit.where == machine.PRESENT:  # a view of files stands before the list
+        if limit.where == machine.PRESENT:  # a view of files replaces the list
             return reader.cpus(machine.PRESENT) & ~reader.cpus(machine.OFFLINE), True
         count = int(limit.cpus)
         if count > CEILING:
@@ -118,7 +118,7 @@ def _by_levels(levels: Iterable[tuple[str, int]]) -> list[Core]:
 
 
 def _by_groups(reader: Reader, own: int, online: int) -> list[Core]:
-    """Return each core that holds an own CPU, by its lowest CPU."""
+    """Return each core that has an own CPU, by its lowest CPU."""
     nodes = node_groups(reader)
     node_of = {cpu: node for node, cpus in nodes.items() for cpu in members(cpus)}
     together = dict(cores(reader, own, online, nodes, node_of))

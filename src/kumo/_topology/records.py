@@ -52,13 +52,13 @@ def mask_of(cpus: Iterable[int]) -> int:
 
 
 class Core(Record):
-    """One core that holds CPUs of this process.
+    """One core that has CPUs of this process.
 
     *cpus* are those CPUs, *siblings* all its online CPUs (SMT siblings share a core).
-    *node*, *package* and *die* are the kernel's numbers (a die's is unique within its
-    package; a package that has none is named by its lowest CPU), *cache* is the lowest CPU that
-    shares its last-level cache; `None` if unknown. *kind* is ``"performance"``,
-    ``"efficiency"``, … if there are several kinds, else `None`.
+    *node*, *package* and *die* are the kernel's numbers, `None` if unknown. A die's is unique
+    within its package. A package without a number is named by its lowest CPU. *cache* is the
+    lowest CPU that shares its last-level cache. *kind* is ``"performance"``, ``"efficiency"``, …
+    if there are several kinds, else `None`.
     *capacity* is the kernel's ``cpu_capacity``: 1024 for the strongest core of the machine.
     """
 
@@ -87,12 +87,12 @@ class Core(Record):
 
 
 class Topology(Record):
-    """Where the CPUs lie that a process may use.
+    """The places of the CPUs that a process may use.
 
-    *cores* are those that hold such CPUs, by their lowest. *online*, *offline* (present and not
-    online) and *isolated* (``isolcpus=``, and the process's own CPUs in an isolated cpuset
-    partition) are the machine's. *accelerators* are its PCI devices for display and computing.
-    *notes* say what could not be read.
+    *cores* are those that have such CPUs, by their lowest. The other CPUs are the machine's:
+    *online*, *offline* if they are present and not online, *isolated* by ``isolcpus=`` or by an
+    isolated cpuset partition of the process. *accelerators* are the machine's PCI devices for
+    display and computing. *notes* say what could not be read.
     """
 
     cores: tuple[Core, ...]
@@ -122,7 +122,7 @@ class Topology(Record):
 
     @property
     def physical_cores(self) -> int:
-        """How many cores hold at least one CPU of the process."""
+        """How many cores have at least one CPU of the process."""
         return len(self.cores)
 
     @property
@@ -132,7 +132,7 @@ class Topology(Record):
 
     @property
     def nodes(self) -> dict[int, tuple[int, ...]]:
-        """The process's CPUs by NUMA node; empty where the system tells no nodes."""
+        """The process's CPUs by NUMA node; empty if the system lists no nodes."""
         return _by("node", self.cores)
 
     @property

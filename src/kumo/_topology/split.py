@@ -1,7 +1,7 @@
 """Compact, disjoint sets of CPUs out of a machine's cores.
 
-What contains what differs between machines: packages hold nodes, or nodes packages, and a cluster
-can hold cores of two kinds. So no order is assumed. The boundaries of nodes, packages, dies and
+Machines differ: packages contain nodes, or nodes packages, and a cluster can have cores of two
+kinds. So no order is assumed. The boundaries of nodes, packages, dies and
 caches are applied one after the other, the one with the fewest groups first, and cut the machine
 into parts. If there are as many sets as parts up to some boundary, no set crosses it.
 """
@@ -61,7 +61,7 @@ def boundaries(cores: Sequence[Core], places: Sequence[Level] = PLACES) -> list[
 def levels(cores: Sequence[Core]) -> list[Level]:
     """Return what divides *cores*, the widest first: places, and kinds if they cut no place.
 
-    The kinds come as early as all places after them hold one kind alone: a cluster with cores
+    The kinds come as early as all places after them are of one kind alone: a cluster with cores
     of two kinds is not divided before all clusters are.
     """
     found = boundaries(cores)
@@ -209,7 +209,7 @@ def _shares(groups: list[list[Core]], within: Sequence[Level], count: int) -> li
     """Divide *count* parts among the groups by their cores.
 
     Each group gets as many as boundaries cut it into, up to the last boundary for which there
-    are parts enough in all; then the next part goes where the most cores are left for each
+    are parts enough in all. The next part goes to the group with the most cores for each part
     (D'Hondt's method). So no core is divided while another group has a whole one to give.
     """
     shares = _needs(groups, within, count)
