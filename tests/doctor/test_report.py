@@ -213,3 +213,15 @@ def test_a_quota_that_always_throttles_is_never_passed_over(
 
 def test_the_processes_below_are_counted_in_the_first_line() -> None:
     assert process(descendants=3).text().startswith("process 42 (a\\tb) and 3 below it: ")
+
+
+def test_the_files_that_were_run_and_an_empty_entry_of_path() -> None:
+    answer = Answer(Question(ROWS["Ruby"], "/odd\x1b/ruby"), [], "no answer within 20 s")
+
+    skipped = RuntimesReport(ESTIMATE, [answer], [], {"PATH": "/bin:"})
+    plain = RuntimesReport(ESTIMATE, [answer], [], {"PATH": "/bin"})
+
+    assert r"  Ruby: /odd\x1b/ruby" in skipped.text().split("\n")
+    assert "PATH has an empty entry" in skipped.text()
+    assert "PATH has" not in plain.text()
+    assert (skipped.data()["empty_path_entries"], plain.data()["empty_path_entries"]) == (1, 0)

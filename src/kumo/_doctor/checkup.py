@@ -149,8 +149,10 @@ def _samples(pid: int, started: int | None, window: float) -> Iterator[tuple[lis
             return
         below = _descendants(pid)
         for child in below:
+            if len(threads) >= MAX_THREADS:
+                break
             with suppress(OSError):  # another user's may be hidden
-                threads += _threads(child)
+                threads += _threads(child)[: MAX_THREADS - len(threads)]
         yield threads, len(below)
         left = end - time.monotonic()
         if left <= 0:
@@ -167,8 +169,10 @@ def _descendants(pid: int) -> list[int]:
     own = _cgroup(pid)
     found: list[int] = []
     left = [pid]
-    while left and len(found) < MAX_PROCESSES:
-        for child in _children(left.pop()):
+    seen = 0
+    while left and seen < MAX_PROCESSES:
+        for child in _children(left.pop())[: MAX_PROCESSES - seen]:
+            seen += 1
             left.append(child)
             if _within(_cgroup(child), own):
                 found.append(child)
