@@ -1,24 +1,32 @@
 """How many CPUs this program can really use, and why.
 
-The rooms, from the ground up; each imports only from those before it:
+    import kumo
 
-- `_records`, `_text`, `_override`, `_errors`: what everything is made of
-- `_notes`: the table of notes
-- `_cgroups`: levels, quotas, cpusets and counters as text
-- `_system`: the only door to the machine, live or from a machine file
-- `_detectors`: one source each, from the system's answers to limits and notes
-- `_survey`, `_explain`: the estimate, and the estimate as text and JSON
-- `_hot`: `available_parallelism()` on kept descriptors
-- `_runtimes`: what is known about other programs, as data
-- `_topology`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each
-- `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count
-- `_command`: the command, one module a verb
+    kumo.available_parallelism()  # how many CPU-bound workers to start
+    print(kumo.estimate())        # the limit that decides, all others, and what cannot be known
 
-Nothing is read at import, and names load when they are asked for.
-PYTEST_DONT_REWRITE: see `_pytest`.
+`kumo.watch` and `kumo.follow` keep up with changes, `kumo.ThreadPool` is a pool that does, and
+`kumo.topology`, `kumo.pressure` and `kumo.measure` say which CPUs, what slows a process down, and
+how much is really delivered. `help(kumo.estimate)` and so on have the details.
+
+Importing reads nothing, and each name loads when it is first used.
+PYTEST_DONT_REWRITE: pytest has nothing to rewrite here.
 """
 
 from __future__ import annotations
+
+# The rooms, from the ground up. Each imports only from those before it.
+# - `_records`, `_text`, `_override`, `_errors`: what everything is made of
+# - `_notes`: the table of notes
+# - `_cgroups`: levels, quotas, cpusets and counters as text
+# - `_system`: the only door to the machine, live or from a machine file
+# - `_detectors`: one source each, from the system's answers to limits and notes
+# - `_survey`, `_explain`: the estimate, and the estimate as text and JSON
+# - `_hot`: `available_parallelism()` on kept descriptors
+# - `_runtimes`: what is known about other programs, as data
+# - `_topology`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each
+# - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count
+# - `_command`: the command, one module a verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,4 +103,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted([*__all__, "__version__"])

@@ -297,6 +297,8 @@ class OverrideError(ValueError):
     Unset it or correct it. *variable* and *value* are what was read.
     """
 
+    __module__ = "kumo"  # as users catch it, and as a traceback shows it
+
     def __init__(self, variable: str, value: str) -> None:
         super().__init__(variable, value)
         self.variable = variable

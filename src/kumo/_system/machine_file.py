@@ -32,6 +32,8 @@ NEVER_FAIL = (
 class MachineError(ValueError):
     """A machine file that is not in the form; the message says where and what would be right."""
 
+    __module__ = "kumo"  # as users catch it, and as a traceback shows it
+
 
 def parse_sections(text: str) -> dict[str, str | OSError]:
     """Return each section's text by its name, an `OSError` where the name holds an errno.
