@@ -21,6 +21,8 @@ from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import TIMEOUT, environment, in_groups
 
 import kumo
+from kumo._pools.budget import Share
+from kumo._pools.follow import Follow
 
 VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
 
@@ -397,3 +399,32 @@ def test_a_loop_that_has_ended_is_left_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert limiter.total_tokens == 3
     following.close()
     assert limiter.total_tokens == 40
+
+
+# --- no lock while a library is called
+
+
+def test_closing_while_a_count_is_set_ends_with_what_was_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One thread sets a count, and waits in the library for another, which closes the follower."""
+    setting: list[object] = []
+    closing: list[threading.Thread] = []
+
+    def set_count(count: int) -> None:
+        if count == 2:
+            closing.append(threading.Thread(target=following.close))
+            closing[0].start()
+            closing[0].join(TIMEOUT)
+        setting.append(count)
+
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "3")
+    following = Follow([set_count], [lambda: setting.append("restored")], Share(1), 1)
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "2")
+    deadline = time.monotonic() + TIMEOUT
+    while setting[-1] != "restored" or len(setting) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+    assert not closing[0].is_alive()
+    assert setting == [3, "restored", 2, "restored"]

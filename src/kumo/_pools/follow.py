@@ -1,21 +1,25 @@
 """`follow()`: what other libraries size by the machine follows this process's parallelism.
 
 One function a library. Each looks at the library's own setting, and returns how a count is set
-and how what was there is restored.
+and how what was there is restored, which may be done again.
+
+No lock is held while a library is called: its setter may log, wait, or use kumo. So a follower
+may be closed in one thread while it sets a count in another; the other then restores once more,
+after itself. What a library has at the end is what it had before.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from importlib import import_module
 from itertools import chain, count
 from math import inf
 
 from kumo._pools.budget import Share, as_share
-from kumo._pools.pool import check_count, pools
+from kumo._pools.pool import NameInUseError, check_count, pools
 from kumo._watch.eventloop import need_loop, running
 from kumo._watch.watch import watch
 
@@ -25,12 +29,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from kumo._pools.threads import ThreadPool
     from kumo._watch.change import Change
 
     Setting = tuple[Callable[[int], object], Callable[[], object]]
 
-# A follower sets nothing after it has restored what was there. One lock for all, since a forked
-# child, which may get it locked, renews it.
+# Guards whether a follower is closed, and names of pools. One for all, since a forked child, which
+# may get it locked, renews it.
 _lock = threading.RLock()
 
 
@@ -51,12 +56,16 @@ def follow(*things: Any, share: float | Share = 1, minimum: int = 1) -> Follow:
         raise ValueError(f"follow needs one of {NAMES}, or a limiter")
     share, minimum = as_share(share), check_count("minimum", minimum)
     counts: list[Callable[[int], object]] = []
+    restores: list[Callable[[], object]] = []
     with ExitStack() as undo:
         for thing in things:
             set_count, restore = _setting(thing, share, minimum)
             undo.callback(restore)
+            restores.insert(0, restore)
             counts.append(set_count)
-        return Follow(counts, undo, share, minimum)
+        made = Follow(counts, restores, share, minimum)
+        undo.pop_all()
+        return made
 
 
 def _setting(thing: Any, share: Share, minimum: int) -> Setting:
@@ -73,20 +82,29 @@ class Follow:
     """What follows the parallelism, made by `kumo.follow`; `close()` restores what was there."""
 
     def __init__(
-        self, counts: list[Callable[[int], object]], undo: ExitStack, share: Share, minimum: int
+        self,
+        counts: list[Callable[[int], object]],
+        restores: list[Callable[[], object]],
+        share: Share,
+        minimum: int,
     ) -> None:
         self._counts = counts
+        self._restores = restores
         self._share = share
         self._minimum = minimum
         found = running()
         self._post = None if found is None else found[1]
         self._pid = os.getpid()
         self._closed = False
-        with _lock:
-            self._watch = watch(self._changed)
-            undo.callback(self._watch.close)
+        self._made = threading.Event()  # the callback may come before `watch` has returned
+        self._watch = watch(self._changed)
+        try:
             self.update()
-            self._undo = undo.pop_all()
+        except BaseException:
+            self._watch.close()
+            raise
+        finally:
+            self._made.set()
 
     @property
     def parallelism(self) -> int:
@@ -95,17 +113,31 @@ class Follow:
 
     def update(self) -> None:
         """Set the present count again, for what a library keeps for each thread: the caller's."""
-        with _lock:
-            if not self._closed:
-                for set_count in self._counts:
-                    set_count(self.parallelism)
+        if self._closed:
+            return
+        while True:
+            count = self.parallelism
+            for set_count in self._counts:
+                set_count(count)
+            if self._closed:  # meanwhile, in another thread
+                self._restore()
+                return
+            if count == self.parallelism:  # else a thread that has set it may have come before
+                return
 
     def close(self) -> None:
         """Restore what was there, in the calling thread. A second call does nothing."""
         with _lock:
-            if not self._closed:
-                self._closed = True
-                self._undo.close()
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._watch.close()
+            self._restore()
+
+    def _restore(self) -> None:
+        """Restore each thing, the last first; raise the first error when all have been tried."""
+        with ExitStack() as undo:
+            for restore in reversed(self._restores):
+                undo.callback(restore)
 
     def __enter__(self) -> Follow:
         return self
@@ -122,6 +154,7 @@ class Follow:
         """In the watcher's thread: update, in the event loop's thread where there is one."""
         if os.getpid() != self._pid:
             return  # a child has neither its parent's loop nor its threads
+        self._made.wait()
         if self._post is None:
             self.update()
             return
@@ -168,18 +201,26 @@ def _asyncio(share: Share, minimum: int) -> Setting:
             "call its set_default_executor(kumo.ThreadPool('asyncio')) instead"
         )
     before: ThreadPoolExecutor | None = loop._default_executor
-    with _lock:
-        names = chain(["asyncio"], (f"asyncio{number}" for number in count(2)))
-        free = next(name for name in names if name not in pools())
-        pool = ThreadPool(free, share=share, minimum=minimum)
+    pool = _free_pool(ThreadPool, share, minimum)
     loop.set_default_executor(pool)
 
     def restore() -> None:
+        if pool._shutdown:
+            return  # done before
         # The loop's own would be made so when it is first needed.
         loop.set_default_executor(before or ThreadPoolExecutor(thread_name_prefix="asyncio"))
         pool.shutdown(wait=False)
 
     return (lambda count: None), restore  # the pool follows by itself
+
+
+def _free_pool(make: Callable[..., ThreadPool], share: Share, minimum: int) -> ThreadPool:
+    """Make a pool of the first name that is free, at the moment that it is made."""
+    for name in chain(["asyncio"], (f"asyncio{number}" for number in count(2))):
+        if name not in pools():
+            with suppress(NameInUseError):  # by another thread meanwhile
+                return make(name, share=share, minimum=minimum)
+    raise AssertionError("the names do not end")
 
 
 # https://github.com/joblib/threadpoolctl#setting-the-maximum-size-of-thread-pools

@@ -37,6 +37,10 @@ def pools() -> dict[str, Pool]:
         return dict(_pools)
 
 
+class NameInUseError(ValueError):
+    """Another pool of this process has the name."""
+
+
 class Bounds:
     """The least and the most workers that there may be."""
 
@@ -150,7 +154,7 @@ class Pool(Executor):
     def _register(self) -> None:
         with _naming:
             if _pools.setdefault(self.name, self) is not self:
-                raise ValueError(f"a {self._kind} pool with the name {self.name!r} is in use")
+                raise NameInUseError(f"a {self._kind} pool with the name {self.name!r} is in use")
 
     def _first_size(self) -> int:
         return self._source.size
