@@ -148,7 +148,7 @@ def test_a_variable_that_is_no_count(value: str, monkeypatch: pytest.MonkeyPatch
             "share must be a positive number, such as 0.5, or a part of a budget, not 0",
         ),
         ({"share": float("inf")}, "or a part of a budget, not inf"),
-        ({"share": "0.5"}, "or a part of a budget, not '0.5'"),
+        ({"share": "half"}, "or a part of a budget, not 'half'"),
         ({"share": kumo.Budget(web=1)}, r"or a part of a budget, not Budget\({'web': 1}\)"),
     ],
 )

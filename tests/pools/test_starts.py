@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import kumo
+from kumo._pools.queue import Crew
 
 MOMENT = 60
 START = threading.Thread.start
@@ -216,3 +218,24 @@ def test_shutdown_waits_for_a_worker_that_another_thread_is_starting(
     pool.shutdown()
     submitting.join()
     assert futures[0].result(0) == 0
+
+
+def test_a_finalizer_that_is_cut_short_is_made_good_by_the_next_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A signal handler may raise in the middle of it, where nobody can catch the exception."""
+    monkeypatch.setattr("sys.unraisablehook", lambda _: None)
+
+    def fail(_: Crew) -> None:
+        raise InterruptedError
+
+    pool = kumo.ThreadPool("web", threads=1)
+    pool.submit(int).result(MOMENT)
+    crew = pool._crew
+    with monkeypatch.context() as patched:
+        patched.setattr(Crew, "abandon", fail)
+        del pool
+        gc.collect()
+        assert crew in Crew.all
+    with kumo.ThreadPool("web other", threads=1):
+        until(lambda: crew not in Crew.all)

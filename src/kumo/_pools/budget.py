@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from fractions import Fraction
 from math import inf
@@ -14,6 +15,7 @@ from kumo._watch.say import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
     from kumo._watch.watch import Watch
 
@@ -98,9 +100,19 @@ class Part(Share):
         return f"{self.budget!r}.part({self.name!r})"
 
 
-def as_share(share: float | Share) -> Share:
+def as_share(share: float | str | Share) -> Share:
     """Return the share that *share* is or is the fraction of. Raise `ValueError` as `Share`."""
+    if isinstance(share, str):
+        return Share(_fraction(share))
     return share if isinstance(share, Share) else Share(share)
+
+
+def _fraction(text: str) -> Any:
+    """Return the number that is written as ``0.5`` or ``1/2``, with few digits; else *text*."""
+    form = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?", text)
+    if form is None or ("." in form[1] and form[2]) or (form[2] and not int(form[2])):
+        return text
+    return float(form[1]) / int(form[2] or 1)
 
 
 def _is_positive(number: object) -> bool:

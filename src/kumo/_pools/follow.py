@@ -5,7 +5,7 @@ and how what was there is restored, which may be done again.
 
 No lock is held while a library is called: its setter may log, wait, or use kumo. So a follower
 may be closed in one thread while it sets a count in another; the other then restores once more,
-after itself. What a library has at the end is what it had before.
+after itself. So each library ends with the setting that it had before.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from math import inf
 from kumo._pools.budget import Share, as_share
 from kumo._pools.pool import NameInUseError, check_count, pools
 from kumo._watch.eventloop import need_loop, running
+from kumo._watch.forks import in_child
 from kumo._watch.watch import watch
 
 TYPE_CHECKING = False
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
-def follow(*things: Any, share: float | Share = 1, minimum: int = 1) -> Follow:
+def follow(*things: Any, share: float | str | Share = 1, minimum: int = 1) -> Follow:
     """Set each of *things* to the parallelism, now and at each change, until the result is closed.
 
     A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
@@ -54,16 +55,16 @@ def follow(*things: Any, share: float | Share = 1, minimum: int = 1) -> Follow:
     """
     if not things:
         raise ValueError(f"follow needs one of {NAMES}, or a limiter")
-    share, minimum = as_share(share), check_count("minimum", minimum)
+    part, minimum = as_share(share), check_count("minimum", minimum)
     counts: list[Callable[[int], object]] = []
     restores: list[Callable[[], object]] = []
     with ExitStack() as undo:
         for thing in things:
-            set_count, restore = _setting(thing, share, minimum)
+            set_count, restore = _setting(thing, part, minimum)
             undo.callback(restore)
             restores.insert(0, restore)
             counts.append(set_count)
-        made = Follow(counts, restores, share, minimum)
+        made = Follow(counts, restores, part, minimum)
         undo.pop_all()
         return made
 
@@ -283,5 +284,4 @@ def _after_fork() -> None:
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+in_child(_after_fork)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import operator
 import os
@@ -13,6 +14,7 @@ from kumo._override import parse_override
 from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._records import OverrideError
+from kumo._watch.forks import in_child
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -71,25 +73,30 @@ class Pool(Executor):
 
     def _begin(
         self,
-        name: str,
-        share: float | Share,
+        name: str | int | None,
+        share: float | str | Share,
         count: int | None,
+        max_workers: int | None,
         bounds: Bounds,
         make_crew: Callable[[int, Share], Crew],
     ) -> None:
-        """Take the name and begin to follow, with workers by *make_crew*, of a size and a share."""
-        if not name:
-            raise ValueError(f"a {self._kind} pool needs a name, such as 'web'")
+        """Take the name and begin to follow, with workers by *make_crew*, of a size and a share.
+
+        A number in place of the name is *max_workers*, as in ``ThreadPoolExecutor(4)``.
+        """
+        if name == "":
+            raise ValueError(f"a {self._kind} pool needs a name, such as 'web', or none at all")
+        if name is not None and not isinstance(name, str):
+            name, max_workers = None, self._one_of("the first argument", name, max_workers)
+        if max_workers is not None:
+            count = self._one_of(self._plural, count, max_workers)
         if count is not None:
             count = check_count(self._plural, count)
-        self.name = name
         self._bounded = bounds
         self._source = as_share(share)
-        fixed, why = self._fixed(count)
-        size = bounds(fixed or self._first_size())
-        self._register()
+        size, fixed, why = self._take_name(name, count)
         self._crew = crew = make_crew(size, self._source)
-        crew.owner = gone = weakref.ref(self, lambda _: crew.abandon())
+        gone = crew.belong_to(self)
         if not fixed:
             try:
                 crew.watch = self._source.follow(_teller(gone, crew))
@@ -97,7 +104,15 @@ class Pool(Executor):
                 self.shutdown()
                 raise
             why = self._fit() or f"{self._source} of the parallelism"
-        say(_LOGGER.info, "%s pool %s: %s %s, %s", self._kind, name, self.size, self._plural, why)
+        say(
+            _LOGGER.info,
+            "%s pool %s: %s %s, %s",
+            self._kind,
+            self.name,
+            self.size,
+            self._plural,
+            why,
+        )
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call, and return the future of its result.
@@ -150,6 +165,42 @@ class Pool(Executor):
     def queued(self) -> int:
         """How many tasks wait for a worker."""
         return len(self._crew.tasks)
+
+    def __repr__(self) -> str:
+        """Name, size and what the size follows, on one line."""
+        crew = self._crew
+        if crew.closed:
+            how = "shut down"
+        elif crew.watch is None:
+            how = "a fixed size"
+        else:
+            how = f"{self._source} of the parallelism"
+        return f"<{type(self).__name__} {self.name!r}: {self.size} {self._plural}, {how}>"
+
+    def _one_of(self, what: str, size: Any, other: int | None) -> Any:
+        """Return the one of two sizes that is given. Raise `TypeError` if both are."""
+        if size is not None and other is not None:
+            raise TypeError(f"{what} and max_workers are the same, so give one of them")
+        return other if size is None else size
+
+    def _take_name(self, name: str | None, count: int | None) -> tuple[int, int | None, str]:
+        """Take *name*, or the first of pool-1, pool-2 ... that is free.
+
+        Return the size, whether and how it is fixed, and why.
+        """
+        for self.name in [name] if name else (f"pool-{number}" for number in itertools.count(1)):
+            if name is None and self.name in pools():
+                continue
+            fixed, why = self._fixed(count)
+            size = self._bounded(fixed or self._first_size())
+            try:
+                self._register()
+            except NameInUseError:
+                if name:
+                    raise
+            else:
+                return size, fixed, why
+        raise AssertionError("the names do not end")
 
     def _register(self) -> None:
         with _naming:
@@ -228,5 +279,4 @@ def _after_fork() -> None:
     _naming = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+in_child(_after_fork)

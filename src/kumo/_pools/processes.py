@@ -35,7 +35,8 @@ class ProcessPool(Pool):
     The size is ``KUMO_<NAME>_PROCESSES`` in the environment, else *processes*, else *share*, as
     with `ThreadPool`, and follows as there. What of the share is more than one CPU for each
     process is its tasks' to use in threads: those of OpenMP and BLAS are limited to that in each
-    process. *initializer* is called in each process when that starts.
+    process. *initializer* is called in each process when that starts. A name may be left out, and
+    ``ProcessPool(4)`` and *max_workers* are *processes*, as with `ThreadPool`.
 
     With *pin* each process runs on a separate CPU, with one thread. That makes isolated CPUs
     usable, over which the scheduler spreads nothing, so the size counts them too.
@@ -53,10 +54,11 @@ class ProcessPool(Pool):
 
     def __init__(
         self,
-        name: str,
+        name: str | int | None = None,
         *,
-        share: float | Share = 1,
+        share: float | str | Share = 1,
         processes: int | None = None,
+        max_workers: int | None = None,
         minimum: int = 1,
         maximum: int | None = None,
         pin: bool = False,
@@ -72,9 +74,9 @@ class ProcessPool(Pool):
 
         def make_crew(size: int, source: Share) -> Crew:
             places = Places() if pin else None
-            return _Crew(name, size, (initializer, initargs), source, bounds, places)
+            return _Crew(self.name, size, (initializer, initargs), source, bounds, places)
 
-        self._begin(name, share, processes, bounds, make_crew)
+        self._begin(name, share, processes, max_workers, bounds, make_crew)
 
     def _first_size(self) -> int:
         if not self._pin:

@@ -19,14 +19,15 @@ What it guarantees, and how:
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
+import weakref
 from collections import deque
 from contextlib import suppress
 from itertools import count
 
 from kumo._pools.task import BROKEN, EXITING, SHUT_DOWN, STANDARD_LOGGER, run
+from kumo._watch.forks import check, in_child
 from kumo._watch.say import say
 from kumo._watch.thread import drop as drop_watch
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar
 
+    from kumo._pools.pool import Pool
     from kumo._pools.task import Refusal, Task
     from kumo._watch.watch import Watch
 
@@ -42,6 +44,23 @@ LOGGER = logging.getLogger("kumo")
 SPARE_SECONDS = 1.0  # that a worker which stood in for a waiting one stays to do so again
 
 _exiting = False
+
+
+class Owner(weakref.ref["Pool"]):
+    """The reference from a crew to its pool."""
+
+    __slots__ = ("crew",)
+    crew: Crew
+
+
+_orphaned: deque[Any] = deque()  # owners whose pools are gone
+
+
+def sweep() -> None:
+    """End the crews whose pools are gone, if that was cut short."""
+    while _orphaned:
+        with suppress(IndexError):  # another thread does the same
+            _orphaned.popleft().crew.abandon()
 
 
 class Crew:
@@ -70,11 +89,24 @@ class Crew:
         self.initargs = initargs
         self.closed: Refusal | None = None  # what `submit` raises
         self.watch: Watch | None = None  # what the size follows
-        self.owner: object = None  # the reference that notices when the pool is gone
+        self.owner: Owner | None = None
+        self.notice: object = None  # another reference, which ends the crew when the pool is gone
         self.renew()
+        sweep()
         self.all.add(self)
         if _exiting:
             self.closed = EXITING
+
+    def belong_to(self, pool: Pool) -> weakref.ref[Pool]:
+        """End when *pool* is gone; return the reference to it.
+
+        Its finalizer may be cut short by what a signal handler raises at any bytecode of it. So
+        there are two: `abandon`, and one of no bytecode, after which `sweep` abandons once more.
+        """
+        self.owner = owner = Owner(pool, _orphaned.append)
+        owner.crew = self
+        self.notice = weakref.ref(pool, lambda _: self.abandon())
+        return owner
 
     def renew(self) -> None:
         """Begin without tasks and workers, as in a forked child: they are the parent's."""
@@ -92,6 +124,9 @@ class Crew:
 
     def add(self, task: Task) -> None:
         """Queue *task*. Raise `RuntimeError` if it would not be run."""
+        check()
+        if _orphaned:
+            sweep()
         with self.lock:
             if self.closed:
                 raise self.closed()
@@ -122,10 +157,10 @@ class Crew:
         """Start a worker that has a place; return why it could not be, without the place then."""
         try:
             thread.start()
-        except Exception as error:  # noqa: BLE001 - RuntimeError, or MemoryError
+        except (RuntimeError, MemoryError) as error:
             self.take_back(thread)
             return error
-        except BaseException:  # an interrupt, perhaps after it has begun
+        except BaseException:  # of a signal handler, perhaps after the thread has begun
             self.take_back(thread)
             raise
         self.refused = False
@@ -293,6 +328,7 @@ class Crew:
 
         Without *watch* the size follows nothing from now on.
         """
+        check()
         with self.lock:
             followed = self.watch
             if watch is not None and watch is not followed:
@@ -320,6 +356,7 @@ class Crew:
 
     def close(self, why: Refusal, drop: bool = False) -> list[Task]:
         """Take no more tasks, and return those that with *drop* are not to be run."""
+        check()
         with self.lock:
             self.closed = self.closed or why
             dropped: list[Task] = []
@@ -346,7 +383,6 @@ class Crew:
 
     def abandon(self) -> None:
         """Close if nobody has the pool any more: at any moment, so that no lock is taken."""
-        self.owner = None  # it refers to this crew
         self.closed = self.closed or SHUT_DOWN
         watch, self.watch = self.watch, None
         if watch is not None:
@@ -355,6 +391,7 @@ class Crew:
             pass
         if not self.workers:
             self.all.discard(self)
+        self.owner = self.notice = None  # they refer to this crew
 
     def end(self) -> None:
         """Follow nothing any more, when no worker is left and none will come."""
@@ -395,5 +432,4 @@ def _after_fork() -> None:
 
 # The standard executor's own door: before the threads that are no daemons are waited for.
 threading._register_atexit(_exit)  # type: ignore[attr-defined]
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+in_child(_after_fork)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
-from kumo._pools.pool import Bounds, Pool, check_initializer
+from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.queue import Crew
 from kumo._pools.task import BROKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from kumo._pools.budget import Share
@@ -25,7 +26,11 @@ class ThreadPool(Pool, ThreadPoolExecutor):
     fraction of the parallelism, rounded down, or a part of a `Budget`; in any case at least
     *minimum* and at most *maximum*. A share follows the limits: a smaller size holds at once,
     a larger one when the limit has held for a second. Threads are started on demand and named
-    ``<name>-<i>``. *initializer* and *initargs* are as the standard executor's.
+    ``<name>-<i>``. *initializer* and *initargs* are as the standard executor's. Up to
+    *max_waiting* more work while as many wait within `waiting`.
+
+    Without a name it is ``pool-1``, ``pool-2`` and so on. ``ThreadPool(4)`` and *max_workers* are
+    *threads*, as code for the standard executor has them.
 
     Raise `ValueError` where *name* is in use or a number out of range, `OverrideError` where
     a variable is no positive decimal integer.
@@ -35,10 +40,12 @@ class ThreadPool(Pool, ThreadPoolExecutor):
 
     def __init__(
         self,
-        name: str,
+        name: str | int | None = None,
         *,
-        share: float | Share = 1,
+        share: float | str | Share = 1,
         threads: int | None = None,
+        max_workers: int | None = None,
+        max_waiting: int = 0,
         minimum: int = 1,
         maximum: int | None = None,
         initializer: Callable[..., object] | None = None,
@@ -48,9 +55,35 @@ class ThreadPool(Pool, ThreadPoolExecutor):
         check_initializer(initializer)
 
         def make_crew(size: int, _: Share) -> Crew:
-            return Crew(name, size, initializer, initargs)
+            return Crew(self.name, size, initializer, initargs, extra)
 
-        self._begin(name, share, threads, Bounds(minimum, maximum), make_crew)
+        extra = check_count("max_waiting", max_waiting) if max_waiting else 0
+        self._begin(name, share, threads, max_workers, Bounds(minimum, maximum), make_crew)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around what waits in a task, as for a disk or a network: it uses no CPU meanwhile.
+
+        So another worker may work, up to ``max_waiting`` more than the size. When the wait is
+        over and the workers are too many, one leaves after its present task. It does nothing
+        in other threads and without ``max_waiting``.
+        """
+        began = self._crew.max_waiting > 0 and self._crew.block()
+        try:
+            yield
+        finally:
+            if began:
+                self._crew.unblock()
+
+    @property
+    def blocked(self) -> int:
+        """How many workers are within `waiting`."""
+        return len(self._crew.waiters)
+
+    @property
+    def running(self) -> int:
+        """How many workers have a task and are not within `waiting`."""
+        return max(0, self.busy - self.blocked)
 
     # What programs read of the standard executor, though it is not public; for type checkers these
     # are attributes there.

@@ -33,6 +33,7 @@ from contextlib import suppress
 from kumo._records import OverrideError
 from kumo._system.view import affinity_mask
 from kumo._watch.change import Readings
+from kumo._watch.forks import check, in_child
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -79,6 +80,7 @@ def add(watch: Watch) -> None:
 
     An iteration refers to its watch; a watch with a callback is referred to from here.
     """
+    check()
     with lock:
         _watches[id(watch)] = weakref.ref(watch) if watch._callback is None else lambda: watch
         _forget_dropped()
@@ -117,6 +119,7 @@ def resume(watch: Watch) -> None:
     Raise `RuntimeError` if it cannot be started.
     """
     global _thread, _bell
+    check()
     if _exiting or _is_at_work(_thread):
         return
     read = Readings(watch._settling.told)
@@ -316,5 +319,4 @@ if _is_main_interpreter():
     atexit.register(_end)
 else:  # before the threads that are no daemons are waited for
     threading._register_atexit(_end)  # type: ignore[attr-defined]
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+in_child(_after_fork)

@@ -12,7 +12,7 @@ from functools import partial
 from kumo._override import VARIABLE
 from kumo._survey import estimate
 from kumo._watch import thread as _watcher
-from kumo._watch.change import Change, Settling
+from kumo._watch.change import Change, Settling, describe
 from kumo._watch.eventloop import make_event
 
 TYPE_CHECKING = False
@@ -97,6 +97,12 @@ class Watch:
         self._wakes: set[Callable[[], object]] = set()
         self._seen = settling.told
         self._closed = False
+
+    def __repr__(self) -> str:
+        """The count, the limit that decides, and whether it is followed still; on one line."""
+        told = self._settling.told
+        how = "closed" if self._closed else f"read every {self.interval:g} s"
+        return f"<Watch: {told.parallelism} CPUs, {describe(told.binding)}, {how}>"
 
     @property
     def estimate(self) -> Estimate:

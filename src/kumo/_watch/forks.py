@@ -1,0 +1,39 @@
+"""Locks, threads and queues are renewed in a forked child, even one that Python has not noticed.
+
+Python calls its hooks in a child that `os.fork` makes. uWSGI forks its workers in C, and calls no
+hooks unless it is started with ``--py-call-osafterfork``. So whatever is about to take a lock of
+kumo's, or to rely on a thread, calls `check` first: it compares the process's number.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_pid = os.getpid()
+_renewals: list[Callable[[], object]] = []
+
+
+def in_child(renew: Callable[[], object]) -> None:
+    """Have *renew* called in each forked child, after those that were given before."""
+    _renewals.append(renew)
+
+
+def check() -> None:
+    """Renew everything if this is a forked child that has not done so."""
+    if os.getpid() != _pid:
+        _renew_all()
+
+
+def _renew_all() -> None:
+    global _pid
+    _pid = os.getpid()
+    for renew in tuple(_renewals):
+        renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
