@@ -360,7 +360,21 @@ WRONG = [
     (["--workers", "0", "true"], "argument --workers: '0' is not a positive decimal integer"),
     *(
         (["--share", word, "true"], f"argument --share: {word!a} is not a part, such as 1/2")
-        for word in ("3/2", "0/2", "1/0", "1", "1/2/3", "/", "a/b", "0.5", "50%", "")
+        for word in (
+            "3/2",
+            "0/2",
+            "1/0",
+            "1",
+            "1/2/3",
+            "/",
+            "a/b",
+            "1.5",
+            "0.0",
+            "0.",
+            "1e-1",
+            "50%",
+            "",
+        )
     ),
     (["--round", "up", "true"], "argument --round: invalid choice: 'up'"),
     (["--with", "bogus", "true"], f"--with 'bogus' is no variable of --print, and none of {KNOWN}"),

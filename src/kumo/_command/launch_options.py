@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from math import gcd
 
 from kumo._errors import UsageError
 from kumo._runtimes.knobs import GROUPS, KNOBS
@@ -73,9 +75,19 @@ def _workers(text: str) -> int | str:
     return text if text == "auto" else _positive(text)
 
 
+def _decimal(text: str) -> tuple[int, int] | None:
+    form = re.fullmatch(r"([01])?\.([0-9]{1,9})", text)
+    part = int((form[1] or "") + form[2]) if form else 0
+    if not form or not part:
+        return None
+    whole = 10 ** len(form[2])
+    return part // gcd(part, whole), whole // gcd(part, whole)
+
+
 def _share(text: str) -> tuple[int, int]:
+    """Return the two numbers of ``1/2``, or of a decimal below or at 1 such as ``0.5``."""
     try:
-        part, whole = map(_positive, text.split("/"))
+        part, whole = _decimal(text) or map(_positive, text.split("/"))
     except (ValueError, argparse.ArgumentTypeError):
         part, whole = 1, 0
     if part <= whole:
