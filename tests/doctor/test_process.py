@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -279,3 +281,26 @@ def test_oversubscribed_without_throttling(
     threads = [Family("a", 8, runnable, "")]
 
     assert is_oversubscribed(threads, [], [], estimate, looks) is expected
+
+
+LONG = """\
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from kumo._doctor.process import parse_environ
+from kumo._runtimes.knobs import KNOBS
+from kumo._survey import survey
+from kumo._system.machine_file import Machine
+estimate = survey(Machine("-- !affinity --\\n0-3\\n"))
+for name in ("JAVA_TOOL_OPTIONS", "ERL_ZFLAGS", "MAKEFLAGS", "OMP_NUM_THREADS"):
+    for word in (" -", "-j ", "j", "-XX:ActiveProcessorCount=1 ", "+S 1:1 ", "1,", " "):
+        parse_environ(f"{name}={(word * 200_000)[:200_000]}\\n\\0", estimate)
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of CPU time are POSIX's")
+def test_a_long_variable_is_looked_at_once() -> None:
+    """Together they take seconds; what goes back and forth takes hours, and is ended after 60 s."""
+    ran = subprocess.run([sys.executable, "-c", LONG], capture_output=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (0, b"done\n")

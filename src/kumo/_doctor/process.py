@@ -141,23 +141,14 @@ def _number(knob: Knob, value: str) -> float | None:
     forms = knob.form.split()
     words = value.split() if knob.form != "{}" else [value]
     # A variable of flags may contain others: the last that is a count is the one that counts.
+    patterns = [re.compile(re.escape(f).replace(r"\{\}", r"(\d{1,9})(?:,\d+)*")) for f in forms]
     for at in range(len(words) - len(forms), -1, -1):
-        numbers = [_filled_in(*pair) for pair in zip(forms, words[at:], strict=False)]
-        if None not in numbers:
-            return next(n for n, form in zip(numbers, forms, strict=True) if "{}" in form)
+        pairs = zip(patterns, words[at : at + len(forms)], strict=True)
+        found = [pattern.fullmatch(word) for pattern, word in pairs]
+        if None not in found:
+            # OMP_NUM_THREADS may be a list, whose first number is for the outermost level.
+            return next(int(each[1]) for each in found if each is not None and each.re.groups)
     return None
-
-
-def _filled_in(form: str, word: str) -> int | None:
-    """Return the number that *word* has in the place of ``{}`` in *form*, 0 if that has none.
-
-    OMP_NUM_THREADS may be a list, whose first number is for the outermost level.
-    """
-    pattern = re.escape(form).replace(r"\{\}", r"(\d{1,9})(?:,\d+)*")
-    found = re.fullmatch(pattern, word)
-    if found is None:
-        return None
-    return int(found[1]) if found.re.groups else 0
 
 
 def _make_jobs(value: str) -> float | None:
