@@ -125,7 +125,7 @@ def test_the_exit_codes_of_the_helps_are_those_of_the_page() -> None:
     for code, meaning in rows.items():
         # A code of some verbs alone names each of them.
         some = [verb for verb, codes in every.items() if code in codes]
-        named = set(re.findall(r"`kumo (\w+)`", meaning))
+        named = set(re.findall(r"`kumo (\w+)[` ]", meaning))
         assert named == (set(some) if len(some) < len(VERBS) / 2 else set()), code
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from kumo._command.options import add_json, add_subject, asked_system
+from kumo._command.options import add_json, add_memory, add_subject, asked_estimate
 from kumo._command.output import write, write_json
-from kumo._survey import survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +18,12 @@ def add_arguments(parser: Parser) -> None:
     """Add the options."""
     add_json(parser, "print the JSON object of kumo explain instead")
     add_subject(parser)
+    add_memory(parser)
 
 
 def run(options: Namespace) -> int:
     """Print the count; return the exit code."""
-    estimate = survey(asked_system(options))
+    estimate = asked_estimate(options)
     if options.json:
         from kumo._explain import as_dict
 

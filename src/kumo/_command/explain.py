@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from kumo._command.options import add_json, add_subject, asked_system
-from kumo._command.output import write, write_json
+from kumo._command.options import (
+    add_json,
+    add_memory,
+    add_subject,
+    asked_estimate,
+    whole_count,
+)
+from kumo._command.output import say, write, write_json
 from kumo._explain import as_dict, explain
-from kumo._survey import survey
+from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,17 +20,30 @@ if TYPE_CHECKING:
     from kumo._command.options import Parser
 
 DESCRIPTION = "Print the count, the limit that decides, every other limit and the notes."
+TOO_FEW = 1
+EXITS = {TOO_FEW: "with --at-least: there are fewer CPUs"}
 
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
     add_json(parser)
     add_subject(parser)
+    add_memory(parser)
+    parser.add_argument(
+        "--at-least", type=whole_count, metavar="N",
+        help="if the count is below N, print one line to stderr and exit with 1",
+    )  # fmt: skip
 
 
 def run(options: Namespace) -> int:
     """Print the explanation; return the exit code."""
-    estimate = survey(asked_system(options))
+    estimate = asked_estimate(options)
+    if options.at_least is not None and estimate.parallelism < options.at_least:
+        limit = estimate.binding
+        why = f"{limit.source} {limit.where} {limit.text}"
+        count = f"{estimate.parallelism}, which is less than {options.at_least}"
+        say(f"the count is {count}: {quoted(why, 300)}")
+        return TOO_FEW
     if options.json:
         write_json(as_dict(estimate))
     else:

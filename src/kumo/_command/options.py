@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn
 
+    from kumo._records import Estimate
     from kumo._system.live import System
 
 WIDTH = 80
@@ -179,8 +180,8 @@ def _make_plain_parser() -> Parser:
     parser.usage = f"{usage}\n       kumo VERB [options]"
     parser.description = DESCRIPTION
     verbs = "".join(f"  {verb:<9} {text}\n" for verb, text in VERBS.items())
-    one = load("doctor").EXITS[1]
-    parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, {1: f"doctor alone: {one}"})
+    ones = (f"{verb}: {load(verb).EXITS[1]}" for verb in ("doctor", "explain"))
+    parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, {1: "\n       ".join(ones)})
     return parser
 
 
@@ -224,6 +225,27 @@ def add_subject(parser: Parser) -> None:
     )
 
 
+def add_memory(parser: Parser) -> None:
+    """Add ``--memory-per-worker``."""
+    parser.add_argument(
+        "--memory-per-worker", type=memory_size, metavar="SIZE",
+        help="count no more workers than fit into the memory, as in 2G",
+    )  # fmt: skip
+
+
+def asked_estimate(options: argparse.Namespace) -> Estimate:
+    """Return the estimate for that system, bounded by the memory too if that is asked for."""
+    from kumo._survey import survey
+
+    system = asked_system(options)
+    estimate = survey(system)
+    if options.memory_per_worker is None:
+        return estimate
+    from kumo._sizes import with_memory
+
+    return with_memory(estimate, system, options.memory_per_worker)
+
+
 def asked_system(options: argparse.Namespace) -> System:
     """Return the system that ``--pid`` or ``--machine`` asks for, else this one.
 
@@ -265,6 +287,23 @@ def seconds(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds") from None
+
+
+def memory_size(text: str) -> int:
+    """Return the bytes that ``2G`` stands for. Raise `argparse.ArgumentTypeError`."""
+    from kumo._sizes import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def whole_count(text: str) -> int:
+    """Return a positive number of CPUs. Raise `argparse.ArgumentTypeError`."""
+    if text.isascii() and text.isdigit() and len(text) < 8 and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text[:40]!a} is not a positive number of CPUs, such as 4")
 
 
 def process_id(text: str) -> int:

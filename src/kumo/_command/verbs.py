@@ -25,6 +25,7 @@ VERBS = {
 TAKES_VALUE = frozenset(
     {
         *("--interval", "--machine", "--max", "--pid", "--round", "--seconds", "--settle"),
+        *("--at-least", "--memory-per-worker"),
         *("--share", "--shell", "--with", "--without", "--workers"),
     }
 )
