@@ -58,6 +58,20 @@ multiprocess.MultiProcessCollector(registry)
 kumo.prometheus.register(registry)
 ```
 
+## Without Python code
+
+The verb [`kumo metrics`](command.md) exports any process, or with `--all` every cgroup of this host that has a quota:
+
+```sh
+kumo metrics --pid 4242
+kumo metrics --all --textfile /var/lib/node_exporter/kumo.prom
+kumo metrics --pid 4242 --port 9464
+```
+
+The first prints the metrics once.
+The second writes the file for node_exporter's textfile collector, and replaces it as a whole.
+The third serves them on this host until it is interrupted; `--address` names another address to serve on.
+
 ## OpenTelemetry
 
 Install the extra `opentelemetry`, which brings the API alone, and create the instruments once:

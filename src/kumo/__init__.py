@@ -16,6 +16,7 @@ PYTEST_DONT_REWRITE: pytest has nothing to rewrite here.
 from __future__ import annotations
 
 # The rooms, from the ground up. Each imports only from those before it.
+#
 # - `_records`, `_text`, `_override`, `_errors`: what everything is made of
 # - `_notes`: the table of notes
 # - `_cgroups`: levels, quotas, cpusets and counters as text
@@ -26,6 +27,7 @@ from __future__ import annotations
 # - `_runtimes`: what is known about other programs, as data
 # - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each
 # - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count
+# - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect
 # - `_command`: the command, one module a verb
 
 TYPE_CHECKING = False

@@ -17,6 +17,7 @@ VERBS = {
     "topology": "show which nodes, caches and cores the CPUs belong to",
     "pressure": "find out what slows a process down",
     "measure": "find out how much CPU time is really delivered",
+    "metrics": "print limits and counters for Prometheus",
     "help": "print the help of a verb",
     "version": "print the version",
 }
@@ -24,9 +25,9 @@ VERBS = {
 # Options that a word follows, so that a verb behind options can be recognized.
 TAKES_VALUE = frozenset(
     {
-        *("--interval", "--machine", "--max", "--pid", "--round", "--seconds", "--settle"),
-        *("--at-least", "--memory-per-worker"),
-        *("--share", "--shell", "--with", "--without", "--workers"),
+        *("--address", "--at-least", "--interval", "--machine", "--max", "--memory-per-worker"),
+        *("--pid", "--port", "--round", "--seconds", "--settle", "--share", "--shell"),
+        *("--textfile", "--with", "--without", "--workers"),
     }
 )
 

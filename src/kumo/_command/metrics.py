@@ -1,0 +1,105 @@
+"""The verb ``kumo metrics``: limits and counters in Prometheus' text format."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from kumo._command.options import add_pid
+from kumo._command.output import say, write
+from kumo._errors import InputError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from prometheus_client import CollectorRegistry
+
+    from kumo._command.options import Parser
+
+MAX_PORT = 65535
+LOCALHOST = "127.0.0.1"
+DESCRIPTION = "Print limits and cgroup counters in the text format of Prometheus."
+DETAILS = """\
+It needs prometheus-client, which the extra "prometheus" brings.
+--textfile is for node_exporter's textfile collector: the file is replaced as a
+whole. --port serves the metrics until it is interrupted, on this host alone
+unless --address names another address.
+"""
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the options."""
+    subject = parser.add_mutually_exclusive_group()
+    add_pid(subject, "export process N")
+    subject.add_argument("--all", action="store_true", help="every cgroup here that has a quota")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--textfile", metavar="FILE", help="write to FILE instead of printing")
+    output.add_argument("--port", type=int, metavar="N", help="serve the metrics on port N")
+    parser.add_argument("--address", metavar="ADDRESS", help="with --port: the address to serve on")
+    parser.add_argument(
+        "--paths", action="store_true", help="label levels and limits by their path, too"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print, write or serve the metrics; return the exit code. Raise `InputError`."""
+    if options.port is not None and not 0 <= options.port <= MAX_PORT:
+        raise UsageError(f"--port {options.port}: a port is from 0 to {MAX_PORT}")
+    if options.address is not None and options.port is None:
+        raise UsageError("--address goes with --port alone")
+    if options.all and options.paths:
+        raise UsageError("--paths does not go with --all, which labels cgroups by their path")
+    registry = _registry(options)
+    if options.port is not None:
+        _serve(registry, options.address or LOCALHOST, options.port)
+    elif options.textfile is not None:
+        _write_file(registry, options.textfile)
+    else:
+        from prometheus_client import generate_latest
+
+        write(generate_latest(registry).decode())
+    return 0
+
+
+def _registry(options: argparse.Namespace) -> CollectorRegistry:
+    try:
+        from prometheus_client import CollectorRegistry
+    except ImportError:
+        raise InputError(
+            "kumo metrics needs prometheus-client: pip install prometheus-client"
+        ) from None
+    from kumo._survey import estimate
+    from kumo.prometheus import HostCollector, KumoCollector
+
+    registry = CollectorRegistry()
+    if options.all:
+        registry.register(HostCollector())
+        return registry
+    try:
+        estimate(pid=options.pid)  # so that an error shows now and not at a scrape
+    except ProcessLookupError:
+        raise InputError(f"--pid {options.pid}: no such process") from None
+    # The pools of this command are nobody's: it asks for itself as for another process.
+    registry.register(KumoCollector(options.pid or os.getpid(), paths=options.paths))
+    return registry
+
+
+def _write_file(registry: CollectorRegistry, path: str) -> None:
+    from prometheus_client import write_to_textfile
+
+    try:
+        write_to_textfile(path, registry)  # beside it, then renamed
+    except OSError as error:
+        raise InputError(f"--textfile {path!a}: {error.strerror}") from None
+
+
+def _serve(registry: CollectorRegistry, address: str, port: int) -> None:
+    from prometheus_client import start_http_server
+
+    try:
+        server, _ = start_http_server(port, address, registry)
+    except OSError as error:
+        raise InputError(f"--port {port} at {address!a}: {error.strerror or error}") from None
+    say(f"serving http://{address}:{server.server_port}/metrics")
+    threading.Event().wait()
