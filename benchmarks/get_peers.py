@@ -4,8 +4,8 @@
 
 makes a virtual environment in DIR/venv with the packages of the two requirements files, compiles
 the small programs of the table in `_peers.py` into DIR, and says which peers are there. It wants
-CPython 3.13 or newer for `os.process_cpu_count`, and rustc and javac on the PATH. What is missing leaves
-its own row out and no other.
+CPython 3.13 or newer for `os.process_cpu_count`, and rustc and javac on the PATH. A peer that is
+missing leaves out its own row and no other.
 """
 
 from __future__ import annotations

@@ -92,8 +92,7 @@ def of_python(source: str) -> Iterator[Sentence]:
             continue
         text = _string(node)
         if text is not None and len(text.split()) >= MIN_WORDS_OF_A_STRING:
-            for line, block in _paragraphs(plain(text).split("\n")):
-                yield from _split(node.lineno + line - 1, "\n".join(block))
+            yield from _text(node.lineno, text)
     yield from _comments(source)
 
 
@@ -114,11 +113,17 @@ def _comments(source: str) -> Iterator[Sentence]:
             continue
         whole_line = not token.line[: token.start[1]].strip()
         if token.start[0] != before + 1 or not whole_line:
-            yield from _split(start, plain("\n".join(lines)))
+            yield from _text(start, "\n".join(lines))
             start, lines = token.start[0], []
         before = token.start[0] if whole_line else -2
         lines.append(token.string.lstrip("#: "))
-    yield from _split(start, plain("\n".join(lines)))
+    yield from _text(start, "\n".join(lines))
+
+
+def _text(line: int, text: str) -> Iterator[Sentence]:
+    """Yield the sentences of a docstring or comment that begins at *line*."""
+    for offset, block in _paragraphs(plain(text).split("\n")):
+        yield from _split(line + offset - 1, "\n".join(block))
 
 
 def _paragraphs(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
