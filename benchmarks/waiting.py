@@ -14,11 +14,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 
 import kumo
 
+QUEUED = 512  # tasks that have not ended, at any moment
 WHOLE = 0.01  # seconds of one task, waiting and computing
 WAITING = (1.0, 0.9, 0.5, 0.1, 0.0)
 FIXED = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -33,7 +34,8 @@ def burn(seconds: float) -> None:
 
 
 def rate(pool: Executor, waits: float, wait: Wait, seconds: float) -> float:
-    """Return the tasks a second in *seconds*, with a queue that is never empty."""
+    """Return the tasks a second that ended within *seconds*, with a queue that is never empty."""
+    done: list[None] = []
 
     def task() -> None:
         if waits:
@@ -41,20 +43,18 @@ def rate(pool: Executor, waits: float, wait: Wait, seconds: float) -> float:
                 time.sleep(WHOLE * waits)
         if waits < 1:
             burn(WHOLE * (1 - waits))
+        done.append(None)
 
-    end = time.monotonic() + seconds
-    futures = [pool.submit(task) for _ in range(512)]
+    futures: list[Future[None]] = []
     begun = time.monotonic()
-    for done, future in enumerate(futures, 1):
-        future.result()
-        if time.monotonic() < end:
+    while (now := time.monotonic()) < begun + seconds:
+        for _ in range(QUEUED - (len(futures) - len(done))):
             futures.append(pool.submit(task))
-        else:
-            elapsed = time.monotonic() - begun
-            for rest in futures[done:]:
-                rest.cancel()
-            return done / elapsed
-    raise AssertionError("the queue has run dry")
+        time.sleep(0.005)
+    ended = len(done)
+    for future in futures[ended:]:
+        future.cancel()
+    return ended / (now - begun)
 
 
 def one_round(waits: float, seconds: float) -> dict[str, float]:
