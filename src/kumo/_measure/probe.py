@@ -81,7 +81,7 @@ def _start(cpus: Collection[int], orders: IO[bytes]) -> subprocess.Popen[str]:
     listed = ",".join(map(str, sorted(cpus)))
     try:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(WORKER), str(os.getpid()), listed],
+            [sys.executable, "-I", "-S", *_program(), str(os.getpid()), listed],
             stdin=orders,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,6 +89,19 @@ def _start(cpus: Collection[int], orders: IO[bytes]) -> subprocess.Popen[str]:
         )
     except OSError as error:
         raise _not_started(error) from None
+
+
+def _program() -> list[str]:
+    """Return what Python is given to run the worker: its path, or its text out of an archive."""
+    if WORKER.is_file():
+        return [str(WORKER)]
+    from importlib.util import find_spec
+
+    spec = find_spec("kumo._measure.worker")
+    source = getattr(spec and spec.loader, "get_source", lambda name: None)("kumo._measure.worker")
+    if source is None:
+        raise RuntimeError("the program of the workers is not there to be started")
+    return ["-c", source]
 
 
 def _end(worker: subprocess.Popen[str]) -> None:
