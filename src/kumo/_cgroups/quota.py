@@ -8,7 +8,7 @@ from kumo._cgroups.levels import V2
 from kumo._cgroups.unmounted import not_mounted
 from kumo._notes import malformed, note, unreadable
 from kumo._records import Limit
-from kumo._text import error_name, quoted, show_rate
+from kumo._text import error_name, quoted, show_rate, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def hierarchy_of(where: str) -> str:
 
 def _number(text: str) -> bool:
     """Whether *text* is a positive decimal number that fits the kernel's 64 bits."""
-    return text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0
+    return bool(whole_number(text))
 
 
 def level_limits(

@@ -8,6 +8,7 @@ from math import gcd
 
 from kumo._errors import UsageError
 from kumo._runtimes.knobs import GROUPS, KNOBS
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def check_names(options: argparse.Namespace) -> None:
 
 
 def _positive(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
-        return int(text)
+    number = whole_number(text, 9)
+    if number:
+        return number
     raise argparse.ArgumentTypeError(f"{text!a} is not a positive decimal integer, such as 4")
 
 

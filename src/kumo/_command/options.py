@@ -10,7 +10,7 @@ from importlib import import_module
 
 from kumo._command.verbs import EXITS, VERBS
 from kumo._errors import InputError, UsageError
-from kumo._text import file_name, repr_short
+from kumo._text import file_name, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -308,6 +308,7 @@ def whole_count(text: str) -> int:
 
 def process_id(text: str) -> int:
     """Return the id that ``--pid`` is given. Raise `argparse.ArgumentTypeError`."""
-    if text.isascii() and text.isdigit() and len(text) < 20 and int(text) > 0:
-        return int(text)
+    number = whole_number(text)
+    if number:
+        return number
     raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from kumo._cgroups.cpulist import parse_cpulist
 from kumo._detectors._kinds import fastest
 from kumo._notes import note
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,4 +91,4 @@ def _number(system: System, cpu: int, name: str) -> int:
         text = (system.read(f"{CPU}/cpu{cpu}/{name}") or "").strip()
     except OSError:
         return 0
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+    return whole_number(text, 11) or 0

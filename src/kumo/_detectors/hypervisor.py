@@ -17,6 +17,7 @@ from math import inf
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._notes import malformed, note
 from kumo._records import Limit
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def parse_lparcfg(text: str) -> tuple[float, str]:
 
 
 def _number(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
-        return int(text)
-    raise ValueError(text)
+    number = whole_number(text, 9)
+    if not number:
+        raise ValueError(text)
+    return number
 
 
 def is_limited(text: str) -> bool:

@@ -11,6 +11,7 @@ from math import inf
 
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ FORM = "mode=Capped or Uncapped, ent=, vcpu= and lcpu= with their numbers"
 
 
 def _number(text: str) -> float:
-    if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 12 and float(text) > 0:
+    if len(text) < 12 and whole_number(text.replace(".", "", 1)) is not None and float(text) > 0:
         return float(text)
     raise ValueError(text)
 

@@ -12,6 +12,7 @@ from kumo._cgroups.quota import level_limits
 from kumo._cgroups.unmounted import GVISOR
 from kumo._notes import malformed, note
 from kumo._records import Limit
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,8 +110,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
 def _render(text: str) -> Iterator[Limit | Note]:
     """Yield what Render says of its instance type: https://render.com/docs/environment-variables"""
     whole, _, part = text.strip().partition(".")
-    digits = whole + part
-    if digits.isascii() and digits.isdigit() and len(digits) < 8 and int(digits) > 0:
+    if whole_number(whole + part, 7):
         shown = f"{text.strip()} (Render: CPUs of the instance type)"
         yield Limit("render", "rate", float(text), f"${CPU_COUNT}", shown)
     else:

@@ -19,7 +19,7 @@ from kumo._errors import InputError
 from kumo._survey import open_system, survey
 from kumo._system.live import LiveSystem, read_file
 from kumo._system.process import read_environ, start_time
-from kumo._text import error_name, quoted
+from kumo._text import error_name, quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def _children(pid: int) -> list[int]:
         texts = [read_file(f"/proc/{pid}/task/{thread}/children") or "" for thread in threads]
     except OSError:
         return []  # it has ended
-    return [int(word) for text in texts for word in text.split() if word.isdigit()]
+    numbers = [whole_number(word) for text in texts for word in text.split()]
+    return [number for number in numbers if number is not None]
 
 
 def _cgroup(pid: int) -> str:

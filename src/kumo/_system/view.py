@@ -11,6 +11,8 @@ import os
 import sys
 from errno import ENODATA, ENOSYS
 
+from kumo._text import whole_number
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +27,7 @@ def shown_cpus(environ: Mapping[str, str] = os.environ) -> int | None:
     text = environ.get(VARIABLE)
     if not text:
         return None
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 0
-    return number or None
+    return whole_number(text, 7) or None
 
 
 def affinity_mask(thread: int) -> int:

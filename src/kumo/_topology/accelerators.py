@@ -10,6 +10,7 @@ AWS Neuron devices are of class 0x0880, another system peripheral.
 from __future__ import annotations
 
 from kumo._records import Record
+from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _device(system: System, place: str, name: str) -> Accelerator:
         name,
         _text(system, f"{place}/{name}/vendor"),
         _text(system, f"{place}/{name}/device"),
-        int(node) if node.isascii() and node.isdigit() else None,
+        whole_number(node, 9),
     )
 
 

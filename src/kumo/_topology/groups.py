@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import insort
 
 from kumo._cgroups.cpulist import format_cpulist
+from kumo._text import whole_number
 from kumo._topology.reader import CPU
 from kumo._topology.records import lowest, mask_of, members
 
@@ -52,8 +53,9 @@ def node_groups(reader: Reader) -> dict[int, int]:
 def _numbered(names: Iterable[str], word: str) -> Iterator[int]:
     for name in names:
         number = name.removeprefix(word)
-        if name != number and number.isascii() and number.isdigit() and len(number) < 8:
-            yield int(number)
+        found = whole_number(number, 7)
+        if name != number and found is not None:
+            yield found
 
 
 class _Siblings:

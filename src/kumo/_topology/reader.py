@@ -6,7 +6,7 @@ from kumo._cgroups.cpulist import CEILING, format_cpulist, parse_cpulist
 from kumo._detectors import performance_levels
 from kumo._notes import note
 from kumo._records import Limit, Note
-from kumo._text import error_name, quoted, repr_short
+from kumo._text import error_name, quoted, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ class Reader:
         return 0
 
     def number(self, path: str) -> int | None:
-        text = self.text(path).strip()
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+        return whole_number(self.text(path).strip(), 9)
 
     def names(self, path: str) -> Iterable[str]:
         """The directories in a directory."""
