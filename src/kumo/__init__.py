@@ -17,18 +17,18 @@ from __future__ import annotations
 
 # The rooms, from the ground up. Each imports only from those before it.
 #
-# - `_records`, `_text`, `_override`, `_errors`: what everything is made of
-# - `_notes`: the table of notes
-# - `_cgroups`: levels, quotas, cpusets and counters as text
-# - `_system`: the only door to the machine, live or from a machine file
-# - `_detectors`: one source each, from the system's answers to limits and notes
+# - `_records`, `_text`, `_override`, `_errors`: what everything is made of.
+# - `_notes`: the table of notes.
+# - `_cgroups`: levels, quotas, cpusets and counters as text.
+# - `_system`: the only door to the machine, live or from a machine file.
+# - `_detectors`: one source each, from the system's answers to limits and notes.
 # - `_survey`, `_explain`: the estimate, and the estimate as text and JSON
-# - `_hot`: `available_parallelism()` on kept descriptors
-# - `_runtimes`: what is known about other programs, as data
-# - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each
-# - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count
-# - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect
-# - `_command`: the command, one module a verb
+# - `_hot`: `available_parallelism()` on kept descriptors.
+# - `_runtimes`: what is known about other programs, as data.
+# - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each.
+# - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count.
+# - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect.
+# - `_command`: the command, one module a verb.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
