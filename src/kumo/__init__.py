@@ -25,7 +25,7 @@ from __future__ import annotations
 # - `_survey`, `_explain`: the estimate, and the estimate as text and JSON
 # - `_hot`: `available_parallelism()` on kept descriptors.
 # - `_runtimes`: what is known about other programs, as data.
-# - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: one question about the machine each.
+# - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: a question about the machine each.
 # - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count.
 # - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect.
 # - `_command`: the command, one module a verb.
