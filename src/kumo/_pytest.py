@@ -38,7 +38,7 @@ def _leave_alone(hook: Any) -> None:
 
 
 class AutoWorkers:
-    """What counts for ``-n auto`` and ``-n logical``, where no conftest.py says it."""
+    """What counts for ``-n auto`` and ``-n logical``, if no conftest.py says it."""
 
     def pytest_xdist_auto_num_workers(self) -> int | None:
         """The count; `None` leaves it to pytest-xdist, whose own variable the user has set.

@@ -172,8 +172,8 @@ def estimate(
     *pid* asks for another process, as seen from here; *machine* for a machine file.
 
     Raise `OverrideError` where ``KUMO_AVAILABLE_PARALLELISM`` is not a positive decimal
-    integer, `ProcessLookupError` where no process *pid* exists, `OSError` or
-    `MachineError` where the machine file cannot be read, `ValueError` for another *scope*
+    integer, `ProcessLookupError` if no process *pid* exists, `OSError` or
+    `MachineError` if the machine file cannot be read, `ValueError` for another *scope*
     or both *pid* and *machine*.
     The rule and its sources: docs/understand/how-kumo-decides.md.
     """

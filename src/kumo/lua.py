@@ -1,4 +1,4 @@
-"""``kumo.available_parallelism()`` for Lua that is embedded in Python, where the name is from.
+"""``kumo.available_parallelism()`` for Lua that is embedded in Python, as in KumoMTA.
 
 import lupa, kumo.lua
 runtime = lupa.LuaRuntime()
@@ -50,7 +50,7 @@ def install(runtime: Any) -> None:
     gives it too. As in KumoMTA, the function takes nothing and returns an integer, at least 1;
     a malformed ``KUMO_AVAILABLE_PARALLELISM`` is a Lua error with the message of `OverrideError`,
     and so is one beyond the integers of Lua.
-    Raise `TypeError` where *runtime* is no Lua runtime, or where its ``kumo`` is no table; what
+    Raise `TypeError` if *runtime* is no Lua runtime, or if its ``kumo`` is no table; what
     is there is left alone.
     https://docs.kumomta.com/reference/kumo/available_parallelism/
     """

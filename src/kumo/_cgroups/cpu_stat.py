@@ -1,4 +1,4 @@
-"""What a cgroup's quota has done to it, by its ``cpu.stat``. Pure."""
+"""The effect of a cgroup's quota, by its ``cpu.stat``. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Throttling(NamedTuple):
 
 
 def parse_cpu_stat(text: str) -> Throttling | None:
-    """Read what a cgroup's quota has done; `None` where the text tells of no quota.
+    """Read what a cgroup's quota has done; `None` if the text is about no quota.
 
     Format: ``nr_periods 12`` and ``nr_throttled 3``, then in v2 ``throttled_usec 4567`` and
     ``burst_usec 89`` (microseconds), in v1 ``throttled_time 4567000`` and ``burst_time 89000``
@@ -42,7 +42,7 @@ def parse_cpu_stat(text: str) -> Throttling | None:
 
 
 def difference(before: Throttling | None, after: Throttling | None) -> Throttling | None:
-    """Return what happened between two readings of the same cgroup; `None` where one is."""
+    """Return what happened between two readings of the same cgroup; `None` if one is."""
     if before is None or after is None:
         return None
     return Throttling(

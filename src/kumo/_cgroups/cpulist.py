@@ -1,7 +1,7 @@
 """CPU lists, the kernel's way to write a set of CPUs: ``0-3,8,10-11``.
 
 Format: "List format", https://man7.org/linux/man-pages/man7/cpuset.7.html
-A set is held as an integer with bit N set for CPU N.
+A set is an integer with bit N set for CPU N.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ONLINE = "/sys/devices/system/cpu/online"
 def parse_cpulist(text: str) -> int:
     """Return the CPUs that *text* lists. An empty list is the empty set.
 
-    Raise `ValueError` where *text* is not in list format.
+    Raise `ValueError` if *text* is not in list format.
     """
     ranges = []
     for item in text.strip().split(",") if text.strip() else ():

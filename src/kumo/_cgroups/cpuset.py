@@ -1,4 +1,4 @@
-"""The set of CPUs where the affinity call gives none.
+"""The set of CPUs if the affinity call gives none.
 
 ``Cpus_allowed_list`` of https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, else the
 effective cpuset of https://docs.kernel.org/admin-guide/cgroup-v2.html (v1:
@@ -26,7 +26,7 @@ FILES = {
 
 
 def fallbacks(system: System) -> Iterator[Limit]:
-    """Yield the set by each source that has one, the best first, cut to the CPUs on line."""
+    """Yield the set by each source that has one, the best first, cut to the online CPUs."""
     online = _cpus(system, ONLINE)
     for source, where, text in _other_sources(system):
         try:

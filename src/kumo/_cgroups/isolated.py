@@ -36,7 +36,7 @@ def isolated_cpus(system: System, notes: list[Note]) -> tuple[int, str, str]:
         kind = text.strip()
         if kind == "isolated":
             return EVERY_CPU, where, kind
-        if kind == "root":  # a partition with scheduling domains of its own
+        if kind == "root":  # a partition with separate scheduling domains
             break
     try:
         text = system.read(ISOLATED) or ""

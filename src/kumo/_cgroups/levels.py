@@ -34,7 +34,7 @@ def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
     """Return the cgroup path by controller, ``""`` for v2, and the lines that have no such form.
 
     Format: ``4:cpu,cpuacct:/path`` (v1), ``1:name=systemd:/path``, ``0::/path`` (v2).
-    The path is raw and may hold colons.
+    The path is raw and may contain colons.
     https://man7.org/linux/man-pages/man7/cgroups.7.html
     """
     paths: dict[str, str] = {}
@@ -49,7 +49,7 @@ def parse_membership(text: str) -> tuple[dict[str, str], list[str]]:
 
 
 def membership(line: str) -> tuple[list[str], str]:
-    """Return one line's controllers and path; no controllers where it has another form."""
+    """Return one line's controllers and path; no controllers if it has another form."""
     number, controllers, path = [*line.split(":", 2), "", ""][:3]
     if whole_number(number) is None or path[:1] != "/" or len(path) >= PATH_MAX:
         return [], ""
@@ -62,7 +62,7 @@ class Mount:
     __slots__ = ("covers", "fstype", "line", "number", "options", "parent", "point", "root")
 
     def __init__(self, line: str) -> None:
-        """Raise `ValueError` where *line* is not a mountinfo line.
+        """Raise `ValueError` if *line* is not a mountinfo line.
 
         Format: ``36 35 0:26 /root /mount/point rw,noatime shared:1 - cgroup source rw,cpu``
         with any number of optional fields before the dash; root and mount point have
@@ -74,7 +74,7 @@ class Mount:
         if not dash or len(fields) < 6 or not fields[4].startswith("/"):
             raise ValueError(f"not a mountinfo line: {line!r}")
         self.line = line
-        self.covers: list[Mount] = []  # the mounts that stand on directories of this one
+        self.covers: list[Mount] = []  # the mounts on directories of this one
         self.number, self.parent = fields[0], fields[1]
         if max(len(fields[3]), len(fields[4])) < 4 * PATH_MAX:  # an escape has four characters
             self.root, self.point = unescape(fields[3]), unescape(fields[4])
@@ -122,7 +122,7 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
                 mount.number += f" in line {len(table)}"
             table[mount.number] = mount
     mounts = list(table.values())
-    on: dict[str, list[Mount]] = {}  # by a mount's number, those that stand on its directories
+    on: dict[str, list[Mount]] = {}  # by a mount's number, those on its directories
     for mount in mounts:
         on.setdefault(mount.parent, []).append(mount)
     for mount in mounts:
@@ -372,6 +372,6 @@ def _is_own(system: System, directory: str) -> bool:
 
 
 def read_mounts(system: System) -> tuple[list[Mount], list[Note]]:
-    """Return the visible cgroup mounts. Raise `OSError` where the table cannot be read."""
+    """Return the visible cgroup mounts. Raise `OSError` if the table cannot be read."""
     mounts, bad = parse_mounts(system.read("/proc/self/mountinfo") or "")
     return mounts, [malformed("/proc/self/mountinfo", line, MOUNTINFO_FORM) for line in bad[:1]]

@@ -1,4 +1,4 @@
-"""What it means that no cgroup file system is mounted, by the system that has none.
+"""The meaning of a missing cgroup file system, by the system that has none.
 
 Containers of OpenVZ, zones of illumos and WSL1 imitate Linux without its cgroups: nobody inside
 can mount any. They are known by their kernel's version, which is the fact ``sandbox``, or
@@ -46,7 +46,7 @@ WITHOUT: dict[str, tuple[str, Errs, str]] = {
 
 
 def root_of(line: str) -> str | None:
-    """Return the key of `WITHOUT` that a mountinfo line of the root directory tells."""
+    """Return the key of `WITHOUT` that a mountinfo line of the root directory has."""
     left, _, right = line.partition(" - ")
     fields, source = left.split(" "), right.split(" ")
     if len(fields) < 6 or fields[4] != "/" or len(source) < 2:

@@ -1,1 +1,1 @@
-"""Where limits come from: one file a source, one function ``detect(system)`` a file."""
+"""The sources of limits: one file a source, one function ``detect(system)`` a file."""

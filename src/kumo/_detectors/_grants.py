@@ -1,4 +1,4 @@
-"""What the variables and files of batch schedulers have in common: counts and hosts."""
+"""The shared parts of batch schedulers' variables and files: counts and hosts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MOST = 2**20  # no host has more CPUs; larger values are something else
 COUNT_FORM = "a positive decimal integer"
 
-# Whose a variable is, by how its name begins; the longer beginning stands first.
+# Whose a variable is, by how its name begins; the longer beginning comes first.
 SCHEDULERS = {
     **{f"PBS_{name}": "TORQUE" for name in ("NP", "NUM_PPN", "VERSION")},
     **dict.fromkeys(("PBS", "NCPUS"), "PBS"),
@@ -62,7 +62,7 @@ def file_of(system: System, name: str) -> str:
 
 
 def read_count(system: System, name: str, notes: list[Note]) -> int | None:
-    """Return the count in a variable; `None` where it is unset or, with a note, no count."""
+    """Return the count in a variable; `None` if it is unset or, with a note, not a count."""
     text = system.env(name)
     try:
         return None if text is None else parse_count(text)
@@ -72,7 +72,7 @@ def read_count(system: System, name: str, notes: list[Note]) -> int | None:
 
 
 def read_named(system: System, name: str, notes: list[Note]) -> str | None:
-    """Return the text of the file that a variable names; `None` where there is none to read.
+    """Return the text of the file that a variable names; `None` if there is none to read.
 
     A path begins with ``/``, on Windows with ``C:\\`` or ``\\\\``.
     """
@@ -99,7 +99,7 @@ def left_out(
     reason: str,
     counts: str = "inside the job, on one of its hosts",
 ) -> Note:
-    """Return the note that what variables say does not count, for *reason*; *counts* is where.
+    """Return the note that variables do not count, for *reason*; *counts* is the place that does.
 
     Of several *names* those that are set are listed, each with its value.
     """

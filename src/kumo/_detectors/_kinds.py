@@ -1,4 +1,4 @@
-"""What detectors of CPUs of different speed have in common."""
+"""The shared part of the detectors of CPUs of different speed."""
 
 from __future__ import annotations
 

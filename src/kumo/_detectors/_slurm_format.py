@@ -1,4 +1,4 @@
-"""What Slurm writes into its variables: counts for each node, lists of nodes, cgroup paths."""
+"""The texts of Slurm's variables: counts for each node, lists of nodes, cgroup paths."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parse_counts(text: str) -> list[int]:
 
 
 def parse_nodelist(text: str) -> list[str]:
-    """Return the names of the nodes. Raise `ValueError` for what is no list of nodes.
+    """Return the names of the nodes. Raise `ValueError` for another text.
 
     Format: ``n1,n[03-05,7],a[1-2]b[3-4]``; leading zeros are kept, and of several brackets
     the last runs fastest. https://slurm.schedmd.com/scontrol.html, at hostnames.
@@ -124,7 +124,7 @@ def job_of_cgroup(text: str) -> str | None:
 def read_list(
     system: System, name: str, parse: Callable[[str], list[Item]], form: str, notes: list[Note]
 ) -> list[Item]:
-    """Return the list in a variable; an empty one where it is unset or, with a note, no list."""
+    """Return the list in a variable; an empty one if it is unset or, with a note, not a list."""
     text = system.env(name)
     try:
         return [] if text is None else parse(text)
@@ -134,7 +134,7 @@ def read_list(
 
 
 def local_tasks(system: System, notes: list[Note]) -> int:
-    """Return the number of the step's tasks on this node; 0 where this is the batch script.
+    """Return the number of the step's tasks on this node; 0 if this is the batch script.
 
     SLURM_STEP_TASKS_PER_NODE at SLURM_NODEID, https://slurm.schedmd.com/srun.html. A batch
     script that a step has submitted inherits that step's variables: they differ from its own.
@@ -152,16 +152,16 @@ def local_tasks(system: System, notes: list[Note]) -> int:
 
 
 def in_login(system: System) -> Iterator[Note]:
-    """Yield the note that the process is in a login's cgroup, where slurmd starts nothing.
+    """Yield the note that the process is in a login's cgroup, in which slurmd starts nothing.
 
-    Format: ``0::/user.slice/user-1000.slice/session-3.scope``. What slurmd starts is in a
-    job's cgroup or in slurmd's own.
+    Format: ``0::/user.slice/user-1000.slice/session-3.scope``. slurmd starts processes
+    in a job's cgroup or in its own.
     https://www.freedesktop.org/software/systemd/man/latest/pam_systemd.html
     """
     try:
         text = system.read(system.proc("cgroup")) or ""
     except OSError:
-        return  # the quota's detector tells
+        return  # the quota's detector reports it
     for line in text.split("\n"):
         if line.startswith("0::/user.slice/"):
             doubt = f"the process is in {line[3:]}, a login's cgroup and no job's"
@@ -169,8 +169,8 @@ def in_login(system: System) -> Iterator[Note]:
 
 
 def own_job(system: System) -> str | None:
-    """Return the id of the job in whose cgroup the process is; `None` where that is not told."""
+    """Return the id of the job in whose cgroup the process is; `None` if unknown."""
     try:
         return job_of_cgroup(system.read(system.proc("cgroup")) or "")
     except OSError:
-        return None  # the quota's detector tells
+        return None  # the quota's detector reports it

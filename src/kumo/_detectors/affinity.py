@@ -1,7 +1,7 @@
 """The set of CPUs that the process's threads may use.
 
 The union of the threads' masks, https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html
-Where the call fails or answers nothing, the next best source, with a note.
+If the call fails or answers nothing, the next best source, with a note.
 """
 
 from __future__ import annotations

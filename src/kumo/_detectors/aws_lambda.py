@@ -3,7 +3,7 @@
 1,769 MB stand for one vCPU, which is one vCPU-second a second:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 No file inside shows it. Two places set the variables without that limit: the emulator of
-AWS SAM, and Lambda Managed Instances, whose vCPUs follow a ratio that the function is not told.
+AWS SAM, and Lambda Managed Instances, whose vCPUs follow a ratio that the function cannot see.
 """
 
 from __future__ import annotations

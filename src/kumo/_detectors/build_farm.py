@@ -37,7 +37,7 @@ FARMS = (
     ("RPM_PACKAGE_NAME", "RPM_BUILD_NCPUS", "rpmbuild: CPUs of a build"),
     ("DEB_RULES_REQUIRES_ROOT", "DEB_BUILD_OPTIONS", "Debian: parallel of a build"),
 )
-ALL = "NIX_BUILD_CORES"  # where 0 stands for all CPUs
+ALL = "NIX_BUILD_CORES"  # in it, 0 stands for all CPUs
 
 
 def detect(system: System) -> Iterator[Limit | Note]:

@@ -2,7 +2,7 @@
 
 https://htcondor.readthedocs.io/en/latest/users-manual/env-of-job.html
 The slot's ad lies in the job's scratch directory, which is on the execution point and is
-deleted with the job: where it cannot be found, the variable is another host's or job's.
+deleted with the job: if it cannot be found, the variable is another host's or job's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Flux: the cores of a job are its affinity, and no variable holds their number.
+"""Flux: the cores of a job are its affinity, and no variable has their number.
 
 https://flux-framework.readthedocs.io/projects/flux-core/en/latest/man7/flux-environment.html
 ``FLUX_JOB_SIZE`` counts tasks. By default each task may use all of the job's cores on its

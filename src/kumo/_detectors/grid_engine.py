@@ -72,9 +72,9 @@ def detect(system: System) -> Iterator[Limit | Note]:
 
 
 def _one_host(system: System, job: str, host: str, notes: list[Note]) -> Iterator[Limit | Note]:
-    """NSLOTS, where it is the grant on one host, and nothing says that this is another."""
+    """NSLOTS, if it is the grant on one host, and nothing says that this is another."""
     slots, hosts = read_count(system, NSLOTS, notes), read_count(system, NHOSTS, notes)
-    path, at = system.env(HOSTFILE), system.env("HOSTNAME")  # the execution daemon's word
+    path, at = system.env(HOSTFILE), system.env("HOSTNAME")  # set by the execution daemon
     if path is not None and not notes:
         reason = f"{path} does not exist here: the job has ended or is another host's"
         yield left_out(system, NSLOTS, reason)

@@ -1,4 +1,4 @@
-"""The number of CPUs that Python was told: ``-X cpu_count``, else ``PYTHON_CPU_COUNT``.
+"""The number of CPUs that Python was set to: ``-X cpu_count``, else ``PYTHON_CPU_COUNT``.
 
 https://docs.python.org/3/using/cmdline.html#cmdoption-X
 From Python 3.13 on, `os.cpu_count()` and the default pools follow them. ``default`` stands

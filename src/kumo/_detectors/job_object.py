@@ -2,7 +2,7 @@
 
 https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_cpu_rate_control_information
 Rates are hundredths of a per cent of all the machine's CPUs. A hard cap and a maximum rate bind;
-a weight, and a rate without a hard cap, only count where CPUs are scarce.
+a weight, and a rate without a hard cap, only count if CPUs are scarce.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def _number(text: str) -> float:
 
 
 def parse_partition(text: str) -> float:
-    """Return the partition's logical CPUs' worth of time, `inf` where it is not capped.
+    """Return the partition's logical CPUs' worth of time, `inf` if it is not capped.
 
     Format: ``mode=Capped ent=0.30 vcpu=3 lcpu=12``. Raise `ValueError` for anything else.
     """

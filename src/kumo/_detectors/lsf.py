@@ -40,7 +40,7 @@ def parse_affinity(text: str, host: str) -> int:
     """Return the mask of the CPUs of *host*'s tasks. Raise `ValueError` with a line not in form.
 
     Format: ``h1 0,1,2,3``, one line a task; columns beyond the second are about memory.
-    https://github.com/open-mpi/ompi, ``ras_lsf_module.c``. Empty where nothing is bound.
+    https://github.com/open-mpi/ompi, ``ras_lsf_module.c``. Empty if nothing is bound.
     """
     mask = 0
     for line in filter(str.strip, text.split("\n")):

@@ -1,4 +1,4 @@
-"""The CPUs that are on line.
+"""The CPUs that are online.
 
 https://www.kernel.org/doc/html/latest/admin-guide/cputopology.html
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A view of files replaces `online`, and leaves these two as they are.
 PRESENT, OFFLINE = "/sys/devices/system/cpu/present", "/sys/devices/system/cpu/offline"
-# What each system has for it; os.cpu_count comes last, since Python's options change it.
+# The call of each system; os.cpu_count comes last, since Python's options change it.
 CALLS = {
     "GetActiveProcessorCount": "GetActiveProcessorCount",
     "hw.activecpu": "hw.activecpu",

@@ -1,7 +1,7 @@
 """Nomad: the cores that a task has reserved.
 
 https://developer.hashicorp.com/nomad/docs/reference/runtime-environment-settings
-``NOMAD_CPU_CORES`` is a list of CPUs, and blank where the task reserves none.
+``NOMAD_CPU_CORES`` is a list of CPUs, and blank if the task reserves none.
 ``NOMAD_CPU_LIMIT`` is in MHz and becomes a weight; a hard limit is a quota of the cgroup.
 """
 

@@ -1,8 +1,8 @@
-"""OAR: the job's resources on this host, where no cpuset of OAR's holds the process.
+"""OAR: the job's resources on this host, if the process is not in a cpuset of OAR's.
 
 https://oar.readthedocs.io/en/2.5/user/commands/oarsub.html
 The file that ``OAR_NODEFILE`` names lies on the job's own hosts and lists them, one line a
-resource, usually a core. Where OAR puts jobs in cpusets, the cpuset is the grant, with
+resource, usually a core. If OAR puts jobs in cpusets, the cpuset is the grant, with
 the hardware threads that lines do not count, and the kernel has it in the affinity.
 """
 
@@ -26,7 +26,7 @@ VARIABLE = "OAR_NODEFILE"
 
 
 def in_cpuset(membership: str) -> bool:
-    """Whether a cgroup of OAR's holds the process.
+    """Whether the process is in a cgroup of OAR's.
 
     Format: ``4:cpuset:/oar/anna_4242`` or ``0::/oar.slice/…``, lines of ``/proc/self/cgroup``.
     The directory is ``CPUSET_PATH`` of ``oar.conf``, ``/oar`` unless a site changes it.
@@ -39,7 +39,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
     try:
         held = in_cpuset(system.read(system.proc("cgroup")) or "")
     except OSError:
-        held = False  # the detector of quotas tells
+        held = False  # the detector of quotas reports it
     if held:
         granted = f"{path} (OAR: the job's cpuset is the affinity)"
         yield Limit("oar", "allocation", inf, f"${VARIABLE}", granted)

@@ -1,4 +1,4 @@
-"""The user's own word: ``KUMO_AVAILABLE_PARALLELISM``.
+"""The user's override: ``KUMO_AVAILABLE_PARALLELISM``.
 
 https://docs.kumomta.com/reference/kumo/available_parallelism/
 """

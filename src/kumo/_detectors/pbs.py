@@ -55,7 +55,7 @@ def _pbs(
     system: System, host: str, text: str | None, lines: int, notes: list[Note]
 ) -> Iterator[Limit | Note]:
     ncpus, where = read_count(system, NCPUS, notes), system.env(NODEFILE) or ""
-    # The file lies on the job's first host alone; MoM gives the others' tasks a NCPUS of their own.
+    # The file lies on the job's first host alone; MoM sets another NCPUS on the others.
     sister = text is None and not notes and (system.env("PBS_NODENUM") or "0").strip("0") != ""
     if ncpus is None:
         if not notes:

@@ -155,7 +155,7 @@ def _shows_task(system: System) -> bool:
         paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
         mounts, _ = read_mounts(system)
     except OSError:
-        return False  # the detector of quotas tells
+        return False  # the detector of quotas reports it
     return any(
         path.startswith(("/ecs/", "/ecstasks"))
         and len(levels(system, controller, path, mounts).directories) > 1

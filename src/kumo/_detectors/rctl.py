@@ -2,7 +2,7 @@
 
 rctl(8), https://man.freebsd.org/cgi/man.cgi?query=rctl&sektion=8
 The call gives every rule that applies to the process: its own, its user's, its login class's and
-its jail's. Only the action ``deny`` holds the process back.
+its jail's. Only the action ``deny`` limits the process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FORM = "rules such as jail:www:pcpu:deny=250"
 
 
 def parse_rule(rule: str) -> float | None:
-    """Return the CPUs that *rule* allows, `None` where it is about something else.
+    """Return the CPUs that *rule* allows, `None` if it is about something else.
 
     Format: ``subject:subject-id:resource:action=amount/per``; ``/per`` may be absent.
     Raise `ValueError` for anything else.

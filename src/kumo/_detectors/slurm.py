@@ -43,7 +43,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
     own, host = own_job(system), system.fact("hostname") or "(unknown)"
     notes: list[Note] = []
     nodes = read_list(system, NODES, parse_nodelist, NODELIST_FORM, notes)
-    # A heterogeneous job's variables hold its first component's id, cgroups each one's own.
+    # A heterogeneous job's variables have its first component's id, cgroups each one's.
     foreign = own and job and own != job and system.env("SLURM_HET_SIZE") is None
     at = next((i for i, name in enumerate(nodes) if same_host(name, node or host)), None)
     if foreign or not (own or (same_host(node, host) if node else at is not None)):
@@ -75,7 +75,7 @@ def _elsewhere(system: System, job: str | None, own: str, host: str) -> tuple[st
 
 
 def _step(system: System, job: str, notes: list[Note]) -> Iterator[Limit]:
-    """What slurmstepd gave this batch script or task; it alone sets SLURM_CPUS_ON_NODE."""
+    """Yield the grant of this batch script or task; slurmstepd alone sets SLURM_CPUS_ON_NODE."""
     per_task, on_node = read_count(system, PER_TASK, notes), read_count(system, ON_NODE, notes)
     if per_task is not None:
         text = f"{per_task} (Slurm: --cpus-per-task of {job})"
@@ -104,7 +104,7 @@ def _own_cpus(system: System) -> int:
 
 
 def _node(system: System, job: str, at: int | None, notes: list[Note]) -> Iterator[Limit | Note]:
-    """What the job has on this node, as a shell of salloc is told, which no step is around."""
+    """Yield the job's grant on this node, as in a shell of salloc, which is in no step."""
     counts = read_list(system, PER_NODE, parse_counts, COUNTS_FORM, notes)
     if at is None and len(set(counts)) == 1:
         at = 0

@@ -100,7 +100,7 @@ def mend_set(variable: str, count: int) -> str:
     if knob is None:
         return f"{variable}={count}"
     if knob.form != "{}":
-        return f"{knob.value(count)} in {variable}"  # it may hold other flags
+        return f"{knob.value(count)} in {variable}"  # it may contain other flags
     unset = f"unset {variable} and kumo run -- CMD, or " if knob.use == "default" else ""
     return f"{unset}{variable}={knob.value(count)}"
 

@@ -47,7 +47,7 @@ class Family(NamedTuple):
     """Threads whose names differ in a final number alone, as ``worker-*``.
 
     *number* is how many there were at most at one moment, *runnable* how many on average ran or
-    waited for a CPU, *owner* the library that names its threads so, where it is known.
+    waited for a CPU, *owner* the library that names its threads so, if it is known.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Family(NamedTuple):
 class Setting(NamedTuple):
     """A variable of the knob table in the process's environment, against the count.
 
-    *by* is how far it is above the count, `None` where it sets no bound.
+    *by* is how far it is above the count, `None` if it sets no bound.
     """
 
     name: str
@@ -135,7 +135,7 @@ def _setting(knob: Knob, value: str, estimate: Estimate) -> Setting:
 
 
 def _number(knob: Knob, value: str) -> float | None:
-    """Return the number that the value sets, `inf` for no bound, `None` where it is no count."""
+    """Return the number that the value sets, `inf` for no bound, `None` if it is no count."""
     if knob.name == "MAKEFLAGS":
         return _make_jobs(value)
     forms = knob.form.split()
@@ -197,7 +197,7 @@ def is_oversubscribed(
 ) -> bool:
     """Whether a setting asks for more than the count, or more threads want a CPU.
 
-    That many threads are too many where a quota throttles them, and where a set of CPUs is what
+    That many threads are too many if a quota throttles them, and if a set of CPUs is what
     limits them, as *looks* at them show.
     """
     count = estimate.parallelism

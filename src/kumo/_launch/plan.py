@@ -44,8 +44,8 @@ class Decision(Record):
     """What becomes of one variable.
 
     *action* is ``"set"``, ``"lower"`` (what the outer kumo run set), ``"keep"`` (the user's, or the
-    outer's) or ``"skip"``. *number* is what kumo stands for in *value*, `None` where it is not
-    kumo's; *value* is `None` where the variable is not set.
+    outer's) or ``"skip"``. *number* is what kumo stands for in *value*, `None` if it is not
+    kumo's; *value* is `None` if the variable is not set.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Decision(Record):
 
 
 def read_outer(environ: Mapping[str, str]) -> Outer | None:
-    """Return what the outer kumo run gave, `None` where there is none. Raise `InputError`."""
+    """Return what the outer kumo run gave, `None` if there is none. Raise `InputError`."""
     text = environ.get(MARKER)
     if not text:
         return None

@@ -43,7 +43,7 @@ class Gap(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """What a worker saw: its gaps in order, and how long it has waited for a CPU in all."""
+    """Observations of a worker: its gaps in order, and how long it has waited for a CPU in all."""
 
     gaps: tuple[Gap, ...]
     waited: float
@@ -58,7 +58,7 @@ class Periods(NamedTuple):
 
 
 def parse_worker(text: str, seconds: float) -> Worker:
-    """Read what a worker prints. Raise `ValueError` where its last line is missing.
+    """Read what a worker prints. Raise `ValueError` if its last line is missing.
 
     Format: a line ``BEGIN END WAITED`` for each gap, and ``end WAITED``; nanoseconds since the
     window's start, WAITED being the time spent waiting for a CPU so far.
@@ -98,7 +98,7 @@ def _both(ones: Sequence[Span], others: Sequence[Span]) -> Iterable[Span]:
 
 
 def periods(workers: Sequence[Worker], seconds: float) -> Periods | None:
-    """Return the period that stops the workers; `None` where none does."""
+    """Return the period that stops the workers; `None` if none does."""
     found = stops(workers)
     length = find_period(found, seconds)
     if length is None:
@@ -118,7 +118,7 @@ def periods(workers: Sequence[Worker], seconds: float) -> Periods | None:
 
 
 def find_period(found: Sequence[Span], seconds: float) -> float | None:
-    """Return the longest period that the ends of the stops keep; `None` where they keep none."""
+    """Return the longest period that the ends of the stops keep; `None` if they keep none."""
     window = min(seconds, LOOKED_AT)
     within = _weighed(found, window)[:STOPS]
     longest = min(LONGEST, window / 3)
@@ -152,7 +152,7 @@ def _weighed(found: Iterable[Span], window: float) -> list[Span]:
 
 
 def _score(weighed: Sequence[Span], period: float) -> float:
-    """Return 1 where the ends of the stops fall on one point of the period, 0 for everywhere."""
+    """Return 1 if the ends of the stops fall on one point of the period, 0 for everywhere."""
     return abs(_mean(weighed, period)) / sum(weight for weight, _ in weighed)
 
 

@@ -28,7 +28,7 @@ def measure(seconds: float = SECONDS) -> Measurement:
     ended when it returns or raises.
 
     Raise `ValueError` for other *seconds*, `OverrideError` as `estimate` does, and `RuntimeError`
-    where a process cannot be started or fails.
+    if a process cannot be started or fails.
     The method: docs/reference/measure.md.
     """
     return measured(seconds, lambda part: None)
@@ -59,7 +59,7 @@ def check_seconds(seconds: float) -> None:
 
 
 def allowed_by(found: Estimate) -> float:
-    """Return what the visible limits allow, in CPUs: an override is none."""
+    """Return what the visible limits allow, in CPUs: an override is not one."""
     return float(min(limit.cpus for limit in found.limits if limit.kind != "override"))
 
 

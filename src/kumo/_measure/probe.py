@@ -31,11 +31,11 @@ WORKER = Path(__file__).with_name("worker.py")
 AHEAD = 0.05  # s between the workers' order and their start
 AHEAD_EACH = 0.002  # s more for each worker
 ORDER = 64  # bytes of a worker's order, of which a pipe's page holds a whole number
-SHOW = 0.1  # s between two calls that tell the progress
+SHOW = 0.1  # s between two calls that report the progress
 
 
 class Seen(NamedTuple):
-    """What was read beside the workers: the time of the CPUs, and the visible quotas."""
+    """The readings beside the workers: the time of the CPUs, and the visible quotas."""
 
     ticks: Ticks | None
     quotas: list[Quota]
@@ -47,7 +47,7 @@ def probe(
     """Have *number* workers spin on *cpus* for *seconds*; return what they and the CPUs saw.
 
     *quotas* are the visible ones. *told* is called with the part that is done. Raise
-    `RuntimeError` where a worker cannot be started or fails. None is left, interrupted or not.
+    `RuntimeError` if a worker cannot be started or fails. None is left, interrupted or not.
     """
     with ExitStack() as stack:
         theirs, ours = _pipe()
@@ -150,7 +150,7 @@ def _ticks(cpus: Collection[int]) -> Ticks | None:
     try:
         text = read_file("/proc/stat")
     except OSError:
-        return None  # a sandbox may forbid it; then only the workers tell
+        return None  # a sandbox may forbid it; then only the workers show it
     return None if text is None else parse_ticks(text, cpus, os.sysconf("SC_CLK_TCK"))
 
 

@@ -31,14 +31,14 @@ def visible_quotas(estimate: Estimate) -> list[Limit]:
 
 
 def read_quotas(limits: Sequence[Limit]) -> list[Quota]:
-    """Return what has been throttled so far; a level that does not tell is left out."""
+    """Return what has been throttled so far; a level without it is left out."""
     found = []
     for limit in limits:
         where, period = os.path.dirname(limit.where), limit.period
         try:
             did = parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
         except OSError:
-            continue  # what it is for can then not be told apart from a hidden quota
+            continue  # then it cannot be distinguished from a hidden quota
         if did is not None and period is not None:
             found.append(Quota(where, period, did.throttled))
     return found

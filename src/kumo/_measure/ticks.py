@@ -19,14 +19,14 @@ class Ticks(NamedTuple):
 
 
 def during(before: Ticks | None, after: Ticks | None, part: float) -> Ticks | None:
-    """Return what *part* of the time between two readings holds; `None` where one is."""
+    """Return *part* of the time between two readings; `None` if one is."""
     if before is None or after is None:
         return None
     return Ticks((after.idle - before.idle) * part, (after.steal - before.steal) * part)
 
 
 def parse_ticks(text: str, cpus: Collection[int], hertz: int) -> Ticks | None:
-    """Return the idle and stolen time of *cpus*, of all where none of them is listed.
+    """Return the idle and stolen time of *cpus*, of all if none of them is listed.
 
     *text* is of ``/proc/stat``, in ticks of which a second has *hertz*. `None` if it names no CPU.
     """

@@ -1,4 +1,4 @@
-"""What a measurement says: CPUs delivered, and whether something binds that cannot be seen."""
+"""The verdict of a measurement: CPUs delivered, and whether something binds that cannot be seen."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ NEAR = 1.05  # what is delivered may be this much more than was measured
 
 
 class Measurement(Record):
-    """What was really delivered, and what the visible limits allow. In CPUs where not said else.
+    """What was really delivered, and what the visible limits allow. In CPUs unless noted.
 
     *cpus*: what the probe's workers got, or would have without other programs here.
     *allowed*: the tightest visible limit, an override aside.
     *hidden*: whether less is delivered because of something that cannot be seen from here.
     *period_ms*: the period in which all workers were stopped, in milliseconds; `None` without one.
     *seconds*: how long the measurement took.
-    *workers*: how many processes spun; *stops*: how many times all of them stood still in step.
+    *workers*: how many processes spun; *stops*: how many times all of them stopped in step.
     *contention*: what other programs here took; *stopped*: what was lost and they did not take.
-    *steal*: what the hypervisor says it took, `None` where it cannot be read.
+    *steal*: what the hypervisor says it took, `None` if it cannot be read.
     *shared*: the cgroup whose visible quota was used up with less than *allowed* here, so that
     other programs in it used the rest; `None` without one.
     """
@@ -50,7 +50,7 @@ class Measurement(Record):
 
     @property
     def parallelism(self) -> int:
-        """The count that would be right: from *cpus* where something hidden binds, or *allowed*."""
+        """The count that would be right: from *cpus* if something hidden binds, or *allowed*."""
         return round_cpus(min(self.allowed, self.cpus * NEAR) if self.hidden else self.allowed)
 
 

@@ -1,4 +1,4 @@
-"""A worker of the probe: a program of its own, which spins on the clock and tells its gaps.
+"""A worker of the probe: a program that spins on the clock and prints its gaps.
 
     python worker.py PARENT [CPULIST]
 
@@ -65,12 +65,12 @@ def _spin(
 
 
 def waiting_time() -> Callable[[], int]:
-    """Return what tells how long this process has waited for a CPU while it could run, in ns.
+    """Return a function for how long this process has waited for a CPU while it could run, in ns.
 
     Format: ``1234567 890 12``, time run and time waited in nanoseconds, and timeslices; zeros
-    where the kernel does not count them.
+    if the kernel does not count them.
     https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
-    Elsewhere it is the time that was no CPU time.
+    Elsewhere it is the time that was not CPU time.
     """
     if sys.platform == "linux":
         try:

@@ -18,7 +18,7 @@ A source without an address is a file of the project named, at the version that 
 
 *effect* is ``"cap"`` (can only lower) or ``"set"`` (replaces what the program finds). *least* is
 the count from which on a ``"default"`` row is set. *most* is where the program stops by itself,
-`None` where it does not: from there on a ``"default"`` row is left out, and others say no more.
+`None` if it does not: from there on a ``"default"`` row is left out, and others say no more.
 *sees* is what the program respects by itself: where that is ``"affinity, quota"`` the variable is
 mostly redundant, else without it the program is wrong under what it does not see. *known* says how:
 ``"run"`` on a real program, its ``"source"`` or a ``"document"`` read, or ``"unverified"``.

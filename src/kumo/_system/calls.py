@@ -1,7 +1,7 @@
 """What is a call and not a file: one function a fact, its answer as text.
 
 Each takes the id of the process that is asked for, `None` for the caller. The text is what a
-machine file's ``!fact`` holds; `None` where the system has no such call.
+machine file's ``!fact`` holds; `None` if the system has no such call.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class System:
         return self._ask(f"${name}", self._env, name) or None
 
     def fact(self, name: str) -> str | None:
-        """Return what a call answers, as text; `None` where the system has no such call."""
+        """Return what a call answers, as text; `None` if the system has no such call."""
         return self._ask(f"!{name}", self._fact, name)
 
     def list(self, path: str) -> Iterable[str] | None:
@@ -188,7 +188,7 @@ def _read_cgroup(pid: int, path: str, below: str) -> str | None:
 def read_named(path: str, pid: int | None = None) -> str | None:
     """Return the text of a file that a variable names, as process *pid* would be told.
 
-    `None` where it does not exist. Raise `OSError`: EINVAL for what is no regular file, EFBIG
+    `None` if it does not exist. Raise `OSError`: EINVAL for what is no regular file, EFBIG
     beyond 16 MB, EACCES where *pid*'s user may not read it.
     """
     try:

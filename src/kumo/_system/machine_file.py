@@ -36,9 +36,9 @@ class MachineError(ValueError):
 
 
 def parse_sections(text: str) -> dict[str, str | OSError]:
-    """Return each section's text by its name, an `OSError` where the name holds an errno.
+    """Return each section's text by its name, an `OSError` if the name holds an errno.
 
-    Raise `MachineError` where *text* has no section or one with an unknown kind of name.
+    Raise `MachineError` if *text* has no section or one with an unknown kind of name.
     """
     sections: dict[str, str | OSError] = {}
     bodies: dict[str, list[str]] = {}

@@ -28,7 +28,7 @@ def function(name: str, library: str | None = None) -> Any:
 def call(name: str, *arguments: object, library: str | None = None) -> int:
     """Return what the C function *name* returns.
 
-    Raise `OSError` where that is -1, or where there is no such function.
+    Raise `OSError` if that is -1, or if there is no such function.
     """
     asked = function(name, library)
     ctypes.set_errno(0)
@@ -48,7 +48,7 @@ def pointer(name: str, *arguments: object, library: str | None = None) -> int | 
 
 
 def sysctl(name: str) -> bytes | None:
-    """Return the value that ``sysctlbyname`` gives, `None` where the system has no such name."""
+    """Return the value that ``sysctlbyname`` gives, `None` if the system has no such name."""
     size = ctypes.c_size_t(0)
     at = name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)
     try:
@@ -69,7 +69,7 @@ def sysctl_count(name: str) -> str | None:
 
 
 def online_processors() -> str | None:
-    """Return what ``sysconf`` gives for the processors on line, `None` where it is not a call."""
+    """Return what ``sysconf`` gives for the processors online, `None` if it is not a call."""
     if sys.platform == "win32":
         return None
     return str(os.sysconf("SC_NPROCESSORS_ONLN"))

@@ -21,7 +21,7 @@ ALL_THREADS = 0
 
 
 def _set(pid: int, thread: int) -> str:
-    """Return the set; empty where the thread is bound to none, and may use every CPU."""
+    """Return the set; empty if the thread is bound to none, and may use every CPU."""
     address = pointer("_cpuset_create")
     if address is None:
         raise OSError(ENOMEM, "no memory for a set of CPUs")

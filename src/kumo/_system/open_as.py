@@ -185,7 +185,7 @@ def _close_beyond(places: list[int], count: int) -> None:
 
 
 def parse_user(status: str) -> int:
-    """Return the real user of a process. Raise `OSError` where *status* has none.
+    """Return the real user of a process. Raise `OSError` if *status* has none.
 
     Format: ``Uid:\t1000\t1000\t1000\t1000``, the real one first; proc_pid_status(5).
     """
@@ -196,7 +196,7 @@ def parse_user(status: str) -> int:
 
 
 def _allow(place: int, user: int, what: int) -> None:
-    """Raise `OSError` unless *user*, where that is not who asks, may do *what* there."""
+    """Raise `OSError` unless *user*, if that is not who asks, may do *what* there."""
     found = os.fstat(place)
     if what == SEARCH and not S_ISDIR(found.st_mode):
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))

@@ -1,4 +1,4 @@
-"""OpenBSD: the CPUs that are on line, without those that ``hw.smt`` or ``hw.blockcpu`` takes away.
+"""OpenBSD: the CPUs that are online, without those that ``hw.smt`` or ``hw.blockcpu`` takes away.
 
 sysctl(2), https://man.openbsd.org/sysctl.2; there are no names, only numbers, which are those of
 sys/sys/sysctl.h in openbsd/src. A process cannot be bound to CPUs.

@@ -130,7 +130,7 @@ if sys.platform == "win32":
         return c_void_p(_kernel32.GetCurrentProcess())
 
     def _groups() -> list[int]:
-        """The groups that the process is in: asked only where there are several."""
+        """The groups that the process is in: asked only if there are several."""
         if _kernel32.GetActiveProcessorGroupCount() == 1:
             return [0]
         count, groups = c_uint16(MOST_GROUPS), (c_uint16 * MOST_GROUPS)()
