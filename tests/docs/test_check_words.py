@@ -79,3 +79,8 @@ print(f"{told} is what nobody tells: {told}")
 '''
     found = findings(tmp_path / "module.py", source)
     assert found == ["1: tell", "3: mend", "5: is no", "6: where", "8: tell"]
+
+
+def test_the_readme_is_short() -> None:
+    readme = SCRIPT.parents[1] / "README.md"
+    assert len(readme.read_text("utf-8").splitlines()) <= 120
