@@ -7,6 +7,7 @@ before slower ones. If there are more processes than CPUs, the least used CPU is
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -54,5 +55,6 @@ class Places:
 
 def pin_to(cpu: int) -> None:
     """In a worker's process: run on this CPU alone, and what is started here as well."""
-    with suppress(OSError):  # it has gone offline, or out of the cpuset
-        os.sched_setaffinity(0, [cpu])
+    if sys.platform == "linux":
+        with suppress(OSError):  # it has gone offline, or out of the cpuset
+            os.sched_setaffinity(0, [cpu])

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 READ, SEARCH = 0o4, 0o1
 MAX_LINKS = 40  # as many as Linux follows, MAXSYMLINKS of include/linux/namei.h
 MAX_STEPS = 512  # of a path: each keeps a descriptor
-PLACE = getattr(os, "O_PATH", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-DIRECTORY = NAMED | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+PLACE = getattr(os, "O_PATH", 0) | NO_LINK | getattr(os, "O_CLOEXEC", 0)
+DIRECTORY = NAMED | getattr(os, "O_DIRECTORY", 0) | NO_LINK
 CGROUPS = ("cgroup", "cgroup2")
 LOCAL: tuple[str, ...] = (
     *CGROUPS, "rootfs", "ramfs", "tmpfs", "sysfs", "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs",
@@ -81,7 +82,7 @@ def open_cgroup(pid: int, path: str, flags: int = NAMED) -> int:
             next_place = os.open(steps.pop(0), PLACE, dir_fd=place)
             os.close(place)
             place = next_place
-        found = _open_beneath(place, steps, flags | os.O_NOFOLLOW, mounts)
+        found = _open_beneath(place, steps, flags | NO_LINK, mounts)
     finally:
         os.close(place)
     if not (S_ISDIR if flags == DIRECTORY else S_ISREG)(os.fstat(found).st_mode):
@@ -109,7 +110,7 @@ def _open_beneath(place: int, steps: list[str], flags: int, mounts: _Mounts) -> 
         places.append(last)
         if mounts.check(last) not in CGROUPS:
             raise OSError(EXDEV, os.strerror(EXDEV))
-        return os.open(f"/proc/self/fd/{last}", flags & ~os.O_NOFOLLOW)
+        return os.open(f"/proc/self/fd/{last}", flags & ~NO_LINK)
     finally:
         for each in places:
             os.close(each)
