@@ -19,7 +19,7 @@ USAGE = 2
 INPUT = 3
 NOT_A_PID = "argument --pid: {} is not a process id, such as 1234"
 
-PLAIN_HAS = "it has --help, --json, --pid, --machine, --version"
+PLAIN_HAS = "it has --help, --json, --pid, --machine, --memory-per-worker, --version"
 WRONG_USAGE = [
     (["--bogus"], f"--bogus is not an option of kumo: {PLAIN_HAS}"),
     (["--js"], f"--js is not an option of kumo (did you mean --json?): {PLAIN_HAS}"),

@@ -379,7 +379,7 @@ WRONG = [
     (["--round", "up", "true"], "argument --round: invalid choice: 'up'"),
     (["--with", "bogus", "true"], f"--with 'bogus' is no variable of --print, and none of {KNOWN}"),
     (["--without", "", "true"], f"--without '' is no variable of --print, and none of {KNOWN}"),
-    (["--with", "WEB_CONCURRENCY", "true"], "--with WEB_CONCURRENCY: it is never set: "),
+    (["--with", "GOFLAGS", "true"], "--with GOFLAGS: it is never set: "),
 ]
 
 
