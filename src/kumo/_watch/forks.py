@@ -8,6 +8,7 @@ kumo's, or to rely on a thread, calls `check` first: it compares the process's n
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ def check() -> None:
     """Renew everything if this is a forked child that has not done so."""
     if os.getpid() != _pid:
         _renew_all()
+
+
+def is_uwsgi_master() -> bool:
+    """Whether this process forks uWSGI's workers, in C and without taking the global lock first.
+
+    A thread of ours that has the lock at that moment would keep it in the worker, which then waits
+    for it for ever. So no thread is started here; the worker starts its own.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    try:
+        return uwsgi is not None and uwsgi.masterpid() == os.getpid()
+    except AttributeError:  # a module of that name that is not uWSGI's
+        return False
 
 
 def _renew_all() -> None:

@@ -33,7 +33,7 @@ from contextlib import suppress
 from kumo._records import OverrideError
 from kumo._system.view import affinity_mask
 from kumo._watch.change import Readings
-from kumo._watch.forks import check, in_child
+from kumo._watch.forks import check, in_child, is_uwsgi_master
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -120,7 +120,7 @@ def resume(watch: Watch) -> None:
     """
     global _thread, _bell
     check()
-    if _exiting or _is_at_work(_thread):
+    if _exiting or _is_at_work(_thread) or is_uwsgi_master():
         return
     read = Readings(watch._settling.told)
     with suppress(Exception):
