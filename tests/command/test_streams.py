@@ -31,6 +31,7 @@ ARGUMENTS = {
     "topology": ["--machine", SOME],
     "pressure": ["--seconds", "0.05"],
     "measure": ["--seconds", "0.5"],
+    "metrics": ["--help"],  # the wheel alone comes without prometheus-client
     "help": [],
     "version": [],
 }
