@@ -155,7 +155,7 @@ PROGRAMS = (
     _ml("rasterio, num_threads=all_cpus", "rasterio",
         "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
         "import rasterio,numpy as np,warnings; warnings.simplefilter('ignore')\n"
-        "with rasterio.open('a.tif','w',driver='GTiff',width=3000,height=3000,count=1,dtype='u1',compress='deflate',num_threads='all_cpus',tiled=True) as d: d.write(np.zeros((1,3000,3000),'u1'))"),
+        "with rasterio.open('a.tif','w',driver='GTiff',width=3000,height=3000,count=1,dtype='uint8',compress='deflate',num_threads='all_cpus',tiled=True) as d: d.write(np.zeros((1,3000,3000),'u1'))"),
     *_both("dask threads", "dask",
            "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
            "import dask.array as d; d.random.random((2000,2000),chunks=100).sum().compute(scheduler='threads')"),
