@@ -254,10 +254,18 @@ PROGRAMS = (
     ),
 )
 
-# Default rows whose program could not be brought here.
+# Default rows whose program could not be brought here, or is too large for a test.
 NOT_RUN = {
     "JULIA_CPU_THREADS": "not in Debian 12 or on npm; PyPI's installers fetch it from elsewhere",
     "DOTNET_PROCESSOR_COUNT": "not in Debian 12, on PyPI or on npm; NuGet was not tried",
+    "DJANGO_TEST_PROCESSES": "benchmarks/reach.py runs django's tests",
+    "DUCC0_NUM_THREADS": "tried by hand",
+    "LLAMA_ARG_THREADS": "llama.cpp is not in Debian 12, and has no binary on PyPI or npm",
+    "MODIN_CPUS": "tried by hand: it brings Ray",
+    "OMP_NUM_THREADS_ALL": "tried by hand with Intel's runtime and MKL",
+    "ORT_INTER_OP_NUM_THREADS": "benchmarks/reach.py runs onnxruntime",
+    "ORT_INTRA_OP_NUM_THREADS": "benchmarks/reach.py runs onnxruntime",
+    "PARSL_CORES": "tried by hand",
 }
 
 
