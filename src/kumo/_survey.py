@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._detectors import (
-    affinity,
-    cgroup_quota,
-    core_kinds,
-    hypervisor,
-    machine,
-    override,
-)
+from kumo._detectors import affinity, cgroup_quota, machine, override
 from kumo._notes import note, unreadable
 from kumo._records import Estimate, Limit, of_system
 from kumo._text import show_rate
@@ -26,16 +19,6 @@ if TYPE_CHECKING:
 
     Detector = Callable[[System], Iterator[Limit | Note]]
 
-# From the narrowest scope to the widest: so the limits of an estimate are ordered.
-DETECTORS: tuple[Detector, ...] = (override.detect, affinity.detect, machine.detect)
-LINUX: tuple[Detector, ...] = (
-    override.detect,
-    cgroup_quota.detect,
-    affinity.detect,
-    core_kinds.detect,
-    hypervisor.detect,
-    machine.detect,
-)
 
 MAX_CPUS = 2**20  # no machine has more
 KERNEL_LINUX = ("linux", "android")  # sys.platform, on Android from Python 3.13 on
@@ -93,6 +76,16 @@ ANNOUNCED: dict[str, str] = {
 }
 
 
+# The same for detectors of Linux, by the files of their ``ANNOUNCING_FILES``.
+ANNOUNCED_BY_FILE: dict[str, str] = {
+    "/sys/devices/cpu_core/cpus": "core_kinds",
+    "/sys/devices/cpu_atom/cpus": "core_kinds",
+    "/sys/devices/system/cpu/cpu0/cpu_capacity": "core_kinds",
+    "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "core_kinds",
+    "/proc/powerpc/lparcfg": "hypervisor",
+    "/proc/sysinfo": "hypervisor",
+}
+
 # Detectors of ANNOUNCED that are about no batch scheduler.
 HOSTS = ("view", "interpreter", "platforms", "aws_lambda", "build_farm")
 
@@ -121,12 +114,28 @@ def survey(system: System) -> Estimate:
 def _detectors(system: System) -> Iterator[Detector]:
     """Yield the detectors that have a say on this system, from the narrowest scope."""
     linux = system.fact("platform") in KERNEL_LINUX
-    first, *others = LINUX if linux else DETECTORS
-    yield first
     announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
-    for name in (*announced, *(() if linux else ELSEWHERE)):
+    yield override.detect
+    yield from _load(*announced, *(() if linux else ELSEWHERE))
+    if linux:
+        yield cgroup_quota.detect
+    yield affinity.detect
+    if linux:
+        files = ANNOUNCED_BY_FILE.items()
+        yield from _load(*dict.fromkeys(name for path, name in files if _has_file(system, path)))
+    yield machine.detect
+
+
+def _load(*names: str) -> Iterator[Detector]:
+    for name in names:
         yield __import__(f"kumo._detectors.{name}", fromlist=("detect",)).detect
-    yield from others
+
+
+def _has_file(system: System, path: str) -> bool:
+    try:
+        return system.read(path) is not None
+    except OSError:
+        return True  # it is there; the detector decides what a file that fails means
 
 
 def _in_job(system: System) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
+import pytest
+
 import kumo._detectors
 from kumo._detectors._grants import whose
-from kumo._survey import ANNOUNCED
+from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE
 
 MODULES = {
     info.name: import_module(f"kumo._detectors.{info.name}")
@@ -16,14 +18,18 @@ MODULES = {
 }
 
 
-def test_the_lazy_table_is_what_the_modules_state() -> None:
+@pytest.mark.parametrize(
+    ("stated_as", "table"),
+    [("ANNOUNCED", ANNOUNCED), ("ANNOUNCING_FILES", ANNOUNCED_BY_FILE)],
+)
+def test_the_lazy_tables_are_what_the_modules_state(stated_as: str, table: dict[str, str]) -> None:
     stated = {
         name: module
         for module, detector in MODULES.items()
-        for name in getattr(detector, "ANNOUNCED", ())
+        for name in getattr(detector, stated_as, ())
     }
 
-    assert stated == ANNOUNCED
+    assert stated == table
 
 
 def test_what_is_announced_has_a_name() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import inf
 
 from kumo._cgroups.levels import V2
-from kumo._cgroups.unmounted import not_mounted
 from kumo._notes import malformed, note, unreadable
 from kumo._records import Limit
 from kumo._text import error_name, quoted, show_rate, whole_number
@@ -133,6 +132,8 @@ def seams(
         hierarchy = (
             "cgroup v1 hierarchy of the cpu controller" if controller else "cgroup2 hierarchy"
         )
+        from kumo._cgroups.unmounted import not_mounted
+
         yield from not_mounted(system, f"No mount shows the {hierarchy}")
     elif not found.directories:
         yield note("path-outside-mounts", path=shown)

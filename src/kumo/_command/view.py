@@ -32,7 +32,7 @@ def _isolated() -> str:
     If all of this cgroup's are isolated, there are no others, and the list is empty.
     """
     from kumo._cgroups.cpulist import format_cpulist
-    from kumo._cgroups.isolated import EVERY_CPU, isolated_cpus
+    from kumo._cgroups.cpuset import EVERY_CPU, isolated_cpus
     from kumo._survey import open_system
 
     mask, _, _ = isolated_cpus(open_system("process", None, None), [])
@@ -84,7 +84,7 @@ def _cover(count: int, environment: Mapping[str, str]) -> str | None:
     from kumo._launch.files import NODES, cover, file_texts
     from kumo._launch.view import ISOLATED as GIVEN
     from kumo._launch.view import first
-    from kumo._system.view import affinity_mask
+    from kumo._system.calls import affinity_mask
 
     try:
         isolated = parse_cpulist(environment.get(GIVEN) or "")

@@ -7,8 +7,7 @@ If the call fails or answers nothing, the next best source, with a note.
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
-from kumo._cgroups.cpuset import allowed_cpus, fallbacks
-from kumo._cgroups.isolated import isolated_cpus
+from kumo._cgroups.cpuset import allowed_cpus, fallbacks, isolated_cpus
 from kumo._notes import malformed, note
 from kumo._records import Limit
 from kumo._text import error_name, quoted

@@ -10,7 +10,6 @@ from math import inf
 
 from kumo._cgroups.levels import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
 from kumo._cgroups.quota import level_limits, seams
-from kumo._cgroups.unmounted import not_mounted
 from kumo._notes import malformed, note, unreadable
 from kumo._records import Limit
 from kumo._text import show_rate
@@ -66,11 +65,11 @@ def _quotas(system: System) -> Iterator[Limit | Note]:
     membership = system.proc("cgroup")
     try:
         text = system.read(membership)
-        if text is None:
-            yield from not_mounted(system, f"{membership} does not exist")
-            return
-        if not text.strip():  # gVisor's
-            yield from not_mounted(system, f"{membership} is empty")
+        if text is None or not text.strip():  # gVisor's is empty
+            from kumo._cgroups.unmounted import not_mounted
+
+            what = "does not exist" if text is None else "is empty"
+            yield from not_mounted(system, f"{membership} {what}")
             return
         paths, bad = parse_membership(text)
         if bad or not paths:

@@ -10,7 +10,6 @@ are not the strongest.
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import parse_cpulist
-from kumo._detectors._kinds import fastest
 from kumo._notes import note
 from kumo._text import whole_number
 
@@ -21,6 +20,12 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
+ANNOUNCING_FILES = (
+    "/sys/devices/cpu_core/cpus",
+    "/sys/devices/cpu_atom/cpus",
+    "/sys/devices/system/cpu/cpu0/cpu_capacity",
+    "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq",
+)
 CPU = "/sys/devices/system/cpu"
 HYBRID = {
     "performance": "/sys/devices/cpu_core/cpus",
@@ -43,6 +48,8 @@ def detect(system: System) -> Iterator[Note]:
         return
     levels = _named(system, mask) or _measured(system, mask)
     if len(levels) > 1:
+        from kumo._detectors._kinds import fastest
+
         shown = ", ".join(f"{count} {name}" for name, count in levels)
         yield note("performance-levels", levels=shown, fast=fastest(levels))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
-LPARCFG, SYSINFO = "/proc/powerpc/lparcfg", "/proc/sysinfo"
+ANNOUNCING_FILES = LPARCFG, SYSINFO = "/proc/powerpc/lparcfg", "/proc/sysinfo"
 MODE, CAPPED = "shared_processor_mode", "capped"
 ENTITLED, ACTIVE = "partition_entitled_capacity", "partition_active_processors"
 FORM = f"{ENTITLED} and {ACTIVE} with their numbers"

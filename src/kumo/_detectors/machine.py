@@ -8,7 +8,7 @@ from __future__ import annotations
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._notes import malformed, unreadable
 from kumo._records import Limit
-from kumo._system.view import FILES, VARIABLE
+from kumo._system.calls import VIEW
 from kumo._text import whole_number
 
 TYPE_CHECKING = False
@@ -61,7 +61,11 @@ def detect(system: System) -> Iterator[Limit | Note]:
 
 def _has_files_of_a_view(system: System) -> bool:
     try:
-        return bool(system.env(VARIABLE) and system.env(FILES))
+        if not system.env(VIEW):
+            return False
+        from kumo._system.view import FILES
+
+        return bool(system.env(FILES))
     except OSError:
         return False  # another's environment: the override's detector reports it
 

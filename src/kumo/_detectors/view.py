@@ -6,7 +6,8 @@ A view pins nothing, so that it does not enter the count: ``KUMO_VIEW_CPUS=4``.
 from __future__ import annotations
 
 from kumo._notes import note
-from kumo._system.view import VARIABLE, shown_cpus
+from kumo._system.calls import VIEW
+from kumo._system.view import shown_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 SOURCE = "view"
-ANNOUNCED = (VARIABLE,)
+ANNOUNCED = (VIEW,)
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    cpus = shown_cpus({VARIABLE: system.env(VARIABLE) or ""})
+    cpus = shown_cpus({VIEW: system.env(VIEW) or ""})
     if cpus is not None:
         yield note("view", cpus="1 CPU" if cpus == 1 else f"{cpus} CPUs")

@@ -36,7 +36,7 @@ from posix import (
 )
 
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
-from kumo._cgroups.isolated import ISOLATED, PARTITION
+from kumo._cgroups.cpuset import ISOLATED, PARTITION
 from kumo._cgroups.quota import parse_quota
 from kumo._hot.calls import MAX_TEXT, Calls, LockKeepingCalls, has_lock
 from kumo._hot.descriptors import (

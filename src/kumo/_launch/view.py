@@ -12,7 +12,8 @@ import sys
 from stat import S_ISGID, S_ISUID
 
 from kumo._errors import InputError
-from kumo._system.view import VARIABLE, shown_cpus
+from kumo._system.calls import VIEW
+from kumo._system.view import shown_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,14 +76,14 @@ def view_variables(
     if "verify_asan_link_order" not in options:
         # AddressSanitizer wants to be the first library, and refuses to start.
         options = f"{options}:verify_asan_link_order=0".lstrip(":")
-    made = {VARIABLE: str(count), PRELOAD: preload, ASAN: options}
+    made = {VIEW: str(count), PRELOAD: preload, ASAN: options}
     return {**made, ISOLATED: isolated} if isolated else made
 
 
 def lowered(count: int, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what becomes of the view that this process is in, for a command of *count* CPUs."""
     shown = shown_cpus(environ)
-    return {VARIABLE: str(count)} if shown is not None and count < shown else {}
+    return {VIEW: str(count)} if shown is not None and count < shown else {}
 
 
 def first(count: int, mask: int, isolated: int = 0) -> int:

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 
-from kumo._cgroups.isolated import isolated_cpus
+from kumo._cgroups.cpuset import isolated_cpus
 from kumo._system.live import LiveSystem
 from kumo._topology.read import read_topology
 from kumo._topology.records import KINDS

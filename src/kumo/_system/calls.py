@@ -9,12 +9,30 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+from errno import ENOSYS
 
 from kumo._cgroups.cpulist import format_cpulist
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+VIEW = "KUMO_VIEW_CPUS"  # set in a view, whose library answers sched_getaffinity in its own way
+
+
+def affinity_mask(thread: int) -> int:
+    """Return the CPUs that a thread may use, 0 being the caller, in a view the true ones.
+
+    Raise as `os.sched_getaffinity`.
+    """
+    if sys.platform != "linux" and sys.platform != "android":
+        raise OSError(ENOSYS, "not a call of this system")
+    if not os.environ.get(VIEW):
+        return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
+    from kumo._system.view import kernel_mask
+
+    return kernel_mask(thread)
 
 
 def _platform(pid: int | None) -> str:
@@ -73,8 +91,6 @@ if sys.platform == "linux" or sys.platform == "android":
     RESET_ON_FORK = 0x40000000  # SCHED_RESET_ON_FORK, include/uapi/linux/sched.h
     POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
                 "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip
-
-    from kumo._system.view import affinity_mask
 
     # What gVisor answers for uname's version: that of Linux 4.4, pkg/sentry/kernel/version
     GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from errno import EFBIG, EINVAL, ENODEV, ENOENT, ENOTDIR, ESRCH
-from itertools import starmap
 from stat import S_ISREG
 
 from kumo._system.calls import FACTS
@@ -213,7 +212,7 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
     try:
         # A signal handler may raise after a call of a C function, not within it: what one call
         # opens and puts into the list is closed below.
-        opened.extend(starmap(opener, (arguments,)))
+        opened.extend(map(opener, *([argument] for argument in arguments)))
         if most == MAX_NAMED_BYTES and not S_ISREG(os.fstat(opened[0]).st_mode):
             raise OSError(EINVAL, "not a regular file")
         while part := os.read(opened[0], 65536):

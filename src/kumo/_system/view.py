@@ -8,46 +8,39 @@ Format: ``Cpus_allowed_list:\t0-63``, https://man7.org/linux/man-pages/man5/proc
 from __future__ import annotations
 
 import os
-import sys
-from errno import ENODATA, ENOSYS
+from errno import ENODATA
 
+from kumo._cgroups.cpulist import parse_cpulist
+from kumo._system.calls import VIEW
 from kumo._text import whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VARIABLE = "KUMO_VIEW_CPUS"
 FILES = "KUMO_VIEW_FILES"  # set if the CPU files are replaced as well
 FIELD = "Cpus_allowed_list:"
 
 
 def shown_cpus(environ: Mapping[str, str] = os.environ) -> int | None:
     """Return how many CPUs the view shows that this process is in, `None` without one."""
-    text = environ.get(VARIABLE)
+    text = environ.get(VIEW)
     if not text:
         return None
     return whole_number(text, 7) or None
 
 
-def affinity_mask(thread: int) -> int:
-    """Return the CPUs that a thread may use, 0 being the caller. Raise as `os.sched_getaffinity`.
+def kernel_mask(thread: int) -> int:
+    """Return the CPUs that a thread may use, 0 being the caller, by the kernel's own text.
 
-    Raise `ValueError` if the kernel's text is not what it should be.
+    Raise `OSError` as `os.sched_getaffinity`, and `ValueError` if the text is not a list of CPUs.
     """
-    if sys.platform != "linux" and sys.platform != "android":
-        raise OSError(ENOSYS, "not a call of this system")
-    if shown_cpus() is None:
-        return sum(1 << cpu for cpu in os.sched_getaffinity(thread))
-    from kumo._cgroups.cpulist import parse_cpulist
-
+    path = f"/proc/{thread or 'thread-self'}/status"
     try:
-        with open(
-            f"/proc/{thread or 'thread-self'}/status", encoding="utf-8", errors="replace"
-        ) as f:
-            for line in f:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
                 if line.startswith(FIELD):
                     return parse_cpulist(line[len(FIELD) :])
     except FileNotFoundError:
         raise ProcessLookupError(3, "no such process", str(thread)) from None
-    raise OSError(ENODATA, f"no {FIELD[:-1]}", f"/proc/{thread}/status")
+    raise OSError(ENODATA, f"no {FIELD[:-1]}", path)

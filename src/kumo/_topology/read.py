@@ -7,7 +7,7 @@ https://www.kernel.org/doc/Documentation/ABI/stable/sysfs-devices-system-cpu
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import CEILING, ONLINE, parse_cpulist
-from kumo._cgroups.isolated import EVERY_CPU, ISOLATED, isolated_cpus
+from kumo._cgroups.cpuset import EVERY_CPU, ISOLATED, isolated_cpus
 from kumo._detectors import affinity, machine, native_affinity
 from kumo._topology.accelerators import accelerators
 from kumo._topology.groups import cache_groups, cores, die_groups, node_groups, package_groups

@@ -31,7 +31,7 @@ from collections import deque
 from contextlib import suppress
 
 from kumo._records import OverrideError
-from kumo._system.view import affinity_mask
+from kumo._system.calls import affinity_mask
 from kumo._watch.change import Readings
 from kumo._watch.forks import check, in_child, is_uwsgi_master
 from kumo._watch.say import say
