@@ -166,11 +166,12 @@ def missing_names() -> Iterator[str]:
 def output(command: str) -> str:
     """Return what *command* prints, run by a shell from the repository's root."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # whole lines
     ran = subprocess.run(
         command,
         shell=True,
         cwd=ROOT,
-        env={**os.environ, "PATH": path, "COLUMNS": "80"},
+        env={**kept, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,

@@ -13,8 +13,9 @@ import kumo
 PACKAGE = Path(kumo.__file__).parent
 # Rooms on one line may not import each other either.
 LAYERS = (
-    ("_records", "_errors"),
-    ("_text", "_override"),
+    ("_text", "_errors"),
+    ("_records",),
+    ("_override",),
     ("_notes",),
     ("_cgroups",),
     ("_system",),

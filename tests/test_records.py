@@ -241,14 +241,15 @@ def test_quota_and_burst(limits: list[Limit], tightest: float | None, burst: flo
 # --- the explanation
 
 NO_LIMIT = """\
-8
+8 CPUs: all that are online, as no other limit is lower
 
 binds  online    8  /sys/devices/system/cpu/online  0-7
        quota     -  /sys/fs/cgroup/cpu.max          (absent)
        affinity  8  sched_getaffinity               0-7"""
 
 PART_OF_A_CPU = """\
-1  (0.20 CPUs, but at least 1)
+1 CPU: the quota in /sys/fs/cgroup/system.slice/tiny.service/cpu.max is 0.20, \
+and the count is at least 1
 
 binds  quota     0.20  /sys/fs/cgroup/system.slice/tiny.service/cpu.max  2000 10000
        quota        -  /sys/fs/cgroup/system.slice/cpu.max               max 100000
@@ -260,7 +261,7 @@ quota-below-one: The quota is 0.20 of one CPU, so even a single busy thread is t
 The count is not affected. Raise the quota to at least 1 CPU if latency matters."""
 
 OVERRIDDEN = """\
-4  (override)
+4 CPUs: $KUMO_AVAILABLE_PARALLELISM is 4, which overrides every limit
 
 binds  override     4  $KUMO_AVAILABLE_PARALLELISM     4
        quota     2.50  /sys/fs/cgroup/p/cpu.max        250000 100000
@@ -282,7 +283,7 @@ def test_explanation(name: str, explanation: str) -> None:
 
 
 def test_a_quota_that_is_rounded_down_says_so() -> None:
-    assert str(ESTIMATE).splitlines()[0] == "1  (1.50 CPUs, rounded down)"
+    assert str(ESTIMATE).splitlines()[0].endswith(" is 1.50, rounded down")
 
 
 def test_what_is_not_printable_is_escaped() -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 # The rooms, from the ground up. Each imports only from those before it.
 #
-# - `_records`, `_text`, `_override`, `_errors`: what everything is made of.
+# - `_text`, `_errors`, `_records`, `_override`: what everything is made of.
 # - `_notes`: the table of notes.
 # - `_cgroups`: levels, quotas, cpusets and counters as text.
 # - `_system`: the only door to the machine, live or from a machine file.

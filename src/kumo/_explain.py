@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._text import quoted, show_rate
+from kumo._text import aligned, plural, quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,40 +13,79 @@ if TYPE_CHECKING:
     from kumo._records import Estimate, Limit
 
 SCHEMA = 1
+NUMBERS = (2,)  # the columns that are aligned to the right
+# What a sentence calls a source.
+
+
+NAMES = {
+    "quota": "quota",
+    "cpuset": "cpuset",
+    "entitlement": "entitlement",
+    "cpu-cap": "CPU cap",
+    "job-object": "cap of the job object",
+}
 
 
 def explain(estimate: Estimate) -> str:
     """Return the answer, the binding limit, every other limit, then the notes; no final newline."""
+    notes = [line for note in show_notes(estimate) for line in ("", note)]
+    return "\n".join([headline(estimate), "", *aligned(rows(estimate), NUMBERS), *notes])
+
+
+def rows(estimate: Estimate) -> list[tuple[str, ...]]:
+    """Return the cells of the table: the binding limit first, then the others in order."""
     binding = estimate.binding
     others = [limit for limit in estimate.limits if limit is not binding]
-    rows = [("binds", binding), *(("", limit) for limit in others)]
-    cells = [
+    return [
         (label, limit.source, show_cpus(limit), quoted(limit.where, 200), quoted(limit.text, 60))
-        for label, limit in rows
+        for label, limit in [("binds", binding), *(("", limit) for limit in others)]
     ]
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    lines = [_headline(estimate), ""]
-    for label, source, cpus, where, text in cells:
-        left = f"{label:{widths[0]}}  {source:{widths[1]}}  {cpus:>{widths[2]}}"
-        lines.append(f"{left}  {where:{widths[3]}}  {text}".rstrip())
-    for note in estimate.notes:
-        lines += ["", f"{note.code}: {note.text}"]
-    return "\n".join(lines)
 
 
-def _headline(estimate: Estimate) -> str:
-    count = str(estimate.parallelism)
+def show_notes(estimate: Estimate) -> list[str]:
+    """Return each note as a paragraph."""
+    return [f"{note.code}: {note.text}" for note in estimate.notes]
+
+
+def headline(estimate: Estimate) -> str:
+    """Return the count and the reason for it, as one sentence without a full stop."""
+    count = estimate.parallelism
     binding = estimate.binding
-    if binding.kind == "override":
-        return f"{count}  (override)"
-    if binding.cpus == estimate.parallelism:
-        return count
-    rounded = "rounded down" if binding.cpus > 1 else "but at least 1"
-    return f"{count}  ({show_cpus(binding)} CPUs, {rounded})"
+    unit = "worker" if binding.kind == "memory" else "CPU"
+    return f"{plural(count, unit)}: {_reason(binding)}{_rounding(binding, count)}"
+
+
+def _reason(limit: Limit) -> str:
+    """Return which limit decides, and what it allows."""
+    where, text = quoted(limit.where, 200), quoted(limit.text, 60)
+    if limit.kind == "override":
+        return f"{where} is {limit.cpus}, which overrides every limit"
+    if limit.kind == "allocation":
+        return f"{where} says {text}"
+    if limit.kind == "memory":
+        return f"{where} has room for {show_cpus(limit)}"
+    if limit.kind == "rate":
+        place = f"in {where}" if where.startswith("/") else f"from {where}"
+        return f"the {NAMES.get(limit.source, 'limit')} {place} is {show_cpus(limit)}"
+    if limit.source == "affinity":
+        return f"the affinity of the process is {text}, from {where}"
+    if limit.source == "isolated":
+        return f"{where} isolates {text}, and no other limit is lower"
+    if limit.source == "online":
+        return "all that are online, as no other limit is lower"
+    if limit.source == "nothing":
+        return "nothing could be read"
+    return f"the {NAMES.get(limit.source, limit.source)} in {where} is {text}"
+
+
+def _rounding(limit: Limit, count: int) -> str:
+    if limit.cpus == count:
+        return ""
+    return ", rounded down" if limit.cpus > 1 else ", and the count is at least 1"
 
 
 def show_cpus(limit: Limit) -> str:
-    """Return the limit's CPUs: two decimals for a rate, ``-`` where it sets none."""
+    """Return the limit's CPUs: two decimals for a rate, ``-`` if it sets none."""
     if limit.cpus == inf:
         return "-"
     if limit.kind in ("rate", "memory"):

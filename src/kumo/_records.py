@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from math import ceil, floor, inf
 
+from kumo._text import is_whole, repr_short
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +28,8 @@ ROUNDING: dict[Purpose, Rounding] = {
     "physical": "floor",
     "pinned": "floor",
 }
+# kumod parses the override as a Rust usize.
+MAX_OVERRIDE = 2**64 - 1
 BALANCE = "isolated"  # the source of the limit that only unpinned workers have
 UNEQUAL = "performance-levels"  # the note that the CPUs are of different speed
 
@@ -292,7 +296,7 @@ def of_system(estimate: Estimate, system: System) -> Estimate:
 
 
 class OverrideError(ValueError):
-    """`KUMO_AVAILABLE_PARALLELISM` holds something other than a positive decimal integer.
+    """`KUMO_AVAILABLE_PARALLELISM` is set to something other than a positive decimal integer.
 
     Unset it or correct it. *variable* and *value* are what was read.
     """
@@ -305,5 +309,7 @@ class OverrideError(ValueError):
         self.value = value
 
     def __str__(self) -> str:
-        shown = ascii(self.value if len(self.value) <= 60 else self.value[:60] + "...")
-        return f"{self.variable}={shown} is not a positive decimal integer, such as 4"
+        shown = f"{self.variable}={repr_short(self.value)}"
+        if is_whole(self.value) and self.value.strip("0"):
+            return f"{shown} is too large: at most {MAX_OVERRIDE}"
+        return f"{shown} is not a positive decimal integer, such as 4"

@@ -44,8 +44,12 @@ def parse_size(text: str) -> int:
     digits = whole + part
     if unit not in UNITS or not (digits.isascii() and digits.isdigit()) or not whole:
         raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
-    size = int(digits) * UNITS[unit] // 10 ** len(part) if len(digits) <= MAX_DIGITS else 0
-    if not 0 < size < UNLIMITED:
+    if not digits.strip("0"):
+        raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
+    size = int(digits) * UNITS[unit] // 10 ** len(part) if len(digits) <= MAX_DIGITS else UNLIMITED
+    if size >= UNLIMITED:
+        raise ValueError(f"{text[:40]!a} is too large for a size")
+    if not size:
         raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
     return size
 

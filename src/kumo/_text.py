@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 def whole_number(text: str, digits: int = 19) -> int | None:
@@ -13,9 +13,14 @@ def whole_number(text: str, digits: int = 19) -> int | None:
     Only the digits of ASCII count, without a sign or white space, and no more than *digits* of
     them: what the kernel writes fits 64 bits, and Python refuses to read very long numbers.
     """
-    if len(text) <= digits and text.isascii() and text.isdigit():
+    if len(text) <= digits and is_whole(text):
         return int(text)
     return None
+
+
+def is_whole(text: str) -> bool:
+    """Return whether *text* is a whole number in ASCII digits, however large."""
+    return text.isascii() and text.isdigit()
 
 
 def error_name(error: OSError) -> str:
@@ -47,18 +52,63 @@ def file_name(name: str) -> str:
     return name or "''"
 
 
+def plural(number: int, unit: str) -> str:
+    """Return ``1 CPU`` or ``2 CPUs``."""
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the lines of a table, its columns aligned: numbers to the right."""
-    cells = [header, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    numeric = [
-        all(row[column].replace(".", "", 1).isdigit() or row[column] == "-" for row in rows)
-        for column in range(len(header))
-    ]
-    return [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
+    return aligned([header, *rows], numeric(rows))
+
+
+def numeric(rows: Sequence[tuple[str, ...]]) -> tuple[int, ...]:
+    """Return the columns that have numbers alone, or ``-`` for a number that there is not."""
+    columns = zip(*rows, strict=True)
+    return tuple(
+        place
+        for place, cells in enumerate(columns)
+        if all(cell.replace(".", "", 1).isdigit() or cell == "-" for cell in cells)
+    )
+
+
+def aligned(rows: Sequence[tuple[str, ...]], right: Collection[int]) -> list[str]:
+    """Return a line for each row, the columns in *right* aligned to the right."""
+    return [line for lines in laid_out(rows, right, widths(rows)) for line in lines]
+
+
+def widths(rows: Sequence[tuple[str, ...]]) -> list[int]:
+    """Return the length of the longest cell of each column."""
+    return [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+
+
+def laid_out(
+    rows: Sequence[tuple[str, ...]], right: Collection[int], wide: Sequence[int]
+) -> list[list[str]]:
+    """Return the lines of each row in columns of the widths *wide*; longer cells are folded."""
+    return [_row_lines(row, right, wide) for row in rows]
+
+
+def _row_lines(row: tuple[str, ...], right: Collection[int], wide: Sequence[int]) -> list[str]:
+    folded = [fold(cell, width) or [""] for cell, width in zip(row, wide, strict=True)]
+    lines = []
+    for number in range(max(map(len, folded))):
+        cells = [cell[number] if number < len(cell) else "" for cell in folded]
+        padded = (
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(cells, wide, strict=True))
+        )
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Return *text* in lines of at most *width* characters: cut at a space, else behind a slash."""
+    lines = []
+    while len(text) > width:
+        cut = text.rfind(" ", 1, width + 1)
+        if cut < 1:
+            cut = text.rfind("/", 1, width) + 1 or width
+        lines.append(text[:cut].rstrip(" "))
+        text = text[cut:].lstrip(" ")
+    return [*lines, text] if text else lines

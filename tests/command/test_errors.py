@@ -188,6 +188,12 @@ def test_missing_machine_file(kumo: Kumo, tmp_path: Path) -> None:
     )
 
 
+def test_the_empty_name_of_a_machine_file_is_quoted(kumo: Kumo) -> None:
+    line = "kumo: --machine '': No such file or directory\n"
+
+    assert kumo("--machine", "") == (INPUT, "", line)
+
+
 def test_directory_as_a_machine_file(kumo: Kumo, tmp_path: Path) -> None:
     assert kumo("--machine", str(tmp_path)) == (
         *(INPUT, ""),
@@ -221,8 +227,34 @@ def test_name_of_a_machine_file_that_is_not_printable(
     assert ran.stderr.endswith(": No such file or directory\n")
 
 
+HUGE = "9" * 30
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--pid", HUGE],
+        ["explain", "--at-least", HUGE],
+        ["--memory-per-worker", f"{HUGE}G"],
+        ["run", "--max", HUGE, "true"],
+        ["run", "--workers", HUGE, "true"],
+        ["run", "--share", f"1/{HUGE}", "true"],
+        ["metrics", "--port", HUGE],
+    ],
+    ids=lambda words: words[-1] if words[0] == "--pid" else words[1],
+)
+def test_a_number_that_is_too_large(kumo: Kumo, arguments: list[str]) -> None:
+    ran = kumo(*arguments)
+
+    assert ran[:2] == (USAGE, "")
+    assert " is too large" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
 def bad_override(value: str) -> str:
     shown = ascii(value if len(value) <= 60 else value[:60] + "...")
+    if value.isascii() and value.isdigit() and value.strip("0"):
+        return f"{VARIABLE}={shown} is too large: at most {2**64 - 1}\n"
     return f"{VARIABLE}={shown} is not a positive decimal integer, such as 4\n"
 
 

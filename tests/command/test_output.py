@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,7 @@ linux
 0-3
 """
 OVERRIDDEN_EXPLAINED = """\
-6  (override)
+6 CPUs: $KUMO_AVAILABLE_PARALLELISM is 6, which overrides every limit
 
 binds  override  6  $KUMO_AVAILABLE_PARALLELISM     6
        affinity  4  sched_getaffinity               0-3
@@ -69,9 +70,12 @@ def test_explained_override(kumo: Kumo, tmp_path: Path) -> None:
 
 
 def test_headline_of_a_fraction(kumo: Kumo) -> None:
-    lines = kumo("explain", "--machine", machine(FRACTION)).stdout.splitlines()
+    first, second, *_ = kumo("explain", "--machine", machine(FRACTION)).stdout.splitlines()
 
-    assert lines[:2] == ["3  (3.99 CPUs, rounded down)", ""]
+    assert re.fullmatch(
+        r"3 CPUs: the quota in /sys/fs/cgroup/\S+/cpu.max is 3.99, rounded down", first
+    )
+    assert second == ""
 
 
 @pytest.mark.parametrize("verb", FORMS)
@@ -145,7 +149,7 @@ def test_pid_of_a_live_process(kumo: Kumo, child: subprocess.Popen[bytes]) -> No
     explained = kumo("explain", "--pid", pid)
     assert explained == kumo("--pid", pid, "explain")
     assert (explained.code, explained.stderr) == (0, "")
-    assert explained.stdout.startswith("7  (override)\n\nbinds  override  ")
+    assert explained.stdout.startswith(f"7 CPUs: ${VARIABLE} is 7, ")
     answer = json.loads(kumo("--json", "--pid", pid).stdout)
     assert (answer["parallelism"], answer["binding"]["where"]) == (7, f"${VARIABLE}")
     assert f"\n-- ${VARIABLE} --\n7\n" in kumo("snapshot", "--pid", pid).stdout
@@ -181,7 +185,7 @@ def test_override_in_the_environment(kumo: Kumo, verb: str) -> None:
     ran = kumo(*filter(None, [verb]), **{VARIABLE: "12"})
 
     assert (ran.code, ran.stderr) == (0, "")
-    first = {"": "12\n", "explain": "12  (override)\n", "snapshot": "Written", "--json": "{"}
+    first = {"": "12\n", "explain": "12 CPUs: $KUMO", "snapshot": "Written", "--json": "{"}
     assert ran.stdout.startswith(first[verb])
 
 

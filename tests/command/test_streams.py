@@ -16,9 +16,12 @@ from real.host import in_groups
 
 from command.conftest import TIMEOUT, Kumo, Ran, environment, machine, run
 from kumo._command import output
+from kumo._command.main import main
 from kumo._command.verbs import VERBS
 
 SOME = machine("ecs-66-task-level-v1")
+GROUP = "/sys/fs/cgroup/cpu,cpuacct/ecs/task-0001"
+FIRST_LINE = f"1 CPU: the quota in {GROUP}/cpu.cfs_quota_us is 1.00\n"
 # What each verb is called with here, so that it prints something, and soon.
 ARGUMENTS = {
     "count": [],
@@ -184,7 +187,7 @@ def test_a_measurement_needs_no_error_output(kumo: Kumo) -> None:
 def test_head(kumo: Kumo) -> None:
     script = '"$0" explain --machine "$1" | head -n 1'
 
-    assert run(["sh", "-c", script, kumo.script, SOME]) == (0, "1\n", "")
+    assert run(["sh", "-c", script, kumo.script, SOME]) == (0, FIRST_LINE, "")
 
 
 @pytest.mark.parametrize("variables", ASCII, ids=lambda variables: " ".join(variables.values()))
@@ -335,6 +338,35 @@ def test_colour_is_for_terminals(
     monkeypatch.setattr("sys.stdout", stdout())
 
     assert output.paint("x", "bold") == expected
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 300])
+def test_a_table_folds_at_the_width_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rows = [("binds", "/sys/fs/cgroup/" + "a-long-name/" * 9 + "cpu.max", "200000 100000", "2.00")]
+
+    header, row = output.table(("", "file", "answer", "CPUs"), [*rows, ("", "b", "c", "-")])[:2]
+
+    assert max(map(len, [*header, *row])) <= columns
+    assert sorted("".join("".join(row).split())) == sorted("".join(rows[0]).replace(" ", ""))
+    assert (len(row) == 1) == (columns == 300)
+
+
+def test_explain_folds_and_is_bold_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    stdout = Terminal()
+    monkeypatch.setattr("sys.stdout", stdout)
+
+    assert main(["explain", "--machine", SOME]) == 0
+
+    lines = stdout.getvalue().splitlines()
+    bold = [line for line in lines if line.startswith("\x1b[1m") and line.endswith("\x1b[0m")]
+    assert "binds" in bold[0]
+    assert not any("affinity" in line for line in bold)
+    assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in lines) <= 80
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,7 @@ WRONG = [
     (["--max"], "argument --max: expected one argument"),
     *(
         (["--max", word, "true"], f"argument --max: {word!a} is not a positive decimal integer")
-        for word in ("0", "-1", "x", "", "1.5", "+1", " 1", "1_0", "\u0661", "9" * 10)
+        for word in ("0", "-1", "x", "", "1.5", "+1", " 1", "1_0", "\u0661")
         if word != "-1"
     ),
     (["--workers", "0", "true"], "argument --workers: '0' is not a positive decimal integer"),

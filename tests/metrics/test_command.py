@@ -66,7 +66,7 @@ def test_it_serves_until_it_is_interrupted() -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--port", "65536"], 2, "--port 65536: a port is from 0 to 65535"),
+        (["--port", "65536"], 2, "argument --port: '65536' is too large: at most 65535"),
         (["--address", "::1"], 2, "--address goes with --port alone"),
         (["--all", "--paths"], 2, "--paths does not go with --all"),
         (["--pid", "4194303"], 3, "--pid 4194303: no such process"),

@@ -217,6 +217,11 @@ def test_a_reader_that_has_gone_ends_it(start: Start) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (
+            ["--interval", "1e300"],
+            2,
+            f"--interval is too large: at most {int(threading.TIMEOUT_MAX)} seconds, not 1e+300",
+        ),
         (["--interval", "0"], 2, "--interval must be a positive number of seconds, not 0.0"),
         (["--interval", "x"], 2, "argument --interval: 'x' is not a number of seconds"),
         (["--settle", "-1"], 2, "--settle must be a number of seconds, at least 0, not -1.0"),

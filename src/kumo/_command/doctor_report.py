@@ -6,9 +6,10 @@ import os
 from math import inf
 from typing import Protocol
 
+from kumo._command.output import table
 from kumo._doctor.judge import judge, limit_in_words
 from kumo._explain import as_dict
-from kumo._text import quoted, show_rate, table
+from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ EMPTY_ENTRY = (
     "whatever lies there is not run."
 )
 LEVELS = ("cgroup", "quota", "periods", "throttled", "throttled for")
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return [line for lines in table(header, rows) for line in lines]
 
 
 class Report(Protocol):
@@ -76,7 +81,7 @@ class RuntimesReport:
     def text(self) -> str:
         """Return the report for people, without a final newline."""
         rows = [_cells(answer, finding, self.estimate) for answer, finding in self.findings]
-        lines = [_headline(self.estimate), "", *table(RUNTIMES, rows)]
+        lines = [_headline(self.estimate), "", *_table(RUNTIMES, rows)]
         if self.silent:
             lines += ["", *(f"no answer from {_name(a)}: {a.failure}" for a in self.silent)]
         if self.missing:
@@ -126,13 +131,13 @@ class ProcessReport:
         below = f" and {seen.descendants} below it" if seen.descendants else ""
         name = f"process {seen.pid} ({quoted(seen.name, 60)}){below}"
         lines = [f"{name}: {_headline(seen.estimate)}", ""]
-        lines += table(THREADS, [*map(_family_cells, seen.threads), _total_cells(seen.threads)])
+        lines += _table(THREADS, [*map(_family_cells, seen.threads), _total_cells(seen.threads)])
         if seen.settings:
             count = seen.estimate.parallelism
             rows = [_setting_cells(setting, count) for setting in seen.settings]
-            lines += ["", *table(SETTINGS, rows)]
+            lines += ["", *_table(SETTINGS, rows)]
         if seen.levels:
-            lines += ["", *table(LEVELS, [_level_cells(level) for level in seen.levels])]
+            lines += ["", *_table(LEVELS, [_level_cells(level) for level in seen.levels])]
         if seen.remarks:
             lines += ["", *seen.remarks]
         judged = "oversubscribed" if seen.oversubscribed else "not oversubscribed"

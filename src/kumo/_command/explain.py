@@ -9,15 +9,17 @@ from kumo._command.options import (
     asked_estimate,
     whole_count,
 )
-from kumo._command.output import say, write, write_json
-from kumo._explain import as_dict, explain
+from kumo._command.output import paint, paragraph, say, table, write, write_json
+from kumo._explain import NUMBERS, as_dict, headline, rows, show_notes
 from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
 
     from kumo._command.options import Parser
+    from kumo._records import Estimate
 
 DESCRIPTION = "Print the count, the limit that decides, every other limit and the notes."
 TOO_FEW = 1
@@ -47,5 +49,17 @@ def run(options: Namespace) -> int:
     if options.json:
         write_json(as_dict(estimate))
     else:
-        write(f"{explain(estimate)}\n")
+        write("".join(f"{line}\n" for line in _lines(estimate)))
     return 0
+
+
+def _lines(estimate: Estimate) -> Iterator[str]:
+    """Yield `kumo._explain.explain`, folded for a terminal, where the binding limit is bold."""
+    yield from paragraph(headline(estimate))
+    yield ""
+    binding, *others = table(None, rows(estimate), NUMBERS)
+    yield from (paint(line, "bold") for line in binding)
+    yield from (line for lines in others for line in lines)
+    for note in show_notes(estimate):
+        yield ""
+        yield from paragraph(note)

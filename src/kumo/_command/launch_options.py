@@ -6,9 +6,12 @@ import argparse
 import re
 from math import gcd
 
+from kumo._command.options import positive
 from kumo._errors import UsageError
 from kumo._runtimes.knobs import GROUPS, KNOBS
-from kumo._text import whole_number
+from kumo._text import repr_short, whole_number
+
+MAX_NUMBER = 999_999_999
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,10 +70,7 @@ def check_names(options: argparse.Namespace) -> None:
 
 
 def _positive(text: str) -> int:
-    number = whole_number(text, 9)
-    if number:
-        return number
-    raise argparse.ArgumentTypeError(f"{text!a} is not a positive decimal integer, such as 4")
+    return positive(text, MAX_NUMBER, "a positive decimal integer, such as 4")
 
 
 def _workers(text: str) -> int | str:
@@ -88,10 +88,9 @@ def _decimal(text: str) -> tuple[int, int] | None:
 
 def _share(text: str) -> tuple[int, int]:
     """Return the two numbers of ``1/2``, or of a decimal below or at 1 such as ``0.5``."""
-    try:
-        part, whole = _decimal(text) or map(_positive, text.split("/"))
-    except (ValueError, argparse.ArgumentTypeError):
-        part, whole = 1, 0
-    if part <= whole:
-        return part, whole
-    raise argparse.ArgumentTypeError(f"{text!a} is not a part, such as 1/2")
+    numbers = _decimal(text) or [whole_number(number, 4000) for number in text.split("/")]
+    if len(numbers) == 2 and numbers[0] and numbers[1] and numbers[0] <= numbers[1]:
+        if numbers[1] <= MAX_NUMBER:
+            return numbers[0], numbers[1]
+        raise argparse.ArgumentTypeError(f"{repr_short(text)} is too large: at most {MAX_NUMBER}")
+    raise argparse.ArgumentTypeError(f"{repr_short(text)} is not a part, such as 1/2")

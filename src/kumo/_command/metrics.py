@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from kumo._command.options import add_pid
+from kumo._command.options import add_pid, positive
 from kumo._command.output import say, write
 from kumo._errors import InputError, UsageError
 
@@ -35,17 +35,19 @@ def add_arguments(parser: Parser) -> None:
     subject.add_argument("--all", action="store_true", help="every cgroup here that has a quota")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--textfile", metavar="FILE", help="write to FILE instead of printing")
-    output.add_argument("--port", type=int, metavar="N", help="serve the metrics on port N")
+    output.add_argument("--port", type=_port, metavar="N", help="serve the metrics on port N")
     parser.add_argument("--address", metavar="ADDRESS", help="with --port: the address to serve on")
     parser.add_argument(
         "--paths", action="store_true", help="label levels and limits by their path, too"
     )
 
 
+def _port(text: str) -> int:
+    return positive(text, MAX_PORT, "a port, such as 9100", least=0)
+
+
 def run(options: argparse.Namespace) -> int:
     """Print, write or serve the metrics; return the exit code. Raise `InputError`."""
-    if options.port is not None and not 0 <= options.port <= MAX_PORT:
-        raise UsageError(f"--port {options.port}: a port is from 0 to {MAX_PORT}")
     if options.address is not None and options.port is None:
         raise UsageError("--address goes with --port alone")
     if options.all and options.paths:

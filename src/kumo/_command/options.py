@@ -10,7 +10,7 @@ from importlib import import_module
 
 from kumo._command.verbs import EXITS, VERBS
 from kumo._errors import InputError, UsageError
-from kumo._text import file_name, repr_short, whole_number
+from kumo._text import file_name, is_whole, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 MAX_STDIN = 2**26  # bytes of a machine file
+MAX_CPUS = 9_999_999
+MAX_PID = 2**63 - 1
 DESCRIPTION = "Find out how many CPUs a program can really use, and which limit decides."
 DETAILS = """\
 The options of a verb may stand before it or after it: kumo VERB --help.
@@ -301,14 +303,20 @@ def memory_size(text: str) -> int:
 
 def whole_count(text: str) -> int:
     """Return a positive number of CPUs. Raise `argparse.ArgumentTypeError`."""
-    if text.isascii() and text.isdigit() and len(text) < 8 and int(text) > 0:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text[:40]!a} is not a positive number of CPUs, such as 4")
+    return positive(text, MAX_CPUS, "a positive number of CPUs, such as 4")
 
 
 def process_id(text: str) -> int:
     """Return the id that ``--pid`` is given. Raise `argparse.ArgumentTypeError`."""
-    number = whole_number(text)
-    if number:
-        return number
-    raise argparse.ArgumentTypeError(f"{text!a} is not a process id, such as 1234")
+    return positive(text, MAX_PID, "a process id, such as 1234")
+
+
+def positive(text: str, most: int, form: str, least: int = 1) -> int:
+    """Return the whole number from *least* to *most*. Raise `argparse.ArgumentTypeError`."""
+    if is_whole(text):
+        number = whole_number(text)
+        if number is None or number > most:
+            raise argparse.ArgumentTypeError(f"{repr_short(text)} is too large: at most {most}")
+        if number >= least:
+            return number
+    raise argparse.ArgumentTypeError(f"{repr_short(text)} is not {form}")

@@ -16,13 +16,14 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any, TextIO
 
 BAD_OUTPUT = 3
 BROKEN_PIPE = 141  # what a shell shows for a program that SIGPIPE ended
 MAX_MESSAGE = 10_000  # characters
 CLEAR_LINE = "\r\x1b[K"
+LEAST_COLUMN = 8  # of a folded table
 STYLES = {"bold": "1", "red": "31", "green": "32", "yellow": "33"}
 
 
@@ -96,6 +97,34 @@ def width() -> int | None:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
     except OSError:  # what says that it is a terminal may have no descriptor
         return 80
+
+
+def table(
+    header: tuple[str, ...] | None, rows: Sequence[tuple[str, ...]], right: Collection[int] = ()
+) -> list[list[str]]:
+    """Return the lines of the header and of each row, folded at the width of the output.
+
+    The longest cells give way first. Columns of numbers, and those in *right*, are aligned to
+    the right.
+    """
+    from kumo._text import laid_out, numeric, widths
+
+    cells = [*([header] if header else []), *rows]
+    wide = widths(cells)
+    columns = width()
+    if columns is not None:
+        gaps = 2 * (len(wide) - 1)
+        while sum(wide) + gaps > columns and max(wide) > LEAST_COLUMN:
+            wide[wide.index(max(wide))] -= 1
+    return laid_out(cells, {*right, *numeric(rows)}, wide)
+
+
+def paragraph(text: str) -> list[str]:
+    """Return *text* in lines that are folded at the width of the output."""
+    from kumo._text import fold
+
+    columns = width()
+    return fold(text, columns) if columns is not None else [text]
 
 
 def stderr_is_terminal() -> bool:

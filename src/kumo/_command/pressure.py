@@ -6,7 +6,7 @@ import argparse
 from math import inf
 
 from kumo._command.options import add_json, add_pid
-from kumo._command.output import say, write, write_json
+from kumo._command.output import say, table, write, write_json
 from kumo._errors import InputError
 from kumo._pressure.pressure import LONGEST, pressure
 from kumo._pressure.records import Verdict
@@ -122,13 +122,12 @@ def _level(level: Level) -> dict[str, Any]:
 
 
 def _lines(seen: Pressure, held: Verdict) -> Iterator[str]:
-    from kumo._text import table
-
     yield f"{held.code}  {held.evidence}"
     yield held.advice
     if seen.levels:
         yield ""
-        yield from table(COLUMNS, [_cells(level) for level in seen.levels])
+        for lines in table(COLUMNS, [_cells(level) for level in seen.levels]):
+            yield from lines
     yield ""
     used, waiting, idle = map(_number, (seen.used, seen.waiting, seen.idle))
     yield f"process   {used} CPUs used and {waiting} waited for; threads: {seen.threads}"

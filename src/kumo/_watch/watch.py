@@ -74,6 +74,9 @@ def _say_that_it_is_fixed() -> None:
 
 def check_times(interval: float, settle: float) -> None:
     """Raise `ValueError` for what cannot be the seconds between readings or until a growth."""
+    if threading.TIMEOUT_MAX < interval < float("inf"):
+        most = int(threading.TIMEOUT_MAX)
+        raise ValueError(f"interval is too large: at most {most} seconds, not {interval!r}")
     if not 0 < interval <= threading.TIMEOUT_MAX:
         raise ValueError(f"interval must be a positive number of seconds, not {interval!r}")
     if not settle >= 0:
