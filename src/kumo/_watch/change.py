@@ -1,7 +1,10 @@
-"""What changed between two estimates, and when it is to be told. Pure, but for `Readings`."""
+"""What changed between two estimates, and when it is to be told. Pure, but for the readings."""
 
 from __future__ import annotations
 
+import time
+
+from kumo._cgroups.quota import FILES
 from kumo._explain import show_cpus
 from kumo._hot.count import available_cpus
 from kumo._records import Record
@@ -11,11 +14,19 @@ from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kumo._records import Estimate, Limit
 
 
 # The notes on a survey that could not read what may bind.
 BLIND = ("unreadable", "affinity-failed", "cgroup-not-mounted")
+V1 = FILES["cpu"]
+# Seconds for which the other file is waited for, after a quota and after a period was written.
+FOR_PERIOD, FOR_QUOTA = 0.001, 0.05
+STEP = 0.005  # seconds between looks meanwhile
+OTHER_HALF = 0.25  # seconds within which a period belongs to the quota that was written before
+MAX_SURVEYS = 5  # in a row, while something is written all the time
 
 
 class Change(Record):
@@ -46,6 +57,9 @@ class Settling:
 
     *told* is the estimate that it was told last. A growth is told when each reading for
     *settle* seconds was above that, and then the least of them.
+
+    On cgroup v1 a quota and its period are two files. If the quota was written first, the count may
+    be too small for a moment. The write of the period ends that at once, without settling.
     """
 
     def __init__(self, told: Estimate, settle: float) -> None:
@@ -53,6 +67,13 @@ class Settling:
         self.settle = settle
         self._grown: Estimate | None = None
         self._since = 0.0
+        # What was told before a quota alone was written, where it was, and when.
+        self._half: tuple[Estimate, frozenset[str], float] | None = None
+
+    @property
+    def grows(self) -> bool:
+        """Whether a growth has begun that has not held for long enough."""
+        return self._grown is not None
 
     def settled(self, reading: Estimate) -> bool:
         """Whether *reading* is what was told, and no growth had begun: then `tell` does nothing."""
@@ -60,7 +81,10 @@ class Settling:
 
     def tell(self, reading: Estimate, now: float) -> Change | None:
         """Return the change that is to be told after *reading*, taken at *now* in seconds."""
-        if reading.cpus > self.told.cpus:
+        before = self._before_the_half(reading, now)
+        if before is not None:
+            reading = before if reading.cpus > before.cpus else reading
+        elif reading.cpus > self.told.cpus:
             if self._grown is None:
                 self._grown, self._since = reading, now
             elif reading.cpus <= self._grown.cpus:
@@ -70,23 +94,89 @@ class Settling:
             reading = self._grown
         # Made first: if memory is short, the change is still to be told with the next reading.
         change = Change(self.told, reading) if self.told.cpus != reading.cpus else None
+        if before is not None:
+            self._half = None
+        elif reading.cpus < self.told.cpus:
+            quotas, periods = written(self.told, reading)
+            self._half = (self.told, quotas, now) if quotas and not periods else None
         self._grown, self.told = None, reading
         return change
 
+    def _before_the_half(self, reading: Estimate, now: float) -> Estimate | None:
+        """Return what was told before a quota, if its period alone has been written by now."""
+        if self._half is None or reading.cpus <= self.told.cpus:
+            return None
+        before, half, at = self._half
+        quotas, periods = written(self.told, reading)
+        ends = bool(periods) and not quotas and periods <= half and now - at <= OTHER_HALF
+        return before if ends else None
+
+
+def written(old: Estimate, new: Estimate) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the levels of cgroup v1 of which the quota was written, and of which the period."""
+    before, after = _halves(old), _halves(new)
+    both = before.keys() & after.keys()
+    return (
+        frozenset(where for where in both if before[where][0] != after[where][0]),
+        frozenset(where for where in both if before[where][1] != after[where][1]),
+    )
+
+
+def _halves(estimate: Estimate) -> dict[str, tuple[str, str]]:
+    """Return the texts of quota and period by the quota's file: those that are two files."""
+    quota_file = V1[0][0]
+    found = {}
+    for limit in estimate.limits:
+        if limit.source == "quota" and limit.where.endswith(f"/{quota_file}"):
+            quota, _, period = limit.text.partition(" ")
+            found[limit.where] = quota, period
+    return found
+
+
+def _without_events(until: float) -> bool:
+    time.sleep(max(0.0, until - time.monotonic()))
+    return False
+
 
 class Readings:
-    """This process's estimate at each call; surveyed anew only where the limit has changed."""
+    """This process's estimate at each call; surveyed anew only where the limit has changed.
 
-    def __init__(self, last: Estimate) -> None:
+    *pause* waits until a time of the monotonic clock, and returns whether an event came by then.
+    """
+
+    def __init__(self, last: Estimate, pause: Callable[[float], bool] = _without_events) -> None:
         self.last = last
+        self._pause = pause
 
     def __call__(self) -> Estimate:
         """Return the estimate. Raise `OverrideError` as `kumo.estimate` does."""
         if available_cpus() != self.last.cpus:
-            found = estimate()
+            found = self._survey()
             if found.cpus <= self.last.cpus or not _blind(found, self.last):
                 self.last = found
         return self.last
+
+    def _survey(self) -> Estimate:
+        """Return the estimate, after a quota and a period that are two files were both written."""
+        for _ in range(MAX_SURVEYS):
+            started = time.monotonic()
+            found = estimate()
+            if not _halves(found) or not self._goes_on(found, started):
+                break
+        return found
+
+    def _goes_on(self, found: Estimate, started: float) -> bool:
+        """Whether something else was written shortly after *found* was read.
+
+        A quota is often changed alone, but a period hardly ever: so its quota is waited for longer.
+        """
+        quotas, periods = written(self.last, found)
+        end = started + (FOR_QUOTA if periods - quotas else FOR_PERIOD)
+        while True:
+            if self._pause(min(end, time.monotonic() + STEP)) or available_cpus() != found.cpus:
+                return True
+            if time.monotonic() >= end:
+                return False
 
 
 def _blind(found: Estimate, before: Estimate) -> bool:

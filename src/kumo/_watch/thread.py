@@ -14,6 +14,7 @@ What it guarantees, and how:
 - What is waited for is made when it is needed, of whatever a monkey-patcher has put into
   `threading` by then: a lock from before would stop every greenlet of the process.
 - A finalizer takes no lock: what it drops goes into `_dropped`, by one atomic call.
+- It sleeps until something happens: `bell.py` and `events.py` say what wakes it.
 - A fork may happen at any moment, in any thread. The child gets a new lock, and no thread until
   one is needed. Hooks look up what they use when they run, since a child replaces it.
 """
@@ -32,6 +33,7 @@ from contextlib import suppress
 
 from kumo._records import OverrideError
 from kumo._system.calls import affinity_mask
+from kumo._watch.bell import WHILE_GROWING, Bell
 from kumo._watch.change import Readings
 from kumo._watch.forks import check, in_child, is_uwsgi_master
 from kumo._watch.say import say
@@ -56,23 +58,6 @@ _exiting = False  # the interpreter: no thread is started any more
 _watches: dict[int, Callable[[], Watch | None]] = {}
 _dropped: deque[Watch] = deque()  # by finalizers
 _said: set[str] = set()
-
-
-class Bell:
-    """What the thread waits for between readings. A lock takes half the CPU time of a condition."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # the first wait ends at once
-
-    def wait(self, seconds: float) -> None:
-        """Wait for *seconds*, or until it is rung."""
-        self._lock.acquire(timeout=seconds)
-
-    def ring(self) -> None:
-        """End the wait under way, or else the next."""
-        if self._lock.locked():
-            with suppress(RuntimeError):  # another thread has rung
-                self._lock.release()
 
 
 def add(watch: Watch) -> None:
@@ -113,6 +98,12 @@ def _ring() -> None:
         bell.ring()
 
 
+def how() -> str:
+    """Return ``"events"`` or ``"readings"``: what the thread waits for."""
+    bell = _bell
+    return "readings" if bell is None else bell.how
+
+
 def resume(watch: Watch) -> None:
     """Start the thread if there is none: before the first watch, in a forked child, after a death.
 
@@ -122,20 +113,24 @@ def resume(watch: Watch) -> None:
     check()
     if _exiting or _is_at_work(_thread) or is_uwsgi_master():
         return
-    read = Readings(watch._settling.told)
+    bell = Bell()
+    read = Readings(watch._settling.told, bell.pause)
     with suppress(Exception):
         # What a reading imports is loaded now, in this thread. A fork while another thread
         # imports a module leaves half of that module in the child for good.
         read()
+    thread = None
     with lock:
-        if _exiting or _is_at_work(_thread):
-            return
-        bell = Bell()
-        thread = _make_thread((read, bell))
-        _thread, _bell = thread, bell
+        if not _exiting and not _is_at_work(_thread):
+            thread = _make_thread((read, bell))
+            _thread, _bell = thread, bell
+    if thread is None:  # another thread was quicker
+        bell.close()
+        return
     try:
         thread.start()
     except BaseException:
+        bell.close()
         with lock:
             # An interrupt may come when it has begun already; it ends if it is not needed.
             if _thread is thread:
@@ -148,7 +143,7 @@ def _is_at_work(thread: threading.Thread | None) -> bool:
     return thread is not None and (thread.ident is None or thread.is_alive())
 
 
-def _make_thread(arguments: tuple[Callable[[], Estimate], Bell]) -> threading.Thread:
+def _make_thread(arguments: tuple[Readings, Bell]) -> threading.Thread:
     """A daemon, so that a callback that never returns does not keep the interpreter.
 
     A sub-interpreter may have no daemons; its thread is ended by `_end` all the same.
@@ -159,8 +154,8 @@ def _make_thread(arguments: tuple[Callable[[], Estimate], Bell]) -> threading.Th
         return threading.Thread(target=_watch_all, args=arguments, name="kumo-watch", daemon=False)
 
 
-def _watch_all(read: Callable[[], Estimate], bell: Bell) -> None:
-    """Poll until nothing is watched, or another thread is to do it."""
+def _watch_all(read: Readings, bell: Bell) -> None:
+    """Read until nothing is watched, or another thread is to do it."""
     wrong, mask = "", None
     try:
         while True:
@@ -168,12 +163,17 @@ def _watch_all(read: Callable[[], Estimate], bell: Bell) -> None:
                 if not _sleep(bell):
                     return
                 mask = _share_affinity(mask)
+                before = read.last
                 wrong = _poll(read, wrong)
+                bell.follow(before, read.last)
             except BaseException as error:  # noqa: BLE001 - the watches are still to be served
                 complain("watching the limits", error)
                 time.sleep(PAUSE)
     finally:
-        _succeed()
+        try:
+            bell.close()
+        finally:
+            _succeed()
 
 
 def _succeed() -> None:
@@ -195,11 +195,15 @@ def _sleep(bell: Bell) -> bool:
         if _thread is not threading.current_thread():
             return False
         # No watch is referred to meanwhile, so that one that nobody else refers to goes.
-        least = min((watch.interval for watch in _present()), default=None)
-        if least is None:
+        watches = _present()
+        if not watches:
             _thread = None
             return False
-    bell.wait(least)
+        asked = [watch.interval for watch in watches if watch.interval is not None]
+        if any(watch._settling.grows for watch in watches):
+            asked.append(WHILE_GROWING)
+        del watches
+    bell.wait(min(asked, default=None))
     return True
 
 
@@ -276,7 +280,10 @@ def _after_fork() -> None:
     A thread that nobody needs would keep the child from entering a user namespace.
     """
     global lock, _bell, _thread
+    bell = _bell
     lock, _bell, _thread = threading.RLock(), None, None
+    if bell is not None:
+        bell.close()  # its descriptors are shared with the parent
     watches = _present()
     for watch in watches:
         watch._wakes.clear()  # the loops are the parent's

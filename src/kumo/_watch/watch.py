@@ -29,13 +29,15 @@ _said = False  # that the count is fixed
 def watch(
     callback: Callable[[Change], object] | None = None,
     *,
-    interval: float = 0.1,
+    interval: float | None = None,
     settle: float = 1.0,
 ) -> Watch:
     """Watch this process's estimate, and return what tells of its changes.
 
-    The limits are read every *interval* seconds. A shrink is told at once; a growth when it has
-    held for *settle* seconds. *callback* is called with each `Change`, in the thread that
+    If the kernel reports writes to the cgroup files that decide, they are read at once, and
+    everything else every second. Otherwise the limits are read every 0.1 s. `Watch.how` says
+    which. *interval* is another number of seconds between readings.
+    A shrink is told at once; a growth when it has held for *settle* seconds. *callback* is called with each `Change`, in the thread that
     watches, which is one for the process; what it raises is given to `threading.excepthook`.
 
     Raise `ValueError` for an *interval* that is not positive or a negative *settle*,
@@ -72,12 +74,12 @@ def _say_that_it_is_fixed() -> None:
         )  # fmt: skip
 
 
-def check_times(interval: float, settle: float) -> None:
+def check_times(interval: float | None, settle: float) -> None:
     """Raise `ValueError` for what cannot be the seconds between readings or until a growth."""
-    if threading.TIMEOUT_MAX < interval < float("inf"):
+    if interval is not None and threading.TIMEOUT_MAX < interval < float("inf"):
         most = int(threading.TIMEOUT_MAX)
         raise ValueError(f"interval is too large: at most {most} seconds, not {interval!r}")
-    if not 0 < interval <= threading.TIMEOUT_MAX:
+    if interval is not None and not 0 < interval <= threading.TIMEOUT_MAX:
         raise ValueError(f"interval must be a positive number of seconds, not {interval!r}")
     if not settle >= 0:
         raise ValueError(f"settle must be a number of seconds, at least 0, not {settle!r}")
@@ -92,7 +94,10 @@ class Watch:
     """
 
     def __init__(
-        self, callback: Callable[[Change], object] | None, interval: float, settling: Settling
+        self,
+        callback: Callable[[Change], object] | None,
+        interval: float | None,
+        settling: Settling,
     ) -> None:
         self._callback = callback
         self.interval = interval
@@ -104,8 +109,18 @@ class Watch:
     def __repr__(self) -> str:
         """The count, the limit that decides, and whether it is followed still; on one line."""
         told = self._settling.told
-        how = "closed" if self._closed else f"read every {self.interval:g} s"
+        how = "closed" if self._closed else f"by {self.how}"
+        if self.interval is not None and not self._closed:
+            how += f", read every {self.interval:g} s"
         return f"<Watch: {told.parallelism} CPUs, {describe(told.binding)}, {how}>"
+
+    @property
+    def how(self) -> str:
+        """``"events"`` if the kernel reports changes, ``"readings"`` if kumo only looks for them.
+
+        What has no event is read every second or `interval`; without events, every 0.1 s.
+        """
+        return _watcher.how()
 
     @property
     def estimate(self) -> Estimate:

@@ -1,0 +1,149 @@
+"""What a watcher waits for between readings: events if the kernel reports them, else the clock."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kumo._records import Estimate
+    from kumo._watch.events import Events
+
+# Seconds between readings that nobody asked for in another number.
+BESIDE_EVENTS = 1.0
+WITHOUT_EVENTS = 0.1
+WHILE_GROWING = 0.1  # a growth has to hold, and not everything that ends it is an event
+RETRY = 60.0  # seconds until events are tried again, if none could be had
+LATE = 0.01  # seconds by which an event may come after what it reports
+MAX_SILENT = 2  # changes without an event, until events are given up
+
+
+class Bell:
+    """What a watcher waits for. `ring` is for any thread, the rest for the one that waits."""
+
+    def __init__(self, pid: int | None = None) -> None:
+        """Wait for events of process *pid*, by default this one, if they can be had."""
+        self._pid = pid
+        # The first wait ends at once. A lock takes half the CPU time of a condition.
+        self._lock = threading.Lock()
+        # In a greenlet a wait for descriptors would stop all the others.
+        self._wants_events = type(self._lock).__module__ == "_thread"
+        self._events: Events | None = None
+        self._retry_at = 0.0
+        self._silent = 0
+        self._kept: Callable[[], object | None] = lambda: None
+        self._is_fresh = True
+        self._try_events()
+
+    def _try_events(self) -> None:
+        """Open what reports events, if it can be had."""
+        self._retry_at = time.monotonic() + RETRY
+        self._is_fresh = True
+        if sys.platform == "linux" and self._wants_events:
+            try:
+                from kumo._watch.events import Events, LostError
+            except (ImportError, OSError):  # such as for want of a descriptor
+                return
+            with suppress(LostError):
+                self._events = Events(self._pid)
+
+    @property
+    def how(self) -> str:
+        """``"events"`` if they wake the watcher, ``"readings"`` if it only looks regularly."""
+        return "readings" if self._events is None else "events"
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait for *seconds*, by default for the usual time, for an event, or until it is rung."""
+        if self._events is None and self._retry_at <= time.monotonic():
+            self._try_events()
+        events = self._events
+        if events is None:
+            self._lock.acquire(timeout=WITHOUT_EVENTS if seconds is None else seconds)
+        elif not self._lock.acquire(blocking=False):
+            self._attempt(lambda: events.wait(BESIDE_EVENTS if seconds is None else seconds))
+
+    def ring(self) -> None:
+        """End the wait under way, or else the next."""
+        self._again()
+        events = self._events
+        if events is not None:
+            events.ring()
+
+    def _again(self) -> None:
+        """End the next wait, from the thread that waits."""
+        if self._lock.locked():
+            with suppress(RuntimeError):  # another thread has rung
+                self._lock.release()
+
+    def pause(self, until: float) -> bool:
+        """Sleep until a time of the monotonic clock; whether events came meanwhile."""
+        left = until - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+        return self._drain()
+
+    def _drain(self) -> bool:
+        events = self._events
+        if events is None or not self._attempt(events.happened):
+            return False
+        self._again()
+        return True
+
+    def follow(self, old: Estimate, new: Estimate) -> None:
+        """Watch what decides now, after a reading gave *new* and the one before gave *old*."""
+        events = self._events
+        if events is None or (new is old and self._is_same_survey()):
+            return
+        self._attempt(lambda: self._follow(events, old, new))
+
+    def _follow(self, events: Events, old: Estimate, new: Estimate) -> bool:
+        from kumo._watch.events import is_silent
+
+        self._drain()
+        steady = events.arm()
+        if new is not old and not self._is_fresh and is_silent(old, new, steady, events.announced):
+            self.pause(time.monotonic() + LATE)
+            if is_silent(old, new, steady, events.announced):
+                self._silent += 1
+        events.announced.clear()
+        self._is_fresh = len(steady) != len(events.watched)
+        if self._is_fresh:
+            self._again()  # it may have changed since the reading, before it was watched
+        if self._silent >= MAX_SILENT:
+            self._wants_events = False
+            self.close()
+        return True
+
+    def _is_same_survey(self) -> bool:
+        """Whether no survey was made since the last call, so that the same files decide."""
+        from kumo._hot import count
+
+        kept = getattr(count, "_kept", None)
+        if kept is not None and self._kept() is kept:
+            return True
+        self._kept = weakref.ref(kept) if kept is not None else lambda: None
+        return False
+
+    def _attempt(self, step: Callable[[], bool]) -> bool:
+        """Return what *step* does. If a descriptor was lost, begin anew, or go on without."""
+        from kumo._watch.events import LostError
+
+        try:
+            return step()
+        except LostError:
+            self.close()
+            self._try_events()
+            self._again()
+            return False
+
+    def close(self) -> None:
+        """Close the descriptors; from then on it waits for the clock."""
+        events, self._events = self._events, None
+        if events is not None:
+            events.close()
