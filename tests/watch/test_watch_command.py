@@ -14,8 +14,19 @@ from pathlib import Path
 import pytest
 from conftest import skip_real
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
-from real.host import TIMEOUT, Group, environment, in_groups, kumo, needs_two_cpus, run
+from real.host import (
+    CGROUP_NAMESPACE,
+    TIMEOUT,
+    Group,
+    environment,
+    in_groups,
+    kumo,
+    needs_two_cpus,
+    run,
+)
 
+from kumo._command import notify
+from kumo._errors import InputError
 from kumo._watch import change
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -232,6 +243,8 @@ def test_a_reader_that_has_gone_ends_it(start: Start) -> None:
         (["--exec", "--", "/no/such"], 3, "--exec /no/such: no such program that can be run"),
         (["--pid", "x"], 2, "argument --pid: 'x' is not a process id, such as 1234"),
         (["--exec", "/no/such"], 3, "--exec /no/such: no such program that can be run"),
+        (["--signal", "HUP"], 2, "--signal needs --pid N, the process to send it to"),
+        (["--signal", "x"], 2, "argument --signal: x is not a signal, such as HUP or USR1"),
         (["--pid", "4194304"], 3, "--pid 4194304: no such process"),
     ],
 )
@@ -241,6 +254,112 @@ def test_wrong_options(start: Start, arguments: list[str], code: int, message: s
 
     hint = " (see kumo watch --help)" if code == 2 else ""
     assert (process.returncode, stdout, stderr) == (code, "", f"kumo: {message}{hint}\n")
+
+
+SIGNALLED = """
+import signal, sys, time
+got = []
+signal.signal(signal.SIGUSR1, lambda *_: got.append(1))
+print("ready", flush=True)
+while not got: time.sleep(0.01)
+print("got it", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def target() -> Iterator[subprocess.Popen[str]]:
+    """A process that waits for SIGUSR1."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SIGNALLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert line(process) == "ready\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("name", ["USR1", "sigusr1", str(int(signal.SIGUSR1))])
+def test_a_process_is_sent_a_signal_at_a_change(
+    start: Start, target: subprocess.Popen[str], name: str
+) -> None:
+    """After the command has run; and the watch ends with the process."""
+    cpus = needs_two_cpus()
+    pid = str(target.pid)
+    watching = start("--pid", pid, "--interval", "0.02", "--signal", name, "--exec", "echo", "ran")
+    line(watching)
+    os.sched_setaffinity(target.pid, cpus[:1])
+    assert line(watching).startswith("1  ")
+    assert line(watching) == "ran\n"
+    assert line(target) == "got it\n"
+    target.communicate("")
+    assert watching.wait(TIMEOUT) == 0
+
+
+@pytest.mark.real
+def test_a_process_in_other_namespaces_is_notified_by_events_alone(
+    make_group: MakeGroup,  # noqa: F811 - the fixture
+    start: Start,
+) -> None:
+    """As a sidecar watches: the process has its own mounts, and its cgroup is that view's root."""
+    group = make_group(cpus=1.5)
+    inside = 'mount -t cgroup -o cpu none /mnt && mount --bind /mnt "$0" && exec "$@"'
+    point = str(group.path.parent)
+    command = [*CGROUP_NAMESPACE, "sh", "-c", inside, point, sys.executable, "-c", SIGNALLED]
+    with subprocess.Popen(
+        in_groups([group], command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert line(process) == "ready\n"
+            watching = start("--pid", str(process.pid), "--interval", "10000", "--signal", "USR1")
+            assert line(watching).startswith("1  quota 1.50 ")
+            group.limit(0.5)
+            assert line(process) == "got it\n"
+        finally:
+            process.kill()
+        assert watching.wait(TIMEOUT) == 0
+
+
+def test_a_signal_is_for_the_process_and_not_for_its_number(
+    monkeypatch: pytest.MonkeyPatch, target: subprocess.Popen[str]
+) -> None:
+    """Without a descriptor of the process, by the time at which it was started."""
+    monkeypatch.delattr(os, "pidfd_open")
+    aim = notify.Target(target.pid, signal.SIGUSR1)
+    with monkeypatch.context() as patch:
+        patch.setattr(notify, "start_time", lambda pid: "another time")
+        aim.notify()
+        with pytest.raises(ProcessLookupError):
+            aim._send(signal.SIGUSR1)
+    aim.notify()
+    assert line(target) == "got it\n"
+
+
+def test_without_the_right_to_signal_it_ends_at_once(target: subprocess.Popen[str]) -> None:
+    if os.geteuid() != 0:
+        skip_real("another user is needed")
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(65534)
+        try:
+            notify.Target(target.pid, signal.SIGUSR1)
+        except InputError as error:
+            os._exit("no right to send" not in str(error))
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("HUP", 1), ("sigterm", 15), ("9", 9), ("RTMIN+1", int(signal.SIGRTMIN) + 1)],
+)
+def test_names_of_signals(text: str, number: int) -> None:
+    assert notify.parse_signal(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "SIG", "0x1", "-1", "999", "HUP+1", "RTMIN+99", "NAME"])
+def test_what_is_no_signal(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a signal, such as HUP"):
+        notify.parse_signal(text)
 
 
 STRANGER = """

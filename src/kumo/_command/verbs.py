@@ -26,7 +26,7 @@ VERBS = {
 TAKES_VALUE = frozenset(
     {
         *("--address", "--at-least", "--interval", "--machine", "--max", "--memory-per-worker"),
-        *("--pid", "--port", "--round", "--seconds", "--settle", "--share", "--shell"),
+        *("--pid", "--port", "--round", "--seconds", "--settle", "--share", "--shell", "--signal"),
         *("--textfile", "--with", "--without", "--workers"),
     }
 )

@@ -1,4 +1,4 @@
-"""What a watcher waits for between readings: events if the kernel reports them, else the clock."""
+"""The wait between two readings: for events if the kernel reports them, else for the clock."""
 
 from __future__ import annotations
 
@@ -8,24 +8,51 @@ import time
 import weakref
 from contextlib import suppress
 
+from kumo._watch.change import LostError, is_silent
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+    from typing import Protocol
 
     from kumo._records import Estimate
-    from kumo._watch.events import Events
+
+    class Waits(Protocol):
+        """The events of `events.py`, which is Linux's."""
+
+        announced: set[str]
+
+        @property
+        def watched(self) -> Collection[str]:
+            """The files that are watched."""
+
+        def wait(self, seconds: float) -> bool:
+            """Wait; whether there was an event. Raise `LostError`."""
+
+        def happened(self) -> bool:
+            """Whether there were events by now. Raise `LostError`."""
+
+        def arm(self) -> Collection[str]:
+            """Watch the files that decide; return those that were watched. Raise `LostError`."""
+
+        def ring(self) -> None:
+            """End a wait."""
+
+        def close(self) -> None:
+            """Close the descriptors."""
+
 
 # Seconds between readings that nobody asked for in another number.
 BESIDE_EVENTS = 1.0
 WITHOUT_EVENTS = 0.1
-WHILE_GROWING = 0.1  # a growth has to hold, and not everything that ends it is an event
+WHILE_GROWING = 0.1  # not everything that ends a growth is an event
 RETRY = 60.0  # seconds until events are tried again, if none could be had
 LATE = 0.01  # seconds by which an event may come after what it reports
 MAX_SILENT = 2  # changes without an event, until events are given up
 
 
 class Bell:
-    """What a watcher waits for. `ring` is for any thread, the rest for the one that waits."""
+    """The wait of one watcher. `ring` is for any thread, the rest for the one that waits."""
 
     def __init__(self, pid: int | None = None) -> None:
         """Wait for events of process *pid*, by default this one, if they can be had."""
@@ -34,7 +61,7 @@ class Bell:
         self._lock = threading.Lock()
         # In a greenlet a wait for descriptors would stop all the others.
         self._wants_events = type(self._lock).__module__ == "_thread"
-        self._events: Events | None = None
+        self._events: Waits | None = None
         self._retry_at = 0.0
         self._silent = 0
         self._kept: Callable[[], object | None] = lambda: None
@@ -47,8 +74,8 @@ class Bell:
         self._is_fresh = True
         if sys.platform == "linux" and self._wants_events:
             try:
-                from kumo._watch.events import Events, LostError
-            except (ImportError, OSError):  # such as for want of a descriptor
+                from kumo._watch.events import Events
+            except (ImportError, OSError):  # such as without a descriptor left
                 return
             with suppress(LostError):
                 self._events = Events(self._pid)
@@ -102,9 +129,7 @@ class Bell:
             return
         self._attempt(lambda: self._follow(events, old, new))
 
-    def _follow(self, events: Events, old: Estimate, new: Estimate) -> bool:
-        from kumo._watch.events import is_silent
-
+    def _follow(self, events: Waits, old: Estimate, new: Estimate) -> bool:
         self._drain()
         steady = events.arm()
         if new is not old and not self._is_fresh and is_silent(old, new, steady, events.announced):
@@ -131,9 +156,7 @@ class Bell:
         return False
 
     def _attempt(self, step: Callable[[], bool]) -> bool:
-        """Return what *step* does. If a descriptor was lost, begin anew, or go on without."""
-        from kumo._watch.events import LostError
-
+        """Return what *step* does. If a descriptor was lost, open others, or go on without."""
         try:
             return step()
         except LostError:

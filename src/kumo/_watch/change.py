@@ -1,4 +1,4 @@
-"""What changed between two estimates, and when it is to be told. Pure, but for the readings."""
+"""Changes between two estimates, and when a watcher reports them. Pure, but for the readings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kumo._text import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kumo._records import Estimate, Limit
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLIND = ("unreadable", "affinity-failed", "cgroup-not-mounted")
 V1 = FILES["cpu"]
 # Seconds for which the other file is waited for, after a quota and after a period was written.
-FOR_PERIOD, FOR_QUOTA = 0.001, 0.05
+FOR_PERIOD, FOR_QUOTA = 0.0005, 0.05
 STEP = 0.005  # seconds between looks meanwhile
 OTHER_HALF = 0.25  # seconds within which a period belongs to the quota that was written before
 MAX_SURVEYS = 5  # in a row, while something is written all the time
@@ -67,12 +67,12 @@ class Settling:
         self.settle = settle
         self._grown: Estimate | None = None
         self._since = 0.0
-        # What was told before a quota alone was written, where it was, and when.
+        # If a quota alone was written: the estimate before, the quota's file, and the time.
         self._half: tuple[Estimate, frozenset[str], float] | None = None
 
     @property
     def grows(self) -> bool:
-        """Whether a growth has begun that has not held for long enough."""
+        """Whether a growth has begun that is not reported yet."""
         return self._grown is not None
 
     def settled(self, reading: Estimate) -> bool:
@@ -103,7 +103,7 @@ class Settling:
         return change
 
     def _before_the_half(self, reading: Estimate, now: float) -> Estimate | None:
-        """Return what was told before a quota, if its period alone has been written by now."""
+        """Return the estimate before the quota, if its period alone has been written by now."""
         if self._half is None or reading.cpus <= self.told.cpus:
             return None
         before, half, at = self._half
@@ -131,6 +131,32 @@ def _halves(estimate: Estimate) -> dict[str, tuple[str, str]]:
             quota, _, period = limit.text.partition(" ")
             found[limit.where] = quota, period
     return found
+
+
+def is_silent(
+    old: Estimate, new: Estimate, steady: Iterable[str], announced: Iterable[str]
+) -> bool:
+    """Whether a quota changed without an event, although its file was watched.
+
+    *steady* are the files that were watched all the time, and *announced* the directories of which
+    an event came.
+    """
+    before = _texts(old)
+    watched, directories = frozenset(steady), frozenset(announced)
+    return any(
+        where in watched
+        and where.rpartition("/")[0] not in directories
+        and before.get(where, text) != text
+        for where, text in _texts(new).items()
+    )
+
+
+def _texts(estimate: Estimate) -> dict[str, str]:
+    return {limit.where: limit.text for limit in estimate.limits if limit.source == "quota"}
+
+
+class LostError(Exception):
+    """The descriptors are not ours any more, or cannot be had."""
 
 
 def _without_events(until: float) -> bool:

@@ -1,15 +1,15 @@
-"""What wakes a watcher: inotify on cgroup files, and the mount table's descriptor.
+"""Events that wake a watcher: inotify on cgroup files, and the mount table's descriptor.
 
-The kernel reports each write to a quota file to whoever watches that file, from whichever mount or
-namespace the write was made. It reports no removal of a file. So a controller that is switched off
+The kernel reports each write to a watched quota file, from whichever mount or namespace the write
+was made. It reports no removal of a file. So a controller that is switched off
 and on again, or a cgroup that is made again, is noticed by the write to ``cgroup.subtree_control``
 or by a reading, and then `Events.arm` watches the new files.
 https://man7.org/linux/man-pages/man7/inotify.7.html
 
 What it guarantees, and how:
 
-- **A wake-up is only a hint.** What changed is read anew each time. If an event is missed, the
-  regular reading finds the change. If that happens twice, the events are given up: `is_silent`.
+- **A wake-up is only a hint.** The limits are read again each time. If an event is missed, the
+  regular reading finds the change. If that happens twice, the watcher goes on without events.
 - **No more than one instance.** Users have few of them: `max_user_instances` is often 128. There
   is one for each watcher, and none once it has ended. `ring` needs no descriptor: it removes a
   watch of the same instance, which the kernel reports.
@@ -41,12 +41,11 @@ from kumo._hot.descriptors import discard, open_files
 from kumo._survey import open_system
 from kumo._system.calls import FACTS
 from kumo._system.open_as import open_as
+from kumo._watch.change import LostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from kumo._records import Estimate
+    from collections.abc import Iterator, Mapping
 
 # By hierarchy: the files whose change may change the count.
 FILES = {
@@ -66,10 +65,6 @@ NO_ROOM = (ENOSPC, ENOMEM, EMFILE, ENFILE)
 BELL = "/"  # what the watch that rings is on; its own events are never of interest
 
 
-class LostError(Exception):
-    """The descriptors are not ours any more, or cannot be had."""
-
-
 class Allowance:
     """How many wake-ups are let through: *most* at once, and *rate* a second in the long run."""
 
@@ -84,28 +79,6 @@ class Allowance:
         self._left = min(self._most, self._left + (now - self._at) * self._rate) - 1
         self._at = now
         return max(0.0, -self._left / self._rate)
-
-
-def is_silent(
-    old: Estimate, new: Estimate, steady: Iterable[str], announced: Iterable[str]
-) -> bool:
-    """Whether a quota changed without an event, although its file was watched.
-
-    *steady* are the files that were watched all the time, and *announced* the directories of which
-    an event came.
-    """
-    before = _texts(old)
-    watched, directories = frozenset(steady), frozenset(announced)
-    return any(
-        where in watched
-        and os.path.dirname(where) not in directories
-        and before.get(where, text) != text
-        for where, text in _texts(new).items()
-    )
-
-
-def _texts(estimate: Estimate) -> dict[str, str]:
-    return {limit.where: limit.text for limit in estimate.limits if limit.source == "quota"}
 
 
 class Events:

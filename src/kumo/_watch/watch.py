@@ -37,8 +37,9 @@ def watch(
     If the kernel reports writes to the cgroup files that decide, they are read at once, and
     everything else every second. Otherwise the limits are read every 0.1 s. `Watch.how` says
     which. *interval* is another number of seconds between readings.
-    A shrink is told at once; a growth when it has held for *settle* seconds. *callback* is called with each `Change`, in the thread that
-    watches, which is one for the process; what it raises is given to `threading.excepthook`.
+    A shrink is told at once; a growth when it has held for *settle* seconds.
+    *callback* is called with each `Change`, in the thread that watches, which is one for the
+    process; what it raises is given to `threading.excepthook`.
 
     Raise `ValueError` for an *interval* that is not positive or a negative *settle*,
     `TypeError` for a *callback* that cannot be called, `OverrideError` as `estimate` does,
