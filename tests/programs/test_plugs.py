@@ -284,3 +284,24 @@ def test_kubernetes_manifest(make_group: MakeGroup) -> None:
 
     assert all(line in manifest.read_text() for line in shown.splitlines())
     assert run(command, EXAMPLES, make_group(cpus=1.0)) == "1\n"
+
+
+def test_sidecar_manifest() -> None:
+    needs_program("kubernetes-validate")
+    run(["kubernetes-validate", "--strict", str(EXAMPLES / "sidecar.yaml")], EXAMPLES)
+
+
+def test_systemd_unit(tmp_path: Path) -> None:
+    """The unit is accepted beside the service that it is for."""
+    needs_program("systemd-analyze")
+    (tmp_path / "app.service").write_text("[Service]\nExecStart=/bin/sleep 10\n")
+    unit = shutil.copy(EXAMPLES / "kumo-notify@.service", tmp_path / "kumo-notify@app.service")
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
