@@ -44,6 +44,7 @@ CALLS = [
     ["--machine", SOME],
     ["--json", "--machine", SOME],
     ["doctor", "--json"],
+    ["doctor", "--all"],
     ["watch", "--json"],
     ["topology", "--json"],
     ["pressure", "--json", "--seconds", "0.05"],

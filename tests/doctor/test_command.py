@@ -134,7 +134,7 @@ def test_a_failing_runtime_leaves_the_exit_code_to_the_others(tmp_path: Path) ->
     )
 
 
-HAS = "it has --help, --json, --pid (see kumo doctor --help)"
+HAS = "it has --help, --json, --pid, --all (see kumo doctor --help)"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_help(tmp_path: Path) -> None:
     ran = doctor(tmp_path, "--help")
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("usage: kumo doctor [-h] [--json] [--pid N]\n")
+    assert ran.stdout.startswith("usage: kumo doctor [-h] [--json] [--pid N | --all]\n")
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

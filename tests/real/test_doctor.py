@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,7 +168,8 @@ def spinning(groups: list[Group], workers: int) -> subprocess.Popen[bytes]:
 
 
 def test_a_throttled_process(make_group: MakeGroup) -> None:
-    outer = make_group(cpus=0.5)
+    outer = make_group(cpus=0.1)
+    outer.write("cpu.shares", 262_144)  # throttled even if the machine is busy
     inner = make_group(outer)
     with spinning([inner], 4) as process:
         try:
@@ -183,7 +185,7 @@ def test_a_throttled_process(make_group: MakeGroup) -> None:
     assert workers["runnable"] > 2
     assert levels[str(inner.path)]["quota"] is None
     throttling = levels[str(outer.path)]["throttling"]
-    assert levels[str(outer.path)]["quota"] == 0.5
+    assert levels[str(outer.path)]["quota"] == 0.1
     assert 0 < throttling["throttled"] <= throttling["periods"]
     assert throttling["seconds"] > 0
 
@@ -201,3 +203,47 @@ def test_a_busy_process_that_nothing_throttles(
 
     assert data["oversubscribed"] is oversubscribed
     assert sum(family["runnable"] for family in data["threads"]) > workers - 1
+
+
+TREE = """\
+import os, sys
+for group in sys.argv[1:]:
+    if os.fork() == 0:
+        open(group + "/cgroup.procs", "w").write(str(os.getpid()))
+        while True: pass
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_sleeping_master_whose_children_are_throttled(make_group: MakeGroup, below: bool) -> None:
+    """By --all without a number, and by --pid; the quota is the master's, or of a group below."""
+    outer = make_group(cpus=None if below else 0.1)
+    group = make_group(outer, cpus=0.1) if below else outer
+    outer.write("cpu.shares", 262_144)  # throttled even if the machine is busy
+    master = subprocess.Popen(
+        in_groups([outer], [sys.executable, "-c", TREE, *[str(group.path)] * 3]),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**environment(), "GOMAXPROCS": "77"},
+    )  # fmt: skip
+    try:
+        assert master.stdout is not None
+        assert master.stdout.readline() == b"\n"
+        data = doctor([], "--all")
+        one = doctor([], "--pid", str(master.pid))
+    finally:
+        for pid in [*group.read("cgroup.procs").split(), str(master.pid)]:
+            os.kill(int(pid), signal.SIGKILL)
+        master.communicate()
+
+    row = next(row for row in data["groups"] if row["where"] == str(group.path))
+    processes = 3 if below else 4
+    assert (row["verdict"], row["count"], row["processes"]) == ("over", 1, processes), row
+    assert row["runnable"] > 1.5
+    assert row["throttling"]["throttled"] > 0
+    assert row["fix"].startswith("at most 1 busy processes at a time")
+    assert "77" not in str(row), "an environment was read"
+    assert (one["oversubscribed"], one["descendants"]) == (True, 3)
+    (level,) = [level for level in one["levels"] if level["where"] == str(group.path)]
+    assert level["throttling"]["throttled"] > 0

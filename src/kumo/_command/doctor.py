@@ -1,7 +1,8 @@
-"""``kumo doctor``: what each runtime here believes, or how one process fares, against the count.
+"""``kumo doctor``: what each runtime here believes, or how processes fare, against the count.
 
 `_runtimes.runtimes` says how each runtime is asked, `_doctor.ask` does it and `_doctor.judge`
-judges the answers. `_doctor.checkup` looks at one process. `doctor_report` shows both.
+judges the answers. `_doctor.checkup` looks at one process, `_doctor.host` at all of them.
+`doctor_report` and `doctor_host_report` show what was found.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import count
 
 from kumo._command.options import add_json, add_pid
 from kumo._command.output import Progress, write, write_json
+from kumo._errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8  # programs that are asked at a time, at most
 
-DESCRIPTION = "Check what each runtime on this machine believes, or how process N runs."
+DESCRIPTION = "Check what each runtime on this machine believes, or how processes run."
 EXITS = {
     0: "nothing is oversubscribed",
     1: "something would use, or uses, more CPUs than the count",
@@ -36,12 +38,19 @@ EXITS = {
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
     add_json(parser)
-    add_pid(parser, "watch process N for a second")
+    subjects = parser.add_mutually_exclusive_group()
+    add_pid(subjects, "watch process N for a second")
+    subjects.add_argument(
+        "--all", action="store_true", help="watch all processes for a second, the worst first"
+    )
 
 
 def run(options: Namespace) -> int:
     """Print the report. Return 1 if something is oversubscribed, else 0."""
-    report = _runtimes() if options.pid is None else _process(options.pid)
+    if options.all:
+        report = _host()
+    else:
+        report = _runtimes() if options.pid is None else _process(options.pid)
     if options.json:
         write_json(report.data())
     else:
@@ -54,6 +63,16 @@ def _process(pid: int) -> Report:
     from kumo._doctor.checkup import check
 
     return ProcessReport(check(pid))
+
+
+def _host() -> Report:
+    from kumo._command.doctor_host_report import HostReport
+    from kumo._doctor.host import check_host
+
+    if sys.platform != "linux":
+        raise InputError("--all needs Linux, whose /proc shows all processes")
+    with Progress() as progress:
+        return HostReport(check_host(progress=lambda look: progress.show(f"look {look}")))
 
 
 def _runtimes() -> Report:

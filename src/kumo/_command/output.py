@@ -119,12 +119,13 @@ def table(
     return laid_out(cells, {*right, *numeric(rows)}, wide)
 
 
-def paragraph(text: str) -> list[str]:
-    """Return *text* in lines that are folded at the width of the output."""
+def paragraph(text: str, indent: int = 0) -> list[str]:
+    """Return *text* in lines that are indented, and folded at the width of the output."""
     from kumo._text import fold
 
     columns = width()
-    return fold(text, columns) if columns is not None else [text]
+    lines = fold(text, max(columns - indent, LEAST_COLUMN)) if columns is not None else [text]
+    return [" " * indent + line for line in lines]
 
 
 def stderr_is_terminal() -> bool:

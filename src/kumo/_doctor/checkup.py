@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import suppress
 from errno import ESRCH
+from math import inf
 from typing import NamedTuple
 
 from kumo._cgroups.cpu_stat import difference, parse_cpu_stat
@@ -16,6 +17,7 @@ from kumo._doctor.process import (
     parse_stat,
 )
 from kumo._errors import InputError
+from kumo._records import OverrideError
 from kumo._survey import open_system, survey
 from kumo._system.live import LiveSystem, read_file
 from kumo._system.process import read_environ, start_time
@@ -33,6 +35,7 @@ WINDOW = 1.0  # seconds: ten periods of the usual length
 STEP = 0.05
 MAX_THREADS = 10_000  # that are looked at: a process may have millions
 MAX_PROCESSES = 2000  # below the one asked for
+MAX_GROUPS = 50  # of these, whose quotas are read
 
 
 class Level(NamedTuple):
@@ -90,11 +93,7 @@ def _check(pid: int, window: float) -> Checkup:
     own = survey(system)
     name = parse_stat(_read(f"/proc/{pid}/stat")).name
     settings = _settings(pid, own, remarks)
-    quotas = {
-        os.path.dirname(limit.where): limit.cpus
-        for limit in own.limits
-        if limit.source == "quota" and limit.kind == "rate"
-    }
+    quotas = {**_quotas_below(pid), **_quotas(own)}
     before = {where: _throttling(pid, where, remarks) for where in quotas}
     start = time.monotonic()
     looks = list(_samples(pid, started, window))
@@ -111,6 +110,29 @@ def _check(pid: int, window: float) -> Checkup:
     seen = families(samples)
     below = max((number for _, number in looks), default=0)
     return Checkup(pid, name, own, took, len(looks), below, seen, settings, levels, remarks)
+
+
+def _quotas(estimate: Estimate) -> dict[str, float]:
+    return {
+        os.path.dirname(limit.where): limit.cpus
+        for limit in estimate.limits
+        if limit.source == "quota" and limit.kind == "rate"
+    }
+
+
+def _quotas_below(pid: int) -> dict[str, float]:
+    """Return the quotas of the cgroups below the process's own that its descendants are in.
+
+    The master of workers may sleep in one cgroup while they are throttled in another.
+    """
+    groups = {_cgroup(child): child for child in _descendants(pid)}
+    groups.pop(_cgroup(pid), None)
+    found: dict[str, float] = {}
+    for child in [*groups.values()][:MAX_GROUPS]:
+        with suppress(OSError, OverrideError):  # it has ended, or has a malformed override
+            quotas = _quotas(survey(open_system("process", child, None)))
+            found.update((where, cpus) for where, cpus in quotas.items() if cpus < inf)
+    return found
 
 
 def _settings(pid: int, own: Estimate, remarks: list[str]) -> list[Setting]:

@@ -90,7 +90,7 @@ def families(samples: Sequence[Sequence[Thread]]) -> list[Family]:
     for stem, names in stems.items():
         name = min(names)
         shown = f"{stem}*" if len(names) > 1 else name
-        found.append(Family(shown, most[stem], runnable[stem] / len(samples), _owner(name)))
+        found.append(Family(shown, most[stem], runnable[stem] / len(samples), owner_of(name)))
     found.sort(key=lambda each: (-each.runnable, -each.number, each.name))
     return found if len(found) <= MAX_FAMILIES else _with_others(found, samples)
 
@@ -103,7 +103,8 @@ def _with_others(found: list[Family], samples: Sequence[Sequence[Thread]]) -> li
     return [*kept, Family(OTHERS, max(number, 1), runnable, "")]
 
 
-def _owner(name: str) -> str:
+def owner_of(name: str) -> str:
+    """Return the library that names its threads so, `""` if none is known."""
     return next((owner for pattern, owner in OWNERS if re.match(pattern, name)), "")
 
 
