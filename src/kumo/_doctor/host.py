@@ -93,8 +93,8 @@ class Look(NamedTuple):
 class Row(NamedTuple):
     """A cgroup with a quota, the processes on a set of CPUs, one process, or all of them.
 
-    It is named after the cgroup's directory, or otherwise: *where*. *busiest* is the process with
-    most runnable threads, *processes* how many there are. *quota* is in CPUs, `inf` for none.
+    *busiest* is the process with most runnable threads, *processes* how many there are. *quota* is
+    in CPUs, `inf` for none.
     """
 
     where: str
