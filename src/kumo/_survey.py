@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EMFILE, ENFILE
 from math import inf
 
 from kumo._detectors import affinity, cgroup_quota, machine, override
@@ -134,8 +135,10 @@ def _load(*names: str) -> Iterator[Detector]:
 def _has_file(system: System, path: str) -> bool:
     try:
         return system.read(path) is not None
-    except OSError:
-        return True  # it is there; the detector decides what a file that fails means
+    except OSError as error:
+        # It is there, and the detector decides what a file that fails means. Without a descriptor
+        # left, nobody knows that, and no detector could be loaded.
+        return error.errno not in (EMFILE, ENFILE)
 
 
 def _in_job(system: System) -> bool:

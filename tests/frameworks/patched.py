@@ -76,6 +76,7 @@ assert kumo.estimate().parallelism == count
 changes: list[kumo.Change] = []
 pool = kumo.ThreadPool("web")
 watch = kumo.watch(changes.append, interval=0.02, settle=0)
+assert watch.how == "readings"  # a wait for descriptors would stop the hub
 
 switches = Switches()
 time.sleep(0.05)

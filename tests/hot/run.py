@@ -1,5 +1,5 @@
 """Run in a process of its own: ``event NAME`` for one event, ``history STEPS SEED`` for many,
-``staged STEPS SEED`` for those on machine files."""
+``staged STEPS SEED`` for those on machine files, ``watched STEPS SEED`` for those under a watch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import events
 import staged
 import trials
+import watched
 from history import history
 
 import kumo
@@ -31,6 +32,8 @@ if __name__ == "__main__":
         run_event(sys.argv[2])
     elif sys.argv[1] == "staged":
         staged.histories(int(sys.argv[2]), int(sys.argv[3]))
+    elif sys.argv[1] == "watched":
+        watched.history(int(sys.argv[2]), int(sys.argv[3]))
     else:
         history(int(sys.argv[2]), int(sys.argv[3]))
     print("right")

@@ -54,5 +54,9 @@ def test_random_history(request: pytest.FixtureRequest) -> None:
     run("history", str(request.config.getoption("history_steps")), "20260101")
 
 
+def test_random_history_under_a_watch() -> None:
+    run("watched", "100", "20260101")
+
+
 def test_random_histories_on_machine_files(request: pytest.FixtureRequest) -> None:
     run("staged", str(request.config.getoption("history_steps")), "20260101")

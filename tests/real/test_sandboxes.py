@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,25 @@ def test_gvisor_hides_the_quota_and_the_note_says_so(make_group: MakeGroup) -> N
     assert "platform-hides" in codes(answer)
     assert answer["quota"] is None
     assert answer["parallelism"] == len(os.sched_getaffinity(0))
+
+
+WATCHED = """
+import os, kumo
+cpus = sorted(os.sched_getaffinity(0))
+with kumo.watch(settle=0) as watch:
+    for count in (1, 2, 1):
+        os.sched_setaffinity(0, cpus[:count])
+        print(next(watch).new.parallelism, watch.how)
+"""
+
+
+def test_in_gvisor_a_watch_reads(make_group: MakeGroup) -> None:
+    """Its inotify reports no write from outside."""
+    needs("cpu")
+    runsc = needs_program("runsc")
+    inside = [runsc, "--platform=ptrace", "--network=none", "do", sys.executable, "-c", WATCHED]
+
+    assert run([make_group()], *inside) == "1 readings\n2 readings\n1 readings\n"
 
 
 @pytest.fixture

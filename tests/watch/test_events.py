@@ -71,8 +71,8 @@ def told(*readings: tuple[float, Estimate]) -> list[tuple[float, float, float]]:
         ),
         pytest.param(
             [(0, quota(100_000)), (0.01, quota(100_000, 25_000)), (0.02, quota(100_000, 25_000)),
-             (1.1, quota(100_000, 25_000))],
-            [(0, 2, 1), (0.01, 1, 2), (1.1, 2, 4)], id="what is beyond that has to hold",
+             (1.02, quota(100_000, 25_000))],
+            [(0, 2, 1), (0.01, 1, 2), (1.02, 2, 4)], id="what is beyond that has to hold",
         ),
         pytest.param(
             [(0, quota(100_000)), (0.01, quota(200_000))],

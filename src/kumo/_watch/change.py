@@ -81,9 +81,10 @@ class Settling:
 
     def tell(self, reading: Estimate, now: float) -> Change | None:
         """Return the change that is to be told after *reading*, taken at *now* in seconds."""
-        before = self._before_the_half(reading, now)
+        before, beyond = self._before_the_half(reading, now), None
         if before is not None:
-            reading = before if reading.cpus > before.cpus else reading
+            if reading.cpus > before.cpus:
+                reading, beyond = before, reading
         elif reading.cpus > self.told.cpus:
             if self._grown is None:
                 self._grown, self._since = reading, now
@@ -99,7 +100,8 @@ class Settling:
         elif reading.cpus < self.told.cpus:
             quotas, periods = written(self.told, reading)
             self._half = (self.told, quotas, now) if quotas and not periods else None
-        self._grown, self.told = None, reading
+        # What is beyond the count before is a growth as any.
+        self._grown, self._since, self.told = beyond, now, reading
         return change
 
     def _before_the_half(self, reading: Estimate, now: float) -> Estimate | None:
