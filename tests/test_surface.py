@@ -113,7 +113,7 @@ def test_another_name_is_an_attribute_error() -> None:
 def test_the_public_modules() -> None:
     public = {path.name for path in PACKAGE.iterdir() if path.name[0].isalpha()}
 
-    assert public == {"lua.py", "opentelemetry.py", "prometheus.py", "py.typed"}
+    assert public == {"fleet.py", "lua.py", "opentelemetry.py", "prometheus.py", "py.typed"}
 
 
 # --- imports

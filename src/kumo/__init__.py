@@ -28,6 +28,7 @@ from __future__ import annotations
 # - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: a question about the machine each.
 # - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count.
 # - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect.
+# - `_fleet`, `fleet`: the nodes of a cluster engine, and whether its slots fit them.
 # - `_command`: the command, one module a verb.
 
 TYPE_CHECKING = False

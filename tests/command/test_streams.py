@@ -34,6 +34,7 @@ ARGUMENTS = {
     "topology": ["--machine", SOME],
     "pressure": ["--seconds", "0.05"],
     "measure": ["--seconds", "0.5"],
+    "fleet": ["files", SOME],
     "metrics": ["--help"],  # the wheel alone comes without prometheus-client
     "help": [],
     "version": [],
@@ -277,7 +278,8 @@ def test_a_cgroup_that_the_locale_cannot_show(
     ran = run(in_groups((group,), command), PYTHONIOENCODING="ascii")
 
     assert BEFORE.sub("", ran.stderr) == ""
-    assert ran.code == 0 or (verb, ran.code) == ("doctor", 1)  # Python is oversubscribed there
+    # Python is oversubscribed there; and an empty stdin has no nodes.
+    assert ran.code == 0 or (verb, ran.code) in (("doctor", 1), ("fleet", 4))
     if verb in ("explain", "doctor", "watch", "pressure"):
         assert r"g\xe9" in ran.stdout
     assert ran.stdout.isascii() or verb == "snapshot"  # a machine file is UTF-8

@@ -182,7 +182,7 @@ def _make_plain_parser() -> Parser:
     parser.usage = f"{usage}\n       kumo VERB [options]"
     parser.description = DESCRIPTION
     verbs = "".join(f"  {verb:<9} {text}\n" for verb, text in VERBS.items())
-    ones = (f"{verb}: {load(verb).EXITS[1]}" for verb in ("doctor", "explain"))
+    ones = (f"{verb}: {load(verb).EXITS[1]}" for verb in ("doctor", "explain", "fleet"))
     parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, {1: "\n       ".join(ones)})
     return parser
 
@@ -289,6 +289,21 @@ def seconds(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds") from None
+
+
+def positive_seconds(text: str) -> float:
+    """Return how long something is to take. Raise `argparse.ArgumentTypeError`."""
+    from kumo._pressure.pressure import LONGEST
+
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number <= LONGEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!a} is not a number of seconds above 0 and at most {LONGEST}, such as 1.5"
+        )
+    return number
 
 
 def memory_size(text: str) -> int:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 from math import inf
 
-from kumo._command.options import add_json, add_pid
+from kumo._command.options import add_json, add_pid, positive_seconds
 from kumo._command.output import say, table, write, write_json
 from kumo._errors import InputError
-from kumo._pressure.pressure import LONGEST, pressure
+from kumo._pressure.pressure import pressure
 from kumo._pressure.records import Verdict
 from kumo._records import fields_of
 from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
     from typing import Any
 
@@ -36,7 +36,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the options."""
     add_json(parser)
     parser.add_argument("--watch", action="store_true", help="a line for each window, until ended")
-    parser.add_argument("--seconds", type=_seconds, default=1.0, metavar="S",
+    parser.add_argument("--seconds", type=positive_seconds, default=1.0, metavar="S",
                         help="how long to watch, by default 1")  # fmt: skip
     add_pid(parser, "watch process N")
 
@@ -72,18 +72,6 @@ def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pres
         return pressure(pid=options.pid, seconds=options.seconds, after=before)
     except ProcessLookupError as error:
         raise InputError(f"--pid {options.pid}: {error.strerror}") from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(
-            f"{text!a} is not a number of seconds above 0 and at most {LONGEST}, such as 1.5"
-        )
-    return seconds
 
 
 def _show(seen: Pressure, held: Verdict, options: argparse.Namespace) -> None:

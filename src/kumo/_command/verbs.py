@@ -17,6 +17,7 @@ VERBS = {
     "topology": "show which nodes, caches and cores the CPUs belong to",
     "pressure": "find out what slows a process down",
     "measure": "find out how much CPU time is really delivered",
+    "fleet": "compare a cluster engine's slots with the CPUs of its nodes",
     "metrics": "print limits and counters for Prometheus",
     "help": "print the help of a verb",
     "version": "print the version",
@@ -28,6 +29,7 @@ TAKES_VALUE = frozenset(
         *("--address", "--at-least", "--interval", "--machine", "--max", "--memory-per-worker"),
         *("--pid", "--port", "--round", "--seconds", "--settle", "--share", "--shell", "--signal"),
         *("--textfile", "--with", "--without", "--workers"),
+        *("--pressure", "--timeout"),
     }
 )
 

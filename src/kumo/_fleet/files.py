@@ -1,0 +1,147 @@
+"""Nodes from files, which any tool has gathered: ansible, pdsh or kubectl.
+
+A file is a machine file, or it has lines that ``kumo explain --json`` or `report_node` printed.
+A line may begin with the host's name and a colon. *target* is a file, a folder of files, or ``-``
+for stdin, which is also the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from kumo._errors import InputError
+from kumo._explain import as_dict
+from kumo._fleet.node import SCHEMA
+from kumo._fleet.reading import MAX_REPORT, ReportError, node_of, parse_report, silent
+from kumo._records import OverrideError
+from kumo._survey import survey
+from kumo._system.machine_file import MAX_FILE_BYTES, Machine, MachineError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, TextIO
+
+    from kumo._fleet.records import Node
+
+SLOTS = 'the line\'s own "slots", else the online CPUs, which is what most engines take'
+ENGINE = "files"
+MAX_FILES = 1_000_000
+HEADING = re.compile(r"^-- [!$/][^\n]* --$", re.MULTILINE)
+SHOW_EVERY = 500  # nodes
+
+
+def ask(
+    target: str | None,
+    *,
+    pressure: float | None,
+    timeout: float,
+    progress: Callable[[str], None],
+) -> Iterator[Node]:
+    """Yield a node for each machine file and each line. Raise `InputError`."""
+    for count, node in enumerate(_all_nodes(target), 1):
+        if count % SHOW_EVERY == 0:
+            progress(f"{count} nodes read")
+        yield node
+
+
+def _all_nodes(target: str | None) -> Iterator[Node]:
+    if target is None or target == "-":
+        if sys.stdin is None:
+            raise InputError("files -: stdin is closed")
+        yield from _nodes_of(sys.stdin, "stdin")
+        return
+    if not os.path.isdir(target):
+        try:
+            yield from _nodes_of_file(target)
+        except OSError as error:
+            raise InputError(f"files {target!a}: {error.strerror or error}") from None
+        return
+    try:
+        names = sorted(name for name in os.listdir(target) if name[0] != ".")
+    except OSError as error:
+        raise InputError(f"files {target!a}: {error.strerror or error}") from None
+    if not names or len(names) > MAX_FILES:
+        raise InputError(f"files {target!a}: {len(names)} files in it")
+    for name in names:
+        path = os.path.join(target, name)
+        try:
+            if not os.path.isdir(path):
+                yield from _nodes_of_file(path)
+        except OSError as error:
+            yield silent(_stem(name), f"{name}: {error.strerror or error}", engine=ENGINE)
+
+
+def _nodes_of_file(path: str) -> Iterator[Node]:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a pipe in the folder does not block
+    with open(
+        os.open(path, flags), encoding="utf-8", errors="surrogateescape", newline="\n"
+    ) as file:
+        yield from _nodes_of(file, _stem(path))
+
+
+def _stem(path: str) -> str:
+    return os.path.basename(path).partition(".")[0] or os.path.basename(path)
+
+
+def _nodes_of(file: TextIO, name: str) -> Iterator[Node]:
+    """Yield the nodes of an open file; the first lines decide which form it has."""
+    begun = ""
+    for line in _lines(file):
+        if HEADING.match(line.rstrip("\n")):
+            rest = file.read(MAX_FILE_BYTES + 1)
+            yield _node_of_machine(begun + line + rest, name)
+            return
+        place = line.find("{")
+        if place >= 0 and '"schema"' in line:
+            yield _node_of_line(line, place, name)
+            for number, each in enumerate(_lines(file), 2):
+                if each.strip():
+                    yield _node_of_line(each, each.find("{"), f"{name}:{number}")
+            return
+        begun += line
+        if len(begun) > MAX_REPORT:
+            break
+    yield silent(name, "neither a machine file nor lines of explain --json", engine=ENGINE)
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(MAX_REPORT + 1):
+        yield line
+
+
+def _node_of_line(line: str, place: int, name: str) -> Node:
+    before = line[:place] if place >= 0 else line.partition(": ")[0] if ": " in line else ""
+    host = before.strip().partition(" ")[0].rstrip(":|")[:253] or name
+    try:
+        report = parse_report(line[place if place >= 0 else len(before) :].lstrip(": ").rstrip())
+        node = node_of(report, engine=ENGINE, host=host)
+    except ReportError as error:
+        return silent(host, str(error), engine=ENGINE)
+    return node if node.slots is not None or node.estimate is None else _with_online(node)
+
+
+def _node_of_machine(text: str, name: str) -> Node:
+    try:
+        if len(text) > MAX_FILE_BYTES:
+            raise MachineError(f"more than {MAX_FILE_BYTES} characters are not a machine file")
+        machine = Machine(text)
+        estimate = as_dict(survey(machine))
+    except (MachineError, OverrideError, OSError) as error:
+        return silent(name, str(error), engine=ENGINE)
+    report = {"schema": SCHEMA, "explain": estimate}
+    return _with_online(node_of(report, engine=ENGINE, host=name))
+
+
+def _with_online(node: Node) -> Node:
+    """Return *node* with the slots that an engine has there which counts the online CPUs."""
+    from kumo._fleet.records import Node
+    from kumo._records import fields_of
+
+    estimate: Any = node.estimate
+    online = [limit["cpus"] for limit in estimate["limits"] if limit["source"] == "online"]
+    sets = [limit["cpus"] for limit in estimate["limits"] if limit["kind"] == "set"]
+    counts = [cpus for cpus in (*online, *sets) if cpus is not None]
+    return Node(**{**fields_of(node), "slots": counts[0] if counts else None})
