@@ -68,6 +68,7 @@ def command(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "kumo", "fleet", *words],
         input=given, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "COLUMNS": ""},
     )  # fmt: skip
 
 
