@@ -30,7 +30,12 @@ def test_every_module_and_nothing_else(wheel: Path) -> None:
     about = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     library = set() if wheel.name.endswith("-py3-none-any.whl") else {VIEW}
 
-    assert names(wheel) == modules | library | {f"{info}/{name}" for name in about}
+    shared = [path for path in (CHECKOUT / "share").rglob("*") if path.is_file()]
+    data = info.replace(".dist-info", ".data/data")
+    for_shells = {f"{data}/{path.relative_to(CHECKOUT).as_posix()}" for path in shared}
+
+    assert names(wheel) == modules | library | for_shells | {f"{info}/{name}" for name in about}
+    assert len(for_shells) == 4  # the man page and the completions of three shells
     assert "kumo/py.typed" in modules
 
 
