@@ -27,6 +27,8 @@ PUBLIC = {
     "Measurement",
     "Note",
     "OverrideError",
+    "Part",
+    "Pool",
     "Pressure",
     "ProcessPool",
     "ThreadPool",

@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     from kumo._measure.measure import measure as measure
     from kumo._measure.verdict import Measurement as Measurement
     from kumo._pools.budget import Budget as Budget
+    from kumo._pools.budget import Part as Part
     from kumo._pools.follow import Follow as Follow
     from kumo._pools.follow import follow as follow
+    from kumo._pools.pool import Pool as Pool
     from kumo._pools.pool import pools as pools
     from kumo._pools.processes import ProcessPool as ProcessPool
     from kumo._pools.threads import ThreadPool as ThreadPool
@@ -92,7 +94,9 @@ _HOMES = {
     "ThreadPool": "kumo._pools.threads",
     "ProcessPool": "kumo._pools.processes",
     "pools": "kumo._pools.pool",
+    "Pool": "kumo._pools.pool",
     "Budget": "kumo._pools.budget",
+    "Part": "kumo._pools.budget",
 }
 
 __all__ = list(_HOMES)

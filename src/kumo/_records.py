@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
     Errs = Literal["over", "under", "either", "no"]
-    Kind = Literal["override", "allocation", "rate", "set", "memory"]
     Purpose = Literal["lockstep", "independent", "physical", "pinned"]
     Rounding = Literal["floor", "ceil"]
 
@@ -34,11 +33,14 @@ BALANCE = "isolated"  # the source of the limit that only unpinned workers have
 UNEQUAL = "performance-levels"  # the note that the CPUs are of different speed
 
 
-def round_cpus(cpus: float, rounding: Rounding = "floor") -> int:
+def round_cpus(cpus: float, rounding: Literal["floor", "ceil"] = "floor") -> int:
     """Return a whole number of CPUs, at least 1, from *cpus*.
 
     This is the only place where kumo rounds.
     Raise `ValueError` for a *rounding* other than ``"floor"`` and ``"ceil"``.
+
+    >>> kumo.round_cpus(3.99), kumo.round_cpus(3.01, "ceil"), kumo.round_cpus(0.25)
+    (3, 4, 1)
     """
     if rounding not in ("floor", "ceil"):
         raise ValueError(f"rounding must be 'floor' or 'ceil', not {rounding!r}")
@@ -152,10 +154,14 @@ class Limit(Record):
     ``"(absent)"`` or ``"(EACCES)"`` where there was no text.
     *burst* is the CPUs' worth that may be used beyond a quota for a moment, *period* the seconds
     over which a quota is dealt out; `None` if there is no period.
+
+    >>> limit = kumo.estimate(machine="machine.txt").binding
+    >>> limit.source, limit.cpus, limit.text
+    ('quota', 2.5, '250000 100000')
     """
 
     source: str
-    kind: Kind
+    kind: Literal["override", "allocation", "rate", "set", "memory"]
     cpus: float
     where: str
     text: str
@@ -170,11 +176,14 @@ class Note(Record):
     direction the count may err, and what to do about it.
     *errs* is that direction: ``"over"`` (the true count may be lower), ``"under"``,
     ``"either"`` or ``"no"``.
+
+    >>> [note.code for note in kumo.estimate(machine="machine.txt").notes]
+    []
     """
 
     code: str
     text: str
-    errs: Errs
+    errs: Literal["over", "under", "either", "no"]
 
 
 class _Asked(Record):
@@ -189,6 +198,10 @@ class Estimate(_Asked):
     *limits* runs from the narrowest scope (an override, the process's own cgroup)
     to the widest (the machine).
     ``str(estimate)`` is the explanation that ``kumo explain`` prints.
+
+    >>> estimate = kumo.estimate(machine="machine.txt")
+    >>> estimate.parallelism, estimate.quota, len(estimate.limits)
+    (2, 2.5, 6)
     """
 
     limits: tuple[Limit, ...]
@@ -231,7 +244,12 @@ class Estimate(_Asked):
         quotas = [limit for limit in self.limits if limit.kind == "rate" and limit.cpus < inf]
         return min(quotas, key=lambda limit: limit.cpus, default=None)
 
-    def workers(self, purpose: Purpose | None = None, *, memory: str | int | None = None) -> int:
+    def workers(
+        self,
+        purpose: Literal["lockstep", "independent", "physical", "pinned"] | None = None,
+        *,
+        memory: str | int | None = None,
+    ) -> int:
         """Return how many workers to start for *purpose*; the count itself without one.
 
         ``"lockstep"``: threads that wait for each other, such as BLAS and OpenMP.
@@ -248,6 +266,10 @@ class Estimate(_Asked):
 
         Raise `ValueError` for another purpose or size, and if cores or memory are asked of
         an estimate that did not come from a survey in this process.
+
+        >>> estimate = kumo.estimate(machine="machine.txt")
+        >>> estimate.workers("lockstep"), estimate.workers("independent")
+        (2, 3)
         """
         if purpose is not None and purpose not in ROUNDING:
             names = ", ".join(map(repr, ROUNDING))
@@ -299,6 +321,9 @@ class OverrideError(ValueError):
     """`KUMO_AVAILABLE_PARALLELISM` is set to something other than a positive decimal integer.
 
     Unset it or correct it. *variable* and *value* are what was read.
+
+    >>> print(kumo.OverrideError("KUMO_AVAILABLE_PARALLELISM", "many"))
+    KUMO_AVAILABLE_PARALLELISM='many' is not a positive decimal integer, such as 4
     """
 
     __module__ = "kumo"  # as users catch it, and as a traceback shows it

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
+    from typing import Literal
 
     from kumo._records import Note
     from kumo._system.live import Scope, System
@@ -172,7 +173,7 @@ def _notes_on_all(limits: list[Limit]) -> Iterator[Note]:
 
 
 def estimate(
-    scope: Scope = "process",
+    scope: Literal["process", "thread"] = "process",
     *,
     pid: int | None = None,
     machine: str | os.PathLike[str] | None = None,
@@ -183,11 +184,14 @@ def estimate(
     main thread's cgroup. ``"thread"`` is for the calling thread: its mask, its cgroup.
     *pid* asks for another process, as seen from here; *machine* for a machine file.
 
-    Raise `OverrideError` where ``KUMO_AVAILABLE_PARALLELISM`` is not a positive decimal
+    Raise `OverrideError` if ``KUMO_AVAILABLE_PARALLELISM`` is not a positive decimal
     integer, `ProcessLookupError` if no process *pid* exists, `OSError` or
     `MachineError` if the machine file cannot be read, `ValueError` for another *scope*
     or both *pid* and *machine*.
-    The rule and its sources: docs/understand/how-kumo-decides.md.
+
+    >>> estimate = kumo.estimate(machine="machine.txt")  # kumo.estimate() is for this process
+    >>> estimate.parallelism, estimate.cpus, estimate.binding.source
+    (2, 2.5, 'quota')
     """
     return survey(open_system(scope, pid, machine))
 

@@ -42,6 +42,8 @@ from kumo._records import round_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from kumo._system.live import Scope, System
 
 _ENCODED = VARIABLE.encode()
@@ -54,7 +56,7 @@ if sys.platform == "linux":
     _warned = False
 
 
-def available_parallelism(scope: Scope = "process") -> int:
+def available_parallelism(scope: Literal["process", "thread"] = "process") -> int:
     """Return how many CPUs this program should use by default: a whole number, at least 1.
 
     It is the least of the CPUs that the process's threads may use, of every CPU quota from its
@@ -66,6 +68,9 @@ def available_parallelism(scope: Scope = "process") -> int:
 
     Raise `OverrideError` if the override is not a positive decimal integer, `ValueError`
     for another *scope*.
+
+    >>> kumo.available_parallelism() >= 1
+    True
     """
     override = _override()
     if override and scope in ("process", "thread"):
@@ -85,6 +90,9 @@ def available_cpus() -> float:
     be less than 1. Use it to divide the CPUs, or to round in another way: `round_cpus()`.
 
     Raise `OverrideError` if ``KUMO_AVAILABLE_PARALLELISM`` is not a positive decimal integer.
+
+    >>> kumo.round_cpus(kumo.available_cpus()) == kumo.available_parallelism()
+    True
     """
     override = _override()
     if override:

@@ -29,7 +29,10 @@ def measure(seconds: float = SECONDS) -> Measurement:
 
     Raise `ValueError` for other *seconds*, `OverrideError` as `estimate` does, and `RuntimeError`
     if a process cannot be started or fails.
-    The method: docs/reference/measure.md.
+
+    >>> found = kumo.measure(seconds=0.5)
+    >>> found.parallelism >= 1
+    True
     """
     return measured(seconds, lambda part: None)
 

@@ -26,7 +26,7 @@ class Measurement(Record):
 
     *cpus*: what the probe's workers got, or would have without other programs here.
     *allowed*: the tightest visible limit, an override aside.
-    *hidden*: whether less is delivered because of something that cannot be seen from here.
+    *hidden*: whether less is delivered because of a limit that cannot be seen from here.
     *period_ms*: the period in which all workers were stopped, in milliseconds; `None` without one.
     *seconds*: how long the measurement took.
     *workers*: how many processes spun; *stops*: how many times all of them stopped in step.
@@ -34,6 +34,10 @@ class Measurement(Record):
     *steal*: what the hypervisor says it took, `None` if it cannot be read.
     *shared*: the cgroup whose visible quota was used up with less than *allowed* here, so that
     other programs in it used the rest; `None` without one.
+
+    >>> found = kumo.measure(seconds=0.5)
+    >>> found.hidden, found.cpus, found.allowed  # doctest: +ELLIPSIS
+    (...)
     """
 
     cpus: float

@@ -48,7 +48,7 @@ class Share:
     """A fraction of the parallelism."""
 
     def __init__(self, fraction: float) -> None:
-        """Raise `ValueError` where *fraction* is not a positive number."""
+        """Raise `ValueError` if *fraction* is not a positive number."""
         if not _is_positive(fraction):
             raise ValueError(
                 "share must be a positive number, such as 0.5, or a part of a budget, "
@@ -83,7 +83,12 @@ class Share:
 
 
 class Part(Share):
-    """One part of a `Budget`: its *name*, and its *size* at each moment. Made by `Budget.part`."""
+    """One part of a `Budget`: its *name*, and its *size* at each moment. Made by `Budget.part`.
+
+    >>> part = kumo.Budget(web=2, batch=1).part("web")
+    >>> part.name, part.size >= 1
+    ('web', True)
+    """
 
     def __init__(self, name: str, budget: Budget) -> None:
         self.name = name
@@ -127,10 +132,14 @@ class Budget:
     """The parallelism divided by weights: whole parts, each at least 1, that together are it.
 
     ``Budget(web=2, batch=1)``, or a mapping of names to weights. Parts are recomputed when they
-    are asked for. By largest remainder, as docs/reference/live.md says. Where there are more
-    parts than CPUs each is 1, which is logged as a warning: together they exceed the parallelism.
+    are asked for, by largest remainder. If there are more parts than CPUs, each is 1, and together
+    they exceed the parallelism, which is logged as a warning.
 
-    Raise `ValueError` where there is no part or a weight is not a positive number.
+    Raise `ValueError` if there is no part or a weight is not a positive number.
+
+    >>> budget = kumo.Budget(web=2, batch=1)
+    >>> sorted(budget.parts)
+    ['batch', 'web']
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None, /, **more: float) -> None:
@@ -153,6 +162,11 @@ class Budget:
         """Return a part that follows, such as ``ThreadPool(…, share=budget.part("web"))``.
 
         Raise `KeyError` for another name.
+
+        >>> budget = kumo.Budget(web=2, batch=1)
+        >>> with kumo.ThreadPool("web", share=budget.part("web")) as pool:
+        ...     pool.size == budget.parts["web"]
+        True
         """
         self.weights[name]
         return Part(name, self)

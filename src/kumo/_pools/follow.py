@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from kumo._pools.budget import Part
     from kumo._pools.threads import ThreadPool
     from kumo._watch.change import Change
 
@@ -40,18 +41,21 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
-def follow(*things: Any, share: float | str | Share = 1, minimum: int = 1) -> Follow:
+def follow(*things: Any, share: float | str | Part = 1, minimum: int = 1) -> Follow:
     """Set each of *things* to the parallelism, now and at each change, until the result is closed.
 
     A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
-    ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. What is
-    set, and which threads it reaches, is in docs/reference/live.md. *share* is a fraction of the
-    parallelism or a part of a `Budget`, as for `ThreadPool`; each thing is set to all of it,
-    at least to *minimum*.
+    ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. *share*
+    is a fraction of the parallelism or a part of a `Budget`, as for `ThreadPool`. Each thing is
+    set to all of it, at least to *minimum*.
 
-    Raise `ValueError` for another thing or none or a number out of range, `ImportError` where
-    the library is not installed, `RuntimeError` where it needs a running event loop and there
+    Raise `ValueError` for another thing or none or a number out of range, `ImportError` if
+    the library is not installed, `RuntimeError` if it needs a running event loop and there
     is none, or one that hides what it has, `OverrideError` as `estimate` does.
+
+    >>> with kumo.follow("threadpoolctl") as following:  # BLAS and OpenMP
+    ...     following.parallelism >= 1
+    True
     """
     if not things:
         raise ValueError(f"follow needs one of {NAMES}, or a limiter")
@@ -80,7 +84,13 @@ def _setting(thing: Any, share: Share, minimum: int) -> Setting:
 
 
 class Follow:
-    """What follows the parallelism, made by `kumo.follow`; `close()` restores what was there."""
+    """What follows the parallelism, made by `kumo.follow`; `close()` restores what was there.
+
+    >>> following = kumo.follow("threadpoolctl", minimum=2)
+    >>> following.parallelism >= 2
+    True
+    >>> following.close()
+    """
 
     def __init__(
         self,
@@ -113,7 +123,11 @@ class Follow:
         return max(self._minimum, self._share.of(self._watch.estimate.parallelism))
 
     def update(self) -> None:
-        """Set the present count again, for what a library keeps for each thread: the caller's."""
+        """Set the present count again, for what a library keeps for each thread: the caller's.
+
+        >>> with kumo.follow("threadpoolctl") as following:
+        ...     following.update()  # in a thread that has begun since
+        """
         if self._closed:
             return
         while True:
@@ -127,7 +141,11 @@ class Follow:
                 return
 
     def close(self) -> None:
-        """Restore what was there, in the calling thread. A second call does nothing."""
+        """Restore what was there, in the calling thread. A second call does nothing.
+
+        >>> following = kumo.follow("threadpoolctl")
+        >>> following.close()
+        """
         with _lock:
             closed, self._closed = self._closed, True
         if not closed:

@@ -34,7 +34,12 @@ _naming = threading.RLock()  # a pool that is collected meanwhile may be shut do
 
 
 def pools() -> dict[str, Pool]:
-    """Return this process's pools by name: those in use, and not shut down."""
+    """Return this process's pools by name: those in use, and not shut down.
+
+    >>> with kumo.ThreadPool("web", threads=2):
+    ...     kumo.pools()["web"].size
+    2
+    """
     with _naming:
         return dict(_pools)
 
@@ -65,6 +70,10 @@ class Pool(Executor):
     """A `concurrent.futures.Executor` whose size follows the parallelism.
 
     `ThreadPool` and `ProcessPool` are its two kinds.
+
+    >>> with kumo.ThreadPool("web", threads=2) as pool:
+    ...     isinstance(pool, kumo.Pool), pool.size
+    (True, 2)
     """
 
     _kind: ClassVar[str]  # what it is a pool of
@@ -118,7 +127,7 @@ class Pool(Executor):
         """Queue a call, and return the future of its result.
 
         Raise `RuntimeError` after `shutdown` and at the interpreter's exit, a `BrokenExecutor`
-        where an initializer has failed.
+        if an initializer has failed.
         """
         future: Future[T] = Future()
         self._crew.add((future, fn, args, kwargs))

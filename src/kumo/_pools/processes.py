@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from typing import Any, ParamSpec, TypeVar
 
-    from kumo._pools.budget import Share
+    from kumo._pools.budget import Part, Share
     from kumo._records import Estimate
 
     P = ParamSpec("P")
@@ -33,20 +33,24 @@ class ProcessPool(Pool):
     """A `concurrent.futures.Executor` of processes, whose number follows the parallelism.
 
     The size is ``KUMO_<NAME>_PROCESSES`` in the environment, else *processes*, else *share*, as
-    with `ThreadPool`, and follows as there. What of the share is more than one CPU for each
-    process is its tasks' to use in threads: those of OpenMP and BLAS are limited to that in each
-    process. *initializer* is called in each process when that starts. A name may be left out, and
-    ``ProcessPool(4)`` and *max_workers* are *processes*, as with `ThreadPool`.
+    with `ThreadPool`, and follows as there. If the share is more than one CPU for each process,
+    tasks can use the rest in threads: those of OpenMP and BLAS are limited to that number in
+    each process. *initializer* is called in each process when that starts. A name may be left
+    out, and ``ProcessPool(4)`` and *max_workers* are *processes*, as with `ThreadPool`.
 
     With *pin* each process runs on a separate CPU, with one thread. That makes isolated CPUs
     usable, over which the scheduler spreads nothing, so the size counts them too.
 
-    Calls and results are pickled as loky does it. A process is started on demand; one that dies
-    has its task fail with `loky.BrokenProcessPool`, and another takes its place.
+    Calls and results are pickled as loky does it. A process is started on demand. If one dies,
+    its task fails with `loky.BrokenProcessPool`, and another takes its place.
 
-    Raise `ImportError` where the extra ``pools`` is not installed, `ValueError` where *name* is
-    in use or a number out of range, `OverrideError` where a variable is no positive decimal
+    Raise `ImportError` if the extra ``pools`` is not installed, `ValueError` if *name* is
+    in use or a number out of range, `OverrideError` if a variable is not a positive decimal
     integer.
+
+    >>> with kumo.ProcessPool("sums", processes=1) as pool:  # without processes= it follows
+    ...     pool.submit(sum, [1, 2]).result()
+    3
     """
 
     _kind, _plural = "process", "processes"
@@ -56,7 +60,7 @@ class ProcessPool(Pool):
         self,
         name: str | int | None = None,
         *,
-        share: float | str | Share = 1,
+        share: float | str | Part = 1,
         processes: int | None = None,
         max_workers: int | None = None,
         minimum: int = 1,
@@ -97,7 +101,11 @@ class ProcessPool(Pool):
         """Queue a call, and return the future of its result.
 
         Raise `RuntimeError` after `shutdown` and at the interpreter's exit,
-        `loky.BrokenProcessPool` where an initializer has failed.
+        `loky.BrokenProcessPool` if an initializer has failed.
+
+        >>> with kumo.ProcessPool(processes=1) as pool:
+        ...     pool.submit(pow, 2, 5).result()
+        32
         """
         return super().submit(self._crew.call, fn, args, kwargs)
 
@@ -112,9 +120,13 @@ class ProcessPool(Pool):
         """Call *fn* for the elements of *iterables*, *chunksize* calls a task.
 
         Return an iterator of the results in order. It raises what a call has raised, and
-        `TimeoutError` where the results take longer than *timeout* seconds. From Python 3.14 on
+        `TimeoutError` if the results take longer than *timeout* seconds. From Python 3.14 on
         *buffersize* is as the standard executor's, of tasks. Raise `ValueError` for a
         *chunksize* below 1.
+
+        >>> with kumo.ProcessPool(processes=1) as pool:
+        ...     list(pool.map(abs, range(-4, 0), chunksize=2))
+        [4, 3, 2, 1]
         """
         chunks = _chunks(zip(*iterables, strict=False), check_count("chunksize", chunksize))
         results = super().map(partial(_call_all, fn), chunks, timeout=timeout, **more)

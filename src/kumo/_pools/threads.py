@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from kumo._pools.budget import Share
+    from kumo._pools.budget import Part, Share
 
 
 class ThreadPool(Pool, ThreadPoolExecutor):
@@ -24,16 +24,20 @@ class ThreadPool(Pool, ThreadPoolExecutor):
 
     The size is ``KUMO_<NAME>_THREADS`` in the environment, else *threads*, else *share*: a
     fraction of the parallelism, rounded down, or a part of a `Budget`; in any case at least
-    *minimum* and at most *maximum*. A share follows the limits: a smaller size holds at once,
-    a larger one when the limit has held for a second. Threads are started on demand and named
+    *minimum* and at most *maximum*. A share follows the limits: a smaller size applies at once,
+    a larger one when the limit has lasted for a second. Threads are started on demand and named
     ``<name>-<i>``. *initializer* and *initargs* are as the standard executor's. Up to
     *max_waiting* more work while as many wait within `waiting`.
 
     Without a name it is ``pool-1``, ``pool-2`` and so on. ``ThreadPool(4)`` and *max_workers* are
     *threads*, as code for the standard executor has them.
 
-    Raise `ValueError` where *name* is in use or a number out of range, `OverrideError` where
-    a variable is no positive decimal integer.
+    Raise `ValueError` if *name* is in use or a number out of range, `OverrideError` if
+    a variable is not a positive decimal integer.
+
+    >>> with kumo.ThreadPool("web", threads=2) as pool:  # without threads= it follows the limits
+    ...     list(pool.map(abs, [-1, -2, -3]))
+    [1, 2, 3]
     """
 
     _kind, _plural = "thread", "threads"
@@ -42,7 +46,7 @@ class ThreadPool(Pool, ThreadPoolExecutor):
         self,
         name: str | int | None = None,
         *,
-        share: float | str | Share = 1,
+        share: float | str | Part = 1,
         threads: int | None = None,
         max_workers: int | None = None,
         max_waiting: int = 0,
@@ -62,11 +66,18 @@ class ThreadPool(Pool, ThreadPoolExecutor):
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Around what waits in a task, as for a disk or a network: it uses no CPU meanwhile.
+        """Put this around a wait in a task, as for a disk or a network: it uses no CPU meanwhile.
 
         So another worker may work, up to ``max_waiting`` more than the size. When the wait is
         over and the workers are too many, one leaves after its present task. It does nothing
         in other threads and without ``max_waiting``.
+
+        >>> with kumo.ThreadPool("fetch", threads=1, max_waiting=4) as pool:
+        ...     def fetch():
+        ...         with pool.waiting():
+        ...             return "read"  # from a socket
+        ...     pool.submit(fetch).result()
+        'read'
         """
         began = self._crew.max_waiting > 0 and self._crew.block()
         try:

@@ -21,15 +21,18 @@ LONGEST = 86_400  # seconds
 def pressure(
     *, pid: int | None = None, seconds: float = 1.0, after: Pressure | None = None
 ) -> Pressure:
-    """Watch this process, or process *pid*, for *seconds*, and return what held it back.
+    """Watch this process, or process *pid*, for *seconds*, and return what slowed it down.
 
     For this process the calling thread sleeps in steps of 5 ms, and each wake-up's lateness is
     measured; nothing else runs, and nothing is changed.
     *after* is the pressure of the window before, so that ``steady`` is a verdict that does not
     flap: it is replaced when another has come up twice in a row.
-    Raise `ValueError` where *seconds* is not above 0 and at most 86400, `ProcessLookupError` where
+    Raise `ValueError` if *seconds* is not above 0 and at most 86400, `ProcessLookupError` if
     no process *pid* exists or it ended meanwhile, `OverrideError` as `kumo.estimate` does.
-    The sources and the rules of the verdict: docs/reference/pressure.md.
+
+    >>> seen = kumo.pressure(seconds=0.05)
+    >>> seen.verdict.code, seen.verdict.advice  # doctest: +ELLIPSIS
+    ('...', '...')
     """
     seen = _watch(pid, seconds, probing=pid is None)
     if after is None:
@@ -45,6 +48,9 @@ def headroom(seconds: float = 0.25) -> float:
     The least of: the idle CPUs among those that this process may run on; each visible quota less
     what its cgroup used; an override or a scheduler's grant less what this process and its
     descendants used. Raise as `pressure` does.
+
+    >>> kumo.headroom(seconds=0.05) >= 0
+    True
     """
     return _watch(None, seconds, probing=False).headroom
 

@@ -69,7 +69,7 @@ class Verdict(Record):
 
 
 class Pressure(Record):
-    """What held a process back over a window of *seconds*; `None` where the system does not tell.
+    """What slowed a process down over *seconds*; `None` for what the system does not report.
 
     *estimate* is the process's limits at the beginning. *levels* run from its own cgroup up.
     *used* and *waiting* are how many threads of the process and its descendants ran, and waited
@@ -80,6 +80,10 @@ class Pressure(Record):
     some thread of the machine waited for a CPU (PSI). *lateness* is of the calling process
     alone. *missing* says what could not be read. *held* is the verdict of windows before that
     this one has not replaced.
+
+    >>> seen = kumo.pressure(seconds=0.05)
+    >>> seen.headroom >= 0, seen.cpus >= 1
+    (True, True)
     """
 
     estimate: Estimate

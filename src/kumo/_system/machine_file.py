@@ -30,7 +30,14 @@ NEVER_FAIL = (
 
 
 class MachineError(ValueError):
-    """A machine file that is not in the form; the message says where and what would be right."""
+    """A machine file that is not in the form; the message says where and what would be right.
+
+    >>> try:
+    ...     kumo.estimate(machine=os.devnull)
+    ... except kumo.MachineError as error:
+    ...     print(error)
+    no section: a machine file has lines such as '-- !platform --'
+    """
 
     __module__ = "kumo"  # as users catch it, and as a traceback shows it
 

@@ -28,6 +28,9 @@ def topology(*, pid: int | None = None, machine: str | os.PathLike[str] | None =
 
     *pid* asks for another process, *machine* for the machine in a machine file.
     Raise as `kumo.estimate` does, but never `OverrideError`: an override names no CPUs.
+
+    >>> kumo.topology(machine="machine.txt").physical_cores
+    8
     """
     from kumo._survey import open_system
 

@@ -93,6 +93,10 @@ class Topology(Record):
     *online*, *offline* if they are present and not online, *isolated* by ``isolcpus=`` or by an
     isolated cpuset partition of the process. *accelerators* are the machine's PCI devices for
     display and computing. *notes* say what could not be read.
+
+    >>> topology = kumo.topology(machine="machine.txt")
+    >>> topology.physical_cores, topology.cpus
+    (8, (0, 1, 2, 3, 4, 5, 6, 7))
     """
 
     cores: tuple[Core, ...]
@@ -168,6 +172,9 @@ class Topology(Record):
         greater than the number of the others; then each set is one CPU.
         Raise `ValueError` if *count* is not between 1 and the number of CPUs, `TypeError`
         if it is not a whole number.
+
+        >>> kumo.topology(machine="machine.txt").split(3)
+        ((0, 1, 2), (3, 4, 5), (6, 7))
         """
         from kumo._topology.split import split
 

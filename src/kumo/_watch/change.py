@@ -30,7 +30,13 @@ MAX_SURVEYS = 5  # in a row, while something is written all the time
 
 
 class Change(Record):
-    """The binding limit has changed: *old* and *new* are the estimates before and after."""
+    """The binding limit has changed: *old* and *new* are the estimates before and after.
+
+    >>> old = kumo.estimate(machine="machine.txt")
+    >>> new = kumo.estimate(machine="smaller.txt")
+    >>> kumo.Change(old, new).what
+    'quota 2.50 -> 0.50 at /sys/fs/cgroup/machine.slice/libpod-aaaa.scope/cpu.max'
+    """
 
     old: Estimate
     new: Estimate

@@ -32,18 +32,22 @@ def watch(
     interval: float | None = None,
     settle: float = 1.0,
 ) -> Watch:
-    """Watch this process's estimate, and return what tells of its changes.
+    """Watch this process's estimate, and return an object that reports its changes.
 
     If the kernel reports writes to the cgroup files that decide, they are read at once, and
     everything else every second. Otherwise the limits are read every 0.1 s. `Watch.how` says
     which. *interval* is another number of seconds between readings.
-    A shrink is told at once; a growth when it has held for *settle* seconds.
+    A decrease is reported at once, an increase after it has lasted for *settle* seconds.
     *callback* is called with each `Change`, in the thread that watches, which is one for the
     process; what it raises is given to `threading.excepthook`.
 
     Raise `ValueError` for an *interval* that is not positive or a negative *settle*,
     `TypeError` for a *callback* that cannot be called, `OverrideError` as `estimate` does,
-    `RuntimeError` where no thread can be started.
+    `RuntimeError` if no thread can be started.
+
+    >>> with kumo.watch(print) as watch:  # prints each change
+    ...     watch.estimate.parallelism >= 1
+    True
     """
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a callable, not {callback!r}")
@@ -89,9 +93,16 @@ def check_times(interval: float | None, settle: float) -> None:
 class Watch:
     """Changes of the estimate: iterate over them, or ``async for`` under asyncio or trio.
 
-    An iteration waits for the next change. Who comes late is told one change, from the
-    estimate that the iteration has got to to the present one. It ends when the watch is closed:
+    An iteration waits for the next change. A slow loop gets one change that covers all that it
+    missed, or none if the limit is again what it was. It ends when the watch is closed:
     by `close()`, at the end of a ``with``, or when nothing refers to a watch without callback.
+
+    >>> watch = kumo.watch()
+    >>> watch.how in ("events", "readings")
+    True
+    >>> watch.close()
+    >>> [change.what for change in watch]  # closed, so the iteration ends at once
+    []
     """
 
     def __init__(
@@ -125,15 +136,18 @@ class Watch:
 
     @property
     def estimate(self) -> Estimate:
-        """The present estimate as far as this watch tells: a growth counts once it has held."""
+        """The present estimate, in which an increase counts once it has lasted."""
         if not self._closed:
             _watcher.resume(self)
         return self._settling.told
 
     def close(self) -> None:
-        """Tell nothing more, and end iterations. A call of the callback under way is not awaited.
+        """Report nothing more, and end iterations. A call of the callback under way is not awaited.
 
         The thread ends with the last watch. A second call does nothing.
+
+        >>> watch = kumo.watch()
+        >>> watch.close()
         """
         with _watcher.lock:
             self._closed = True
