@@ -50,8 +50,8 @@ function _shtab_kumo_using
   test "$_shtab_kumo_cmdpath" = "$argv"
 end
 
-set -g _shtab_kumo_commands count explain snapshot run env doctor watch topology pressure measure metrics help version
-set -g _shtab_kumo_opts_with_value --address --at-least --exec --interval --machine --max --memory-per-worker --pid --port --round --seconds --settle --share --shell --signal --textfile --with --without --workers
+set -g _shtab_kumo_commands count explain snapshot run env doctor watch topology pressure measure fleet metrics help version
+set -g _shtab_kumo_opts_with_value --address --at-least --exec --interval --machine --max --memory-per-worker --pid --port --pressure --round --seconds --settle --share --shell --signal --textfile --timeout --with --without --workers
 
 complete -c kumo -e
 complete -c kumo -f
@@ -107,10 +107,11 @@ complete -c kumo -n '_shtab_kumo_using env' -l with -xka "blas blosc bundler car
 complete -c kumo -n '_shtab_kumo_using env' -l without -xka "blas blosc bundler cargo celery cmake ctest dask erlang gdal inductor java java-launcher julia make mypy nextest nproc numba numexpr omp omp-limit openblas-default pyfftw r rails uv zstd" -d 'omit NAME; may be repeated'
 complete -c kumo -n '_shtab_kumo_using env' -l shell -xka "sh fish" -d 'for which shell (sh)'
 complete -c kumo -n '_shtab_kumo_using env' -l json -d 'print one JSON object instead'
-complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a doctor -d 'Check what each runtime on this machine believes, or how process N runs.'
+complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a doctor -d 'Check what each runtime on this machine believes, or how processes run.'
 complete -c kumo -n '_shtab_kumo_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using doctor' -l json -d 'print one JSON object instead'
 complete -c kumo -n '_shtab_kumo_using doctor' -l pid -x -d 'watch process N for a second'
+complete -c kumo -n '_shtab_kumo_using doctor' -l all -d 'watch all processes for a second, the worst first'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a watch -d 'Print the count, and a line at each change until interrupted.'
 complete -c kumo -n '_shtab_kumo_using watch' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using watch' -l json -d 'print one JSON object a line instead'
@@ -135,6 +136,13 @@ complete -c kumo -n '_shtab_kumo_using measure' -s h -l help -d 'show this help 
 complete -c kumo -n '_shtab_kumo_using measure' -l seconds -x -d 'how long, from 0.5 to 60; by default 2'
 complete -c kumo -n '_shtab_kumo_using measure' -l json -d 'print one JSON object instead'
 complete -c kumo -n '_shtab_kumo_using measure' -l write -d 'print the line KUMO_AVAILABLE_PARALLELISM=N that would be right'
+complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a fleet -d 'Compare the slots that a cluster engine has on each node with the CPUs there.'
+complete -c kumo -n '_shtab_kumo_using fleet' -s h -l help -d 'show this help message and exit'
+complete -c kumo -n '_shtab_kumo_using fleet' -l json -d 'print one JSON object instead'
+complete -c kumo -n '_shtab_kumo_using fleet' -l hosts -d 'a line for each host'
+complete -c kumo -n '_shtab_kumo_using fleet' -l pressure -x -d 'also watch for S seconds how much each node is throttled'
+complete -c kumo -n '_shtab_kumo_using fleet' -l timeout -x -d 'how long to wait for answers, by default 30 seconds'
+complete -c kumo -n '_shtab_kumo_using fleet' -l hostfile -d 'print a hostfile for mpirun instead'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a metrics -d 'Print limits and cgroup counters in the text format of Prometheus.'
 complete -c kumo -n '_shtab_kumo_using metrics' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using metrics' -l pid -x -d 'export process N'
@@ -145,6 +153,6 @@ complete -c kumo -n '_shtab_kumo_using metrics' -l address -x -d 'with --port: t
 complete -c kumo -n '_shtab_kumo_using metrics' -l paths -d 'label levels and limits by their path, too'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a help -d 'Print the help of the command or of a verb.'
 complete -c kumo -n '_shtab_kumo_using help' -s h -l help -d 'show this help message and exit'
-complete -c kumo -n '_shtab_kumo_using help; and test $_shtab_kumo_npos -eq 0' -ka "count explain snapshot run env doctor watch topology pressure measure metrics help version" -d 'such as explain'
+complete -c kumo -n '_shtab_kumo_using help; and test $_shtab_kumo_npos -eq 0' -ka "count explain snapshot run env doctor watch topology pressure measure fleet metrics help version" -d 'such as explain'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a version -d 'Print the version.'
 complete -c kumo -n '_shtab_kumo_using version' -s h -l help -d 'show this help message and exit'
