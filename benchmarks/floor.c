@@ -2,9 +2,12 @@
  *
  *     floor DIRECTORY...    cgroup v1 directories, from the process's own to the outermost
  *     floor -w SECONDS DIRECTORY...
+ *     floor -e SECONDS DIRECTORY...
+ *     floor -l DIRECTORY...
  *
  * Prints nanoseconds per call, a line for each batch; with -w the percent of one CPU that ten
- * calls a second take. Text is read but not parsed: a quota's
+ * calls a second take, with -e that of a wait for events and a call a second, and with -l the
+ * clock in nanoseconds at each event. Text is read but not parsed: a quota's
  * first byte says whether it is one. src/kumo/_hot/kept.py has the same calls in the same order.
  */
 #define _GNU_SOURCE
@@ -14,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,6 +95,46 @@ static double seconds_of(clockid_t clock) {
     return time.tv_sec + time.tv_nsec / 1e9;
 }
 
+static int inotify;
+
+static void watch_quotas(int count, char **directories) {
+    char path[4096];
+    inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    for (int number = 0; number < count; number++) {
+        snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", directories[number]);
+        inotify_add_watch(inotify, path, IN_MODIFY);
+        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", directories[number]);
+        inotify_add_watch(inotify, path, IN_MODIFY);
+    }
+}
+
+static int wait_for_events(int milliseconds) {
+    static char events[65536];
+    struct pollfd polled[2] = {{.fd = inotify, .events = POLLIN}, {.fd = mounts, .events = POLLPRI}};
+    return poll(polled, 2, milliseconds) > 0 && read(inotify, events, sizeof events) > 0;
+}
+
+static double percent_with_events(double seconds) {
+    static volatile long sink;
+    double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID), wall = seconds_of(CLOCK_MONOTONIC);
+    while (seconds_of(CLOCK_MONOTONIC) - wall < seconds) {
+        wait_for_events(1000);
+        sink += call();
+    }
+    cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    return cpu / (seconds_of(CLOCK_MONOTONIC) - wall) * 100;
+}
+
+static void print_each_event(void) {
+    static volatile long sink;
+    puts("ready");
+    for (fflush(stdout);; fflush(stdout))
+        if (wait_for_events(1000)) {
+            sink += call();
+            printf("%.0f\n", seconds_of(CLOCK_MONOTONIC) * 1e9);
+        }
+}
+
 static double percent_of_ten_a_second(double seconds) {
     static volatile long sink;
     const struct timespec tenth = {.tv_nsec = 100000000};
@@ -110,17 +154,24 @@ int main(int count, char **words) {
     spaces = must_open("/proc/self/ns");
     tasks = must_open("/proc/self/task");
     size = (size_t)pread(membership, text, sizeof text, 0) + 1;
-    double watched = count > 2 && !strcmp(words[1], "-w") ? atof(words[2]) : 0;
-    if (watched > 0)
-        count -= 2, words += 2;
+    char how = count > 1 && words[1][0] == '-' ? words[1][1] : 0;
+    double watched = how == 'w' || how == 'e' ? atof(words[2]) : 0;
+    if (how)
+        count -= how == 'l' ? 1 : 2, words += how == 'l' ? 1 : 2;
     for (levels = 0; levels < count - 1 && levels < MOST; levels++) {
         quotas[levels] = open_in(words[levels + 1], "cpu.cfs_quota_us");
         periods[levels] = open_in(words[levels + 1], "cpu.cfs_period_us");
     }
-    if (watched > 0) {
+    if (how == 'w')
         printf("%f\n", percent_of_ten_a_second(watched));
+    if (how)
+        watch_quotas(levels, words + 1);
+    if (how == 'e')
+        printf("%f\n", percent_with_events(watched));
+    if (how == 'l')
+        print_each_event();
+    if (how)
         return 0;
-    }
     long times = 1;
     while (least(times) < BATCH)
         times *= 2;
