@@ -82,7 +82,7 @@ def test_it_prints_a_line_for_each_change_of_a_quota(
     start: Start,
 ) -> None:
     group = make_group(cpus=1.75)
-    process = start("--settle", "0.2", groups=(group,))
+    process = start("--settle", "0.05", groups=(group,))
     where = f"at {group.path}/cpu.cfs_quota_us\n"
 
     assert line(process) == f"1  quota 1.75 {where}"
@@ -112,7 +112,7 @@ def test_json_is_the_object_of_the_estimate_and_the_change(
     start: Start,
 ) -> None:
     group = make_group(cpus=1.5)
-    process = start("--json", groups=(group,))
+    process = start("--json", "--settle", "0", groups=(group,))
     first = json.loads(line(process))
     group.limit(0.5)
     second = json.loads(line(process))

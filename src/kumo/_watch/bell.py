@@ -47,6 +47,8 @@ BESIDE_EVENTS = 1.0
 WITHOUT_EVENTS = 0.1
 WHILE_GROWING = 0.1  # not everything that ends a growth is an event
 RETRY = 60.0  # seconds until events are tried again, if none could be had
+# Descriptors that are lost are opened again at once: so often, if none lasted for longer.
+MAX_LOST, MIN_AGE = 3, 1.0  # seconds
 LATE = 0.01  # seconds by which an event may come after what it reports
 MAX_SILENT = 2  # changes without an event, until events are given up
 
@@ -62,15 +64,16 @@ class Bell:
         # In a greenlet a wait for descriptors would stop all the others.
         self._wants_events = type(self._lock).__module__ == "_thread"
         self._events: Waits | None = None
-        self._retry_at = 0.0
-        self._silent = 0
+        self._opened_at = self._retry_at = 0.0
+        self._silent = self._lost = 0
         self._kept: Callable[[], object | None] = lambda: None
         self._is_fresh = True
         self._try_events()
 
     def _try_events(self) -> None:
         """Open what reports events, if it can be had."""
-        self._retry_at = time.monotonic() + RETRY
+        self._opened_at = time.monotonic()
+        self._retry_at = self._opened_at + RETRY
         self._is_fresh = True
         if sys.platform == "linux" and self._wants_events:
             try:
@@ -156,12 +159,15 @@ class Bell:
         return False
 
     def _attempt(self, step: Callable[[], bool]) -> bool:
-        """Return what *step* does. If a descriptor was lost, open others, or go on without."""
+        """Return what *step* does. If that fails, open other descriptors, or go on without."""
         try:
             return step()
-        except LostError:
+        except Exception:  # noqa: BLE001 - whatever it is, the limits are still to be read
             self.close()
-            self._try_events()
+            # If it fails again and again, it is not tried again before the usual time.
+            self._lost = 1 if time.monotonic() > self._opened_at + MIN_AGE else self._lost + 1
+            if self._lost <= MAX_LOST:
+                self._try_events()
             self._again()
             return False
 

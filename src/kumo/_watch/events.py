@@ -97,7 +97,7 @@ class Events:
         self._bell = -1
         try:
             self._open()
-        except (OSError, ImportError, AttributeError, LookupError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, there are readings
             self.close()
             raise LostError(str(error)) from None
         except BaseException:

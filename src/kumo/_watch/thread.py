@@ -113,21 +113,20 @@ def resume(watch: Watch) -> None:
     check()
     if _exiting or _is_at_work(_thread) or is_uwsgi_master():
         return
-    bell = Bell()
-    read = Readings(watch._settling.told, bell.pause)
-    with suppress(Exception):
-        # What a reading imports is loaded now, in this thread. A fork while another thread
-        # imports a module leaves half of that module in the child for good.
-        read()
-    thread = None
-    with lock:
-        if not _exiting and not _is_at_work(_thread):
-            thread = _make_thread((read, bell))
-            _thread, _bell = thread, bell
-    if thread is None:  # another thread was quicker
-        bell.close()
-        return
+    bell, thread = Bell(), None
     try:
+        read = Readings(watch._settling.told, bell.pause)
+        with suppress(Exception):
+            # What a reading imports is loaded now, in this thread. A fork while another thread
+            # imports a module leaves half of that module in the child for good.
+            read()
+        with lock:
+            if not _exiting and not _is_at_work(_thread):
+                thread = _make_thread((read, bell))
+                _thread, _bell = thread, bell
+        if thread is None:  # another thread was quicker
+            bell.close()
+            return
         thread.start()
     except BaseException:
         bell.close()
