@@ -39,9 +39,16 @@ LAYERS = (
     ("__main__",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
-# `str(estimate)` shows the estimate, and `estimate.workers` asks for cores and memory: the two
-# imports upwards.
-UPWARDS = {("_records.py", "_explain"), ("_records.py", "_sizes")}
+# Imports upwards: `str(estimate)` shows the estimate, `estimate.workers` asks for cores and memory,
+# and in a notebook records show themselves.
+UPWARDS = {
+    ("_records.py", "_explain"),
+    ("_records.py", "_sizes"),
+    ("_records.py", "_report"),
+    ("_topology/records.py", "_report"),
+    ("_pressure/records.py", "_report"),
+    ("_pools/pool.py", "_report"),
+}
 
 
 def room_of(path: Path) -> str:

@@ -50,7 +50,9 @@ PUBLIC = {
 EXTRAS_MODULES = {"opentelemetry.py", "prometheus.py"}  # pages of an extra, which import it
 EXTRAS = {
     "anyio",
+    "jinja2",
     "loky",
+    "markupsafe",
     "numba",
     "opentelemetry",
     "prometheus_client",

@@ -310,6 +310,12 @@ class Estimate(_Asked):
 
         return explain(self)
 
+    def _repr_html_(self) -> str:
+        """The limits as a picture, for Jupyter."""
+        from kumo._report.notebook import of_estimate
+
+        return of_estimate(self)
+
 
 def of_system(estimate: Estimate, system: System) -> Estimate:
     """Return *estimate*, which from now on knows the system that it is about."""

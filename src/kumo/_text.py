@@ -47,6 +47,11 @@ def quoted(text: str, most: int) -> str:
     return shown if len(shown) <= most else shown[:most] + "..."
 
 
+def counted(number: str, thing: str) -> str:
+    """Return ``1 CPU``, ``2 CPUs`` or ``1.50 CPUs``."""
+    return f"{number} {thing}" if number in ("1", "1.0") else f"{number} {thing}s"
+
+
 def file_name(name: str) -> str:
     """Return a file's name as a message shows it: an empty one between quotes."""
     return name or "''"

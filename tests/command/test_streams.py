@@ -36,6 +36,7 @@ ARGUMENTS = {
     "measure": ["--seconds", "0.5"],
     "fleet": ["files", SOME],
     "metrics": ["--help"],  # the wheel alone comes without prometheus-client
+    "report": ["--help"],
     "help": [],
     "version": [],
 }

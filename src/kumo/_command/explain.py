@@ -6,10 +6,11 @@ from kumo._command.options import (
     add_json,
     add_memory,
     add_subject,
+    add_svg,
     asked_estimate,
     whole_count,
 )
-from kumo._command.output import paint, paragraph, say, table, write, write_json
+from kumo._command.output import paint, paragraph, say, table, write, write_exact, write_json
 from kumo._explain import NUMBERS, as_dict, headline, rows, show_notes
 from kumo._text import quoted
 
@@ -28,7 +29,9 @@ EXITS = {TOO_FEW: "with --at-least: there are fewer CPUs"}
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
-    add_json(parser)
+    form = parser.add_mutually_exclusive_group()
+    add_json(form)
+    add_svg(form)
     add_subject(parser)
     add_memory(parser)
     parser.add_argument(
@@ -48,6 +51,10 @@ def run(options: Namespace) -> int:
         return TOO_FEW
     if options.json:
         write_json(as_dict(estimate))
+    elif options.svg:
+        from kumo._report.drawing import limits
+
+        write_exact(limits(estimate, alone=True))
     else:
         write("".join(f"{line}\n" for line in _lines(estimate)))
     return 0

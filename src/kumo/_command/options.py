@@ -213,6 +213,11 @@ def add_json(parser: Any, what: str = "print one JSON object instead") -> None:
     parser.add_argument("--json", action="store_true", help=what)
 
 
+def add_svg(parser: Any) -> None:
+    """Add ``--svg`` to a group of a parser."""
+    parser.add_argument("--svg", action="store_true", help="print a picture instead, as SVG")
+
+
 def add_pid(parser: Any, what: str = "answer for process N") -> None:
     """Add ``--pid`` to a parser or to a group of one."""
     parser.add_argument("--pid", type=process_id, metavar="N", help=what)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kumo._command.options import add_json, add_subject, asked_system
-from kumo._command.output import width, write, write_json
+from kumo._command.options import add_json, add_subject, add_svg, asked_system
+from kumo._command.output import width, write, write_exact, write_json
 from kumo._records import fields_of
 from kumo._topology.picture import picture
 from kumo._topology.read import read_cores, read_topology
@@ -29,7 +29,9 @@ says what the signs mean.
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
-    add_json(parser)
+    form = parser.add_mutually_exclusive_group()
+    add_json(form)
+    add_svg(form)
     add_subject(parser)
 
 
@@ -39,6 +41,10 @@ def run(options: Namespace) -> int:
     found = read_topology(system)
     if options.json:
         write_json(as_dict(found))
+    elif options.svg:
+        from kumo._report.drawing import topology
+
+        write_exact(topology(found, read_cores(system), alone=True))
     else:
         columns = max(width() or IN_A_PIPE, NARROWEST)
         lines = picture(found, read_cores(system), columns)

@@ -19,6 +19,7 @@ VERBS = {
     "measure": "find out how much CPU time is really delivered",
     "fleet": "compare a cluster engine's slots with the CPUs of its nodes",
     "metrics": "print limits and counters for Prometheus",
+    "report": "write one HTML page about a process",
     "help": "print the help of a verb",
     "version": "print the version",
 }
@@ -29,7 +30,7 @@ TAKES_VALUE = frozenset(
         *("--address", "--at-least", "--interval", "--machine", "--max", "--memory-per-worker"),
         *("--pid", "--port", "--round", "--seconds", "--settle", "--share", "--shell", "--signal"),
         *("--textfile", "--with", "--without", "--workers"),
-        *("--pressure", "--timeout"),
+        *("--pressure", "--timeout", "-o"),
     }
 )
 

@@ -25,7 +25,7 @@ from kumo._text import error_name, quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kumo._cgroups.cpu_stat import Throttling
     from kumo._doctor.process import Family, Setting, Thread
@@ -78,15 +78,24 @@ class Checkup(NamedTuple):
         return any(each.throttled >= each.periods > 0 for each in seen)
 
 
-def check(pid: int, window: float = WINDOW) -> Checkup:
-    """Watch process *pid* for *window* seconds. Raise `InputError` where it cannot be seen."""
+def check(
+    pid: int, window: float = WINDOW, step: float = STEP, looked: Callable[[], None] | None = None
+) -> Checkup:
+    """Watch process *pid* for *window* seconds, with a look at its threads every *step* seconds.
+
+    *looked* is called after each look. Raise `InputError` if the process cannot be seen.
+    """
     try:
-        return _check(pid, window)
+        return _check(pid, window, step, looked or _ignore)
     except OSError as error:
         raise InputError(f"--pid {pid}: {error.strerror}") from None
 
 
-def _check(pid: int, window: float) -> Checkup:
+def _ignore() -> None:
+    """Do nothing after a look."""
+
+
+def _check(pid: int, window: float, step: float, looked: Callable[[], None]) -> Checkup:
     remarks: list[str] = []
     started = start_time(pid)
     system = open_system("process", pid, None)
@@ -96,7 +105,10 @@ def _check(pid: int, window: float) -> Checkup:
     quotas = {**_quotas_below(pid), **_quotas(own)}
     before = {where: _throttling(pid, where, remarks) for where in quotas}
     start = time.monotonic()
-    looks = list(_samples(pid, started, window))
+    looks = []
+    for look in _samples(pid, started, window, step):
+        looks.append(look)
+        looked()
     samples = [threads for threads, _ in looks]
     took = time.monotonic() - start
     if took < window:
@@ -159,8 +171,10 @@ def _read(path: str) -> str:
     return text
 
 
-def _samples(pid: int, started: int | None, window: float) -> Iterator[tuple[list[Thread], int]]:
-    """Yield threads every `STEP` seconds, and the number of descendants, until the process ends.
+def _samples(
+    pid: int, started: int | None, window: float, step: float
+) -> Iterator[tuple[list[Thread], int]]:
+    """Yield threads every *step* seconds, and the number of descendants, until the process ends.
 
     The process is the one that *started* then.
     """
@@ -179,7 +193,7 @@ def _samples(pid: int, started: int | None, window: float) -> Iterator[tuple[lis
         left = end - time.monotonic()
         if left <= 0:
             return
-        time.sleep(min(STEP, left))
+        time.sleep(min(step, left))
 
 
 def _descendants(pid: int) -> list[int]:

@@ -186,6 +186,12 @@ class Pool(Executor):
             how = f"{self._source} of the parallelism"
         return f"<{type(self).__name__} {self.name!r}: {self.size} {self._plural}, {how}>"
 
+    def _repr_html_(self) -> str:
+        """The workers as a picture, for Jupyter."""
+        from kumo._report.notebook import of_pool
+
+        return of_pool(self.name, repr(self), self.size, self.busy, self.queued)
+
     def _one_of(self, what: str, size: Any, other: int | None) -> Any:
         """Return the one of two sizes that is given. Raise `TypeError` if both are."""
         if size is not None and other is not None:

@@ -131,3 +131,9 @@ class Pressure(Record):
             if limit.kind in ("allocation", "override"):
                 free.append(limit.cpus - used)
         return max(0.0, min(free))
+
+    def _repr_html_(self) -> str:
+        """The verdict and the levels as a picture, for Jupyter."""
+        from kumo._report.notebook import of_pressure
+
+        return of_pressure(self)

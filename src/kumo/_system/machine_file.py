@@ -29,6 +29,12 @@ NEVER_FAIL = (
 )  # fmt: skip
 
 
+# The machine file in a page of `kumo report`: as it is but for ``& < >``, or compressed.
+PAGE = "<!doctype html>"
+INSIDE = '<pre id="kumo-machine-file" tabindex="0"'
+COMPRESSED = ' data-form="zlib base64"'
+
+
 class MachineError(ValueError):
     """A machine file that is not in the form; the message says where and what would be right.
 
@@ -67,6 +73,40 @@ def parse_sections(text: str) -> dict[str, str | OSError]:
     return sections
 
 
+def of_report(text: str) -> str:
+    """Return the machine file in a page of `kumo report`, any other text as it is.
+
+    Raise `MachineError` for a page without one.
+    """
+    if text[: len(PAGE)].lower() != PAGE:
+        return text
+    _, _, rest = text.partition(INSIDE)
+    form, begun, rest = rest.partition(">")
+    body, ended, _ = rest.partition("</pre>")
+    if not (begun and ended and form in ("", COMPRESSED)):
+        raise MachineError("an HTML page, but not one of kumo report with a machine file in it")
+    if body.count("\r\n") == body.count("\n"):  # a mail program has changed the line ends
+        body = body.replace("\r\n", "\n")
+    if form:
+        return _decompressed(body)
+    body = body.removeprefix("\n")
+    return body.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _decompressed(body: str) -> str:
+    import zlib
+    from base64 import b64decode
+
+    unpack = zlib.decompressobj()
+    try:
+        text = unpack.decompress(b64decode("".join(body.split()), validate=True), MAX_FILE_BYTES)
+    except (ValueError, zlib.error):
+        raise MachineError("the machine file in the page is damaged") from None
+    if not unpack.eof:
+        raise MachineError("the machine file in the page is cut or too long")
+    return text.decode("utf-8", "surrogateescape")
+
+
 def _heading(title: str, number: int) -> tuple[str, OSError | None]:
     name, _, code = title.partition(" (") if title.endswith(")") else (title, "", "")
     value = getattr(errno, code[:-1], None) if code[:1] == "E" else None
@@ -87,7 +127,7 @@ class Machine(System):
 
     def __init__(self, text: str, scope: Scope = "process") -> None:
         super().__init__(scope)
-        self.sections = parse_sections(text)
+        self.sections = parse_sections(of_report(text))
         self.errors: dict[str, OSError | None] = {
             name.removesuffix(" (errno)"): error
             for name, error in self.sections.items()

@@ -32,7 +32,7 @@ LEGEND = {"#": "your core", "+": "partly yours", "i": "yours and isolated", ".":
 def picture(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
     """Yield the lines that show *found* among all *cores* of its machine."""
     cores = cores or found.cores  # if the system does not say which CPUs are online
-    yield from _headline(found, cores, width)
+    yield from headline(found, cores, width)
     yield ""
     plan, rows = _planned(cores)
     lines = _with_numbers(rows, frozenset(found.cpus), width) or _with_signs(
@@ -73,8 +73,8 @@ def short_list(cpus: Iterable[int]) -> str:
 # --- the headline
 
 
-def _headline(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
-    """The counts, then kinds, then isolated and offline CPUs."""
+def headline(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
+    """Yield the counts, then kinds, then isolated and offline CPUs, in lines of *width*."""
     worth = f", worth {found.capacity:.2f} of the fastest" if _is_uneven(found) else ""
     yield (
         f"{len(found.cpus)} of {_count(len(found.online) or len(found.cpus), 'CPU')} on "

@@ -180,6 +180,12 @@ class Topology(Record):
 
         return split(self.cores, count, self.isolated)
 
+    def _repr_html_(self) -> str:
+        """The cores as a picture, for Jupyter."""
+        from kumo._report.notebook import of_topology
+
+        return of_topology(self)
+
 
 def _by(name: str, cores: Sequence[Core]) -> dict[Any, tuple[int, ...]]:
     groups: dict[Any, list[int]] = {}
