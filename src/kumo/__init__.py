@@ -29,6 +29,7 @@ from __future__ import annotations
 # - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count.
 # - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect.
 # - `_fleet`, `fleet`: the nodes of a cluster engine, and whether its slots fit them.
+# - `_report`: the page about a process, and the pictures that other outputs show as well.
 # - `_command`: the command, one module a verb.
 
 TYPE_CHECKING = False

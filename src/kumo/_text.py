@@ -47,19 +47,14 @@ def quoted(text: str, most: int) -> str:
     return shown if len(shown) <= most else shown[:most] + "..."
 
 
-def counted(number: str, thing: str) -> str:
-    """Return ``1 CPU``, ``2 CPUs`` or ``1.50 CPUs``."""
-    return f"{number} {thing}" if number in ("1", "1.0") else f"{number} {thing}s"
-
-
 def file_name(name: str) -> str:
     """Return a file's name as a message shows it: an empty one between quotes."""
     return name or "''"
 
 
-def plural(number: int, unit: str) -> str:
-    """Return ``1 CPU`` or ``2 CPUs``."""
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+def plural(number: int | str, unit: str) -> str:
+    """Return ``1 CPU``, ``2 CPUs`` or, of a number as it is shown, ``1.50 CPUs``."""
+    return f"{number} {unit}" if number in (1, "1") else f"{number} {unit}s"
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -43,6 +44,10 @@ def test_every_verb_runs_out_of_the_archive(pyz: Path, verb: str) -> None:
     assert ran.code == 0 or (verb, ran.code) == ("doctor", 1)
     assert BEFORE.sub("", ran.stderr) == ""
     assert ran.stdout
+
+
+def test_the_template_of_the_report_is_in_the_archive(pyz: Path) -> None:
+    assert "kumo/_report/page.html" in ZipFile(pyz).namelist()
 
 
 def test_a_command_is_run_and_an_exit_code_handed_on(pyz: Path) -> None:

@@ -154,7 +154,7 @@ def test_records_show_themselves_in_a_notebook() -> None:
         assert root.tag == "div"
         assert len(list(root.iter("svg"))) == 1
         assert "style" not in text  # which a notebook that is not trusted drops
-        assert 'class="k-text" fill="currentColor"' in text
+        assert 'fill="currentColor"' in text
     assert str(estimate.parallelism) in shown[0]
     assert "0 of 3 busy, 0 queued" in shown[3]
 

@@ -60,8 +60,8 @@ def test_the_answer_is_one_sentence() -> None:
     text = page(facts(THROTTLED))
 
     assert (
-        "Process 4242 (web) can use 1.50 CPUs, so 1 worker: the quota in "
-        "/sys/fs/cgroup/pod/cpu.max decides, and throttled it in 50% of the periods."
+        "Process 4242 (web) can use 1 CPU: the quota in /sys/fs/cgroup/pod/cpu.max is 1.50, "
+        "rounded down, and throttled the process in 50% of the periods."
     ) in text
     assert_harmless(text)
 
@@ -69,22 +69,26 @@ def test_the_answer_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("text", "shares", "sentence"),
     [
-        (machine_with("/a", 1), (), "can use 1 CPU: no limit is below the CPUs of the machine."),
+        (
+            machine_with("/a", 1),
+            (),
+            "can use 1 CPU: all that are online, as no other limit is lower.",
+        ),
         (
             machine_with("/a/b", 4, {"/a": "100000 100000"}),
             (0, 0),
-            "can use 1.00 CPUs: the quota in /sys/fs/cgroup/a/cpu.max decides, "
+            "can use 1 CPU: the quota in /sys/fs/cgroup/a/cpu.max is 1.00, "
             "and no quota throttled it.",
         ),
         (
             machine_with("/a", 2) + "-- $KUMO_AVAILABLE_PARALLELISM --\n3\n",
             (),
-            "can use 3 CPUs: KUMO_AVAILABLE_PARALLELISM decides.",
+            "can use 3 CPUs: $KUMO_AVAILABLE_PARALLELISM is 3, which overrides every limit.",
         ),
         (
             machine_with("/a", 2, {"/a": "350000 100000"}),
             (1, 1),
-            "the CPUs of the machine, and the quota of /sys/fs/cgroup/a throttled it in 100%",
+            "no other limit is lower, and the quota of /sys/fs/cgroup/a throttled it in 100%",
         ),
     ],
 )
@@ -177,7 +181,7 @@ def test_a_page_that_a_mail_program_or_a_browser_has_written_anew() -> None:
 
     assert of_report(text.replace("\n", "\r\n")) == made.machine
     saved = text.replace("<!doctype html>", "<!DOCTYPE html><!-- saved -->")
-    assert of_report(saved.replace('file">\n', 'file">')) == made.machine
+    assert of_report(saved.replace('"0">\nWritten', '"0">Written')) == made.machine
 
 
 # --- bounds
@@ -285,6 +289,6 @@ def test_without_a_process_it_is_about_this_cgroup() -> None:
     idle = Pressure(made.estimate, 1.0, used=0.0, waiting=0.0)
     text = page(made._replace(pid=None, checkup=None, seen=idle))
 
-    assert "A program started here can use 1.50 CPUs" in text
+    assert "A program started here can use 1 CPU: " in text
     assert "kumo doctor:" not in text
     assert "Name the process that you ask about" in text

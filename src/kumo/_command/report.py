@@ -66,14 +66,14 @@ def _watch(pid: int | None, seconds: float) -> Facts:
     quiet = seconds <= SILENT or stderr_is_terminal()
     with Progress() as progress:
 
-        def told(passed: float) -> None:
+        def show(passed: float) -> None:
             nonlocal quiet
             if not quiet:  # now there is such a process
                 say(f"watching {whom} for {seconds:g} s")
                 quiet = True
             progress.show(f"watching {whom}: {passed:.0f} of {seconds:g} s")
 
-        return gather(pid, seconds, told)
+        return gather(pid, seconds, show)
 
 
 def _check_writable(path: str) -> None:

@@ -19,7 +19,7 @@ from math import inf
 from typing import NamedTuple
 
 from kumo._explain import show_cpus
-from kumo._text import counted, quoted, show_rate
+from kumo._text import plural, quoted, show_rate
 from kumo._topology.picture import headline
 from kumo._topology.split import slowness
 
@@ -170,7 +170,7 @@ def _label(limit: Limit, quotas: Sequence[Limit]) -> str:
 def _value(limit: Limit) -> str:
     if limit.cpus == inf:
         return "no quota" if limit.source == "quota" else "no limit"
-    return counted(show_cpus(limit), "CPU")
+    return plural(show_cpus(limit), "CPU")
 
 
 def _in_words(rows: Sequence[Row]) -> str:
@@ -224,7 +224,7 @@ def levels(seen: Sequence[Level], width: int = WIDE) -> str:
         rows.append((f"cgroup {level.where}", ", ".join(words), share, throttled > 0))
     if len(seen) > MAX_BARS:
         rows.append((f"{len(seen) - MAX_BARS} other levels", "", None, False))
-    return _bars(rows, width, "What each cgroup used of its quota", alone=False)
+    return _bars(rows, width, "CPU time of each cgroup, as a part of its quota", alone=False)
 
 
 def workers(name: str, size: int, busy: int, queued: int, width: int = NARROW) -> str:
@@ -320,7 +320,7 @@ def _places(
     for group in groups[:MAX_BARS]:
         cpus = [cpu for core in group.cores for cpu in core.siblings]
         mine = len(own.intersection(cpus))
-        value = f"{mine} of {counted(str(len(cpus)), 'CPU')} may be used"
+        value = f"{mine} of {plural(len(cpus), 'CPU')} may be used"
         rows.append((group.name or "machine", value, mine / len(cpus), False))
     if len(groups) > MAX_BARS:
         rest = [cpu for group in groups[MAX_BARS:] for core in group.cores for cpu in core.siblings]
@@ -402,7 +402,7 @@ class _Cells:
             self.paths.setdefault("core", []).append(outline)
 
     def _legend(self, top: float) -> float:
-        """Draw a cell of each kind that there is, with its name; return where it ends."""
+        """Draw a cell of each kind that there is, with its name, and return the end."""
         names = {
             "own": "may be used",
             "isolated": "may be used, isolated",

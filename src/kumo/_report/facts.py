@@ -1,4 +1,4 @@
-"""What a report is made of, and how it is gathered: the one part of the report that reads."""
+"""The facts of a report, and how they are gathered: the one part of the report that reads."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Sample(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What was seen of a process, or without *pid* of the cgroup that kumo itself runs in.
+    """A process as it was seen, or without *pid* the cgroup that kumo itself runs in.
 
-    *when* is the time of the beginning as text, *seconds* how long it was watched. *machine* is
-    the machine file, *small* the same without the topology. *seen* and *checkup* are `None` if
-    there is no such process any more, or if the system has no such files.
+    *when* is the time of the beginning as text, and *seconds* is how long it was watched.
+    *machine* is the machine file, *small* the same without the topology.
+    *seen* is `None` if the process has ended. *checkup* is `None` without *pid*.
     """
 
     pid: int | None
@@ -56,8 +56,8 @@ class Facts(NamedTuple):
     remarks: Sequence[str]
 
 
-def gather(pid: int | None, seconds: float, told: Callable[[float], None]) -> Facts:
-    """Watch process *pid*, or this cgroup, for *seconds*; *told* hears how many have passed.
+def gather(pid: int | None, seconds: float, on_step: Callable[[float], None]) -> Facts:
+    """Watch process *pid*, or this cgroup, for *seconds*; *on_step* is given how many have passed.
 
     Raise `ProcessLookupError` or `InputError` if there is no process *pid*, and `OverrideError`.
     """
@@ -77,7 +77,7 @@ def gather(pid: int | None, seconds: float, told: Callable[[float], None]) -> Fa
 
     def looked() -> None:
         passed = time.monotonic() - begun
-        told(passed)
+        on_step(passed)
         if not samples or passed - samples[-1].at >= 0.9 * max(WINDOW, seconds / LOOKS):
             samples.append(Sample(passed, _counters(pid)))
 
@@ -133,7 +133,7 @@ def _wait(seconds: float, step: float, looked: Callable[[], None]) -> None:
 def _pressure(
     pid: int | None, started: int | None, estimate: Estimate, before: Reading
 ) -> Pressure | None:
-    """Return what held the process back since *before*; `None` if it has ended."""
+    """Return the pressure on the process since *before*; `None` if it has ended."""
     from kumo._pressure.read import read
     from kumo._pressure.window import judge
     from kumo._survey import open_system

@@ -1,4 +1,4 @@
-"""What records show of themselves in a notebook. Pure: a record in, HTML out.
+"""Records as they show themselves in a notebook. Pure: a record in, HTML out.
 
 A notebook that is not trusted drops the style sheet, and the pictures show without it.
 """

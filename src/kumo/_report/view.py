@@ -10,12 +10,12 @@ import os
 import re
 from typing import NamedTuple
 
-from kumo._explain import show_cpus
+from kumo._explain import headline, show_cpus
 from kumo._pressure.records import Verdict
 from kumo._report import drawing
 from kumo._report.facts import subject
-from kumo._text import counted, quoted, show_rate
-from kumo._topology.picture import headline
+from kumo._text import plural, quoted, show_rate
+from kumo._topology.picture import headline as counts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ SHOWN = re.compile(r"[0-9][0-9,.:%*]{0,39}|auto|dynamic|max|true|false|none|all"
 
 
 class Timeline(NamedTuple):
-    """What the quota of one level did: *shares* of the periods, window by window."""
+    """The quota of one level over time: *shares* of its periods, window by window."""
 
     where: str
     quota: str
@@ -88,7 +88,7 @@ def view(facts: Facts, bounds: Bounds) -> dict[str, Any]:
         "timelines_left": len(lines) - len(shown),
         "numbers": _numbers(shown[: bounds.numbers], facts.samples, bounds),
         "topology": _topology(facts) if bounds.topology else [],
-        "counts": next(headline(facts.topology, facts.cores, 10_000)),
+        "counts": next(counts_of(facts.topology, facts.cores, 10_000)),
         "judged": _judged(facts.checkup),
         "threads": _threads(facts.checkup, bounds.threads),
         "settings": [_setting(each, facts.estimate) for each in facts.settings[: bounds.threads]],
@@ -103,24 +103,9 @@ def view(facts: Facts, bounds: Bounds) -> dict[str, Any]:
 
 def answer(facts: Facts, lines: Sequence[Timeline]) -> str:
     """Return the answer in one sentence: how many CPUs, which limit, and whether it throttled."""
-    estimate = facts.estimate
-    binding = estimate.binding
     who = subject(facts)
-    cpus = counted(show_cpus(binding), "CPU")
-    workers = counted(str(estimate.parallelism), "worker")
-    so = "" if binding.cpus == estimate.parallelism else f", so {workers}"
-    why = f"{_decides(binding)}{_throttled(lines, binding)}"
-    return f"{who[0].upper()}{who[1:]} can use {cpus}{so}: {why}."
-
-
-def _decides(binding: Limit) -> str:
-    if binding.kind == "override":
-        return f"{quoted(binding.where.removeprefix('$'), 60)} decides"
-    if binding.source == "quota":
-        return f"the quota in {quoted(binding.where, 120)} decides"
-    if binding.source == "online":
-        return "no limit is below the CPUs of the machine"
-    return f"the limit of {binding.source} decides"
+    why = headline(facts.estimate)
+    return f"{who[0].upper()}{who[1:]} can use {why}{_throttled(lines, facts.estimate.binding)}."
 
 
 def _throttled(lines: Sequence[Timeline], binding: Limit) -> str:
@@ -131,7 +116,7 @@ def _throttled(lines: Sequence[Timeline], binding: Limit) -> str:
         return ", and no quota throttled it"
     share = f"in {worst.share:.0%} of the periods"
     if worst.where == os.path.dirname(binding.where):
-        return f", and throttled it {share}"
+        return f", and throttled the process {share}"
     return f", and the quota of {quoted(worst.where, 120)} throttled it {share}"
 
 
@@ -139,7 +124,7 @@ def _verdict(facts: Facts) -> Verdict | None:
     if facts.seen is None:
         return None
     found = facts.seen.verdict
-    if facts.pid is None and found.code == "idle":  # that the command itself idles is no news
+    if facts.pid is None and found.code == "idle":  # the command itself idles
         return Verdict(
             "idle",
             "kumo watched itself alone, and no quota of its cgroups hurts",
@@ -229,7 +214,7 @@ def _timeline(line: Timeline, bounds: Bounds) -> dict[str, object]:
     title = f"Throttled in {line.throttled} of {line.periods} periods{span}"
     return {
         "where": quoted(line.where, bounds.where),
-        "quota": line.quota if line.quota == "none" else counted(line.quota, "CPU"),
+        "quota": line.quota if line.quota == "none" else plural(line.quota, "CPU"),
         "words": f"throttled in {line.throttled} of {line.periods} periods ({line.share:.0%})",
         "seconds": f"{line.seconds:.2f}",
         "changes": [text for _, text in line.changes[:5]],
