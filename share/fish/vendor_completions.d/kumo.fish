@@ -50,8 +50,8 @@ function _shtab_kumo_using
   test "$_shtab_kumo_cmdpath" = "$argv"
 end
 
-set -g _shtab_kumo_commands count explain snapshot run env doctor watch topology pressure measure fleet metrics help version
-set -g _shtab_kumo_opts_with_value --address --at-least --exec --interval --machine --max --memory-per-worker --pid --port --pressure --round --seconds --settle --share --shell --signal --textfile --timeout --with --without --workers
+set -g _shtab_kumo_commands count explain snapshot run env doctor watch topology pressure measure fleet metrics report help version
+set -g _shtab_kumo_opts_with_value --address --at-least --exec --interval --machine --max --memory-per-worker --pid --port --pressure --round --seconds --settle --share --shell --signal --textfile --timeout --with --without --workers -o
 
 complete -c kumo -e
 complete -c kumo -f
@@ -71,6 +71,7 @@ complete -c kumo -n '_shtab_kumo_using count' -l memory-per-worker -x -d 'count 
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a explain -d 'Print the count, the limit that decides, every other limit and the notes.'
 complete -c kumo -n '_shtab_kumo_using explain' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using explain' -l json -d 'print one JSON object instead'
+complete -c kumo -n '_shtab_kumo_using explain' -l svg -d 'print a picture instead, as SVG'
 complete -c kumo -n '_shtab_kumo_using explain' -l pid -x -d 'answer for process N'
 complete -c kumo -n '_shtab_kumo_using explain' -l machine -xka "(__fish_complete_path (commandline -ct))" -d 'answer for the machine in a machine file; - is stdin'
 complete -c kumo -n '_shtab_kumo_using explain' -l memory-per-worker -x -d 'count no more workers than fit into the memory, as in 2G'
@@ -123,6 +124,7 @@ complete -c kumo -n '_shtab_kumo_using watch' -l exec -xka "(__fish_complete_com
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a topology -d 'Show the nodes, caches and cores of the CPUs that this process may use.'
 complete -c kumo -n '_shtab_kumo_using topology' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using topology' -l json -d 'print one JSON object instead'
+complete -c kumo -n '_shtab_kumo_using topology' -l svg -d 'print a picture instead, as SVG'
 complete -c kumo -n '_shtab_kumo_using topology' -l pid -x -d 'answer for process N'
 complete -c kumo -n '_shtab_kumo_using topology' -l machine -xka "(__fish_complete_path (commandline -ct))" -d 'answer for the machine in a machine file; - is stdin'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a pressure -d 'Find out what slows a process down: a quota, neighbours or its own threads.'
@@ -151,8 +153,13 @@ complete -c kumo -n '_shtab_kumo_using metrics' -l textfile -xka "(__fish_comple
 complete -c kumo -n '_shtab_kumo_using metrics' -l port -x -d 'serve the metrics on port N'
 complete -c kumo -n '_shtab_kumo_using metrics' -l address -x -d 'with --port: the address to serve on'
 complete -c kumo -n '_shtab_kumo_using metrics' -l paths -d 'label levels and limits by their path, too'
+complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a report -d 'Watch a process, and write one HTML page about it: limits, throttling, threads.'
+complete -c kumo -n '_shtab_kumo_using report' -s h -l help -d 'show this help message and exit'
+complete -c kumo -n '_shtab_kumo_using report' -l pid -x -d 'report on process N, else on the cgroup of this command'
+complete -c kumo -n '_shtab_kumo_using report' -l seconds -x -d 'how long to watch, by default 10'
+complete -c kumo -n '_shtab_kumo_using report' -s o -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE, by default kumo-report.html; - is stdout'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a help -d 'Print the help of the command or of a verb.'
 complete -c kumo -n '_shtab_kumo_using help' -s h -l help -d 'show this help message and exit'
-complete -c kumo -n '_shtab_kumo_using help; and test $_shtab_kumo_npos -eq 0' -ka "count explain snapshot run env doctor watch topology pressure measure fleet metrics help version" -d 'such as explain'
+complete -c kumo -n '_shtab_kumo_using help; and test $_shtab_kumo_npos -eq 0' -ka "count explain snapshot run env doctor watch topology pressure measure fleet metrics report help version" -d 'such as explain'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a version -d 'Print the version.'
 complete -c kumo -n '_shtab_kumo_using version' -s h -l help -d 'show this help message and exit'
