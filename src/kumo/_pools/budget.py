@@ -143,7 +143,7 @@ class Budget:
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None, /, **more: float) -> None:
-        self.weights = {**(weights or {}), **more}
+        self.weights: dict[str, float] = {**(weights or {}), **more}
         if not self.weights:
             raise ValueError("a budget needs a part at least, as in Budget(web=2, batch=1)")
         for name, weight in self.weights.items():

@@ -69,7 +69,7 @@ class Settling:
     """
 
     def __init__(self, told: Estimate, settle: float) -> None:
-        self.told = told
+        self.told: Estimate = told
         self.settle = settle
         self._grown: Estimate | None = None
         self._since = 0.0
