@@ -6,8 +6,6 @@ environment.
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import nox
@@ -28,6 +26,7 @@ THREADS = (
     *(f"tests/pools/test_{name}.py" for name in ("budget", "pool", "pool_quota")),
     *(f"tests/watch/test_{name}.py" for name in ("settling", "watch")),
 )
+REAL = "real or programs or site or engines"
 THREADS_NEED = ("pytest", "hypothesis", "anyio", "trio")
 
 
@@ -67,3 +66,33 @@ def fast(session: nox.Session) -> None:
     """What needs nothing but this Python."""
     session.install("-e", ".[test]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def real(session: nox.Session) -> None:
+    """Real limits, programs, engines and a browser: what the ``install.sh`` below tests bring."""
+    session.install("-e", ".[test,site]", *ASKED, *FRAMEWORKS)
+    session.run("pytest", "-m", REAL, *session.posargs)
+
+
+@nox.session(python=MAIN)
+def kernel(session: nox.Session) -> None:
+    """Real kernels in an emulator."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "kernel", *session.posargs)
+
+
+@nox.session(python=("3.14", "3.13t"))
+def threads(session: nox.Session) -> None:
+    """The hot path, the watch and the pools, on an interpreter that tests/hot/install*.sh bring."""
+    session.install("-e", ".", *THREADS_NEED)
+    session.run("pytest", *THREADS, *session.posargs)
+
+
+@nox.session(python=MAIN)
+def coverage(session: nox.Session) -> None:
+    """Lines and branches that the tests run, those of subprocesses included."""
+    session.install("-e", ".[test]", "coverage>=7.10")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
