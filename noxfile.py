@@ -65,28 +65,28 @@ def docs(session: nox.Session) -> None:
 def fast(session: nox.Session) -> None:
     """What needs nothing but this Python."""
     session.install("-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--durations=15", *session.posargs)
 
 
 @nox.session(python=MAIN)
 def real(session: nox.Session) -> None:
     """Real limits, programs, engines and a browser: what the ``install.sh`` below tests bring."""
     session.install("-e", ".[test,site]", *ASKED, *FRAMEWORKS)
-    session.run("pytest", "-m", REAL, *session.posargs)
+    session.run("pytest", "--durations=15", "-m", REAL, *session.posargs)
 
 
 @nox.session(python=MAIN)
 def kernel(session: nox.Session) -> None:
     """Real kernels in an emulator."""
     session.install("-e", ".[test]")
-    session.run("pytest", "-m", "kernel", *session.posargs)
+    session.run("pytest", "--durations=15", "-m", "kernel", *session.posargs)
 
 
 @nox.session(python=("3.14", "3.13t"))
 def threads(session: nox.Session) -> None:
     """The hot path, the watch and the pools, on an interpreter that tests/hot/install*.sh bring."""
     session.install("-e", ".", *THREADS_NEED)
-    session.run("pytest", *THREADS, *session.posargs)
+    session.run("pytest", "--durations=15", *THREADS, *session.posargs)
 
 
 @nox.session(python=MAIN)
