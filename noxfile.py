@@ -37,6 +37,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("python", "docs/check_words.py")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows",
+                ".github/workflows/tests.yml")  # fmt: skip
+    session.run("zizmor", "--offline", "--quiet", ".github")
 
 
 @nox.session(python=MAIN)
@@ -72,7 +75,8 @@ def fast(session: nox.Session) -> None:
 def real(session: nox.Session) -> None:
     """Real limits, programs, engines and a browser: what the ``install.sh`` below tests bring."""
     session.install("-e", ".[test,site]", *ASKED, *FRAMEWORKS)
-    session.run("pytest", "--durations=15", "-m", REAL, *session.posargs)
+    session.run("pytest", "--durations=15", "-m", REAL, "--installed", *session.posargs)
+    session.run("pytest", "tests/command", "--installed")
 
 
 @nox.session(python=MAIN)

@@ -16,6 +16,25 @@ settings.load_profile("kumo")
 MACHINES = sorted(Path(__file__).with_name("machines").glob("*.txt"))
 
 
+# A test with one of these fixtures needs what plain ``pytest`` does not.
+NEEDS = {
+    "make_group": "real",
+    "wheel": "programs",  # made by pip and hatchling, from the network
+    "compiled": "programs",
+    "library": "programs",
+    "machine_64": "programs",
+    "needs": "programs",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture, mark in NEEDS.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
+
+
 def pytest_configure() -> None:
     """Take signals as a terminal sends them, also if a shell in the background ignores them.
 
@@ -48,6 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--pool-seconds", type=float, default=10, help="how long a pool follows a random quota"
+    )
+    parser.addoption(
+        "--installed", action="store_true", help="try the command from a wheel that is built now"
     )
     parser.addoption("--fuzz-seed", type=int, default=20260101, help="where the fuzzing begins")
     parser.addoption(

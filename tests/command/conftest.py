@@ -1,4 +1,4 @@
-"""The command as users have it: installed from the wheel, in an environment of its own."""
+"""The command: that of this environment, or with ``--installed`` as users have it, from the wheel."""
 
 from __future__ import annotations
 
@@ -81,8 +81,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kumo(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Kumo:
-    """The command, installed from the wheel."""
+def kumo(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Kumo:
+    """The command."""
+    if not pytestconfig.getoption("--installed"):
+        return Kumo(Path(sys.prefix))
+    wheel = request.getfixturevalue("wheel")
     installed = Kumo(tmp_path_factory.mktemp("installed"))
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(installed.directory)], check=True

@@ -41,6 +41,7 @@ def test_every_module_and_nothing_else(wheel: Path) -> None:
     assert "kumo/py.typed" in modules
 
 
+@pytest.mark.programs
 @pytest.mark.skipif(sys.platform != "linux", reason="the view is Linux's")
 def test_the_library_of_the_view_comes_with_a_compiler_and_not_without(tmp_path: Path) -> None:
     """The wheel with it is for one architecture, and for glibc and musl; the other one is pure."""
@@ -82,7 +83,12 @@ def test_metadata(wheel: Path) -> None:
     assert (metadata["License-File"], metadata["Requires-Python"]) == ("LICENSE", ">=3.10")
 
 
-def test_the_installed_package_is_the_one_that_runs(kumo: Kumo) -> None:
+@pytest.mark.programs
+def test_the_installed_package_is_the_one_that_runs(
+    kumo: Kumo, pytestconfig: pytest.Config
+) -> None:
+    if not pytestconfig.getoption("--installed"):
+        pytest.skip("--installed builds and installs it")
     ran = run([kumo.python, "-c", "import kumo; print(kumo.__file__)"])
 
     assert (ran.code, ran.stderr) == (0, "")

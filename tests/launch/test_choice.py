@@ -120,9 +120,12 @@ SHELLS = {
     "bash": ["bash", "-c", 'eval "$("$0" env "$@")" && exec env -0'],
     "fish": ["fish", "--no-config", "-c", "$argv[1] env --shell fish $argv[2..] | source; env -0"],
 }
+MARKS = {"fish": pytest.mark.programs}
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    "shell", [pytest.param(name, marks=MARKS.get(name, ())) for name in SHELLS]
+)
 def test_env_gives_a_shell_what_run_gives_a_command(kumo: Kumo, shell: str) -> None:
     if shutil.which(shell) is None:
         skip_real(f"{shell} is not installed")

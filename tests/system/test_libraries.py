@@ -16,6 +16,8 @@ from kumo._cgroups.cpulist import parse_cpulist
 from kumo._system import aix, native
 from kumo._system import windows as win32
 
+pytestmark = pytest.mark.programs
+
 HERE = Path(__file__).parent
 PROGRAM = """
 import sys

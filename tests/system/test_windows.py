@@ -15,6 +15,8 @@ from conftest import skip_real
 import kumo
 from kumo._system import windows as win32
 
+pytestmark = pytest.mark.programs
+
 HERE = Path(__file__).parent
 WINE = Path("/usr/lib/wine/wine64")
 CACHE = Path(os.environ.get("KUMO_WINDOWS_CACHE") or Path.home() / ".cache" / "kumo-windows")
