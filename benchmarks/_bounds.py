@@ -78,6 +78,15 @@ CASES: dict[str, Callable[[], str]] = {
         + ONE.format(root="/")
         + repeated(lambda i: f"-- /m{'/b' * (i % 2000)} (EACCES) --")
     ),
+    "1 MB of deep mounts beside an error": lambda: (
+        machine(DEEP[:2000])
+        + repeated(lambda i: f"{100 + i} 1 0:26 / /m{i}{DEEP[:2000]} rw - cgroup2 c rw")
+        + "-- /q (EACCES) --\n"
+    ),
+    "1 MB of directories in a variable": lambda: (
+        f"-- !hostname --\nn\n-- $PBS_JOBID --\n1\n-- $PBS_NODEFILE --\n{'/a' * 500_000}\n"
+        "-- !platform --\nlinux\n-- !affinity --\n0-1\n-- /q (EACCES) --\n"
+    ),
     "1 MB of memberships": lambda: machine().replace(
         "0::/\n", repeated(lambda i: f"{i}:controller{i}:/p")
     ),

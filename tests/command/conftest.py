@@ -1,4 +1,4 @@
-"""The command: that of this environment, or with ``--installed`` as users have it, from the wheel."""
+"""The command: this environment's, or with ``--installed`` as users have it, from the wheel."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 MAX_FILE_BYTES = 2**26  # as many as a machine of thousands of cgroups has
+PATH_MAX = 4096  # include/uapi/linux/limits.h
 
 # Facts that are known on every system, so that nothing expects them to be errors.
 NEVER_FAIL = (
@@ -133,7 +134,7 @@ class Machine(System):
             for name, error in self.sections.items()
             if isinstance(error, OSError)
         }
-        self.any_error = bool(self.errors)
+        self.error_lengths = sorted({len(name) for name in self.errors}, reverse=True)
         self.names = sorted(self.sections)
         self.listed: dict[str, Iterable[str] | None] = {}
 
@@ -161,23 +162,26 @@ class Machine(System):
         return children
 
     def _raise_for(self, path: str) -> None:
-        """Raise the error that a section gives for *path* or for a directory above it."""
-        error = self._error(path) if self.any_error else None
+        """Raise the error that a section gives for *path* or for a directory above it.
+
+        A path is also refused if it is too long for Linux, before each directory is looked for.
+        """
+        if len(os.fsencode(path)) >= PATH_MAX:
+            raise OSError(errno.ENAMETOOLONG, "File name too long", path)
+        error = self._error(path)
         if error is not None:
             raise OSError(error.errno, error.strerror, path)
 
     def _error(self, path: str) -> OSError | None:
-        """Find the nearest, and remember it for each directory on the way."""
-        way = []
-        while path not in self.errors:
-            way.append(path)
-            above = path.rpartition("/")[0] or "/"
-            if above == path or "/" not in path:
-                break
-            path = above
-        error = self.errors.get(path)
-        self.errors.update(dict.fromkeys(way, error))
-        return error
+        """Return the error of *path* or of the nearest directory above it that has one.
+
+        The lengths are tried, not the directories: there are few, however deep the path is.
+        """
+        for length in self.error_lengths:
+            above = path[:length]
+            if above in self.errors and (above == "/" or path[length : length + 1] in ("", "/")):
+                return self.errors[above]
+        return None
 
     def _text(self, name: str) -> str | None:
         self._raise_for(name)
