@@ -85,7 +85,9 @@ def pools() -> None:
     def length(text: str) -> int:
         return len(text)
 
-    with kumo.ThreadPool("web", share=kumo.Budget(web=2, batch=1).part("web")) as threads:
+    web = kumo.Budget(web=2, batch=1).part("web")
+    assert_type(web, kumo.Part)
+    with kumo.ThreadPool("web", share=web) as threads:
         assert_type(threads, kumo.ThreadPool)
         assert_type(threads.submit(length, "text"), Future[int])
         threads.submit(length, 1)  # type: ignore[arg-type]
@@ -96,5 +98,4 @@ def pools() -> None:
         assert_type(processes, kumo.ProcessPool)
         sizes: Iterator[int] = processes.map(length, ["a", "b"])
         print(*sizes)
-    for name in kumo.pools():
-        assert_type(name, str)
+    assert_type(kumo.pools(), dict[str, kumo.Pool])
