@@ -59,7 +59,7 @@ def unfenced(text: str) -> str:
 def plain(text: str) -> str:
     """Return Markdown as the words that a reader sees, with its line breaks."""
     text = re.sub(r"<!--.*?-->", lambda match: "\n" * match[0].count("\n"), text, flags=re.DOTALL)
-    text = re.sub(r"``.+?``|`[^`]*`", "CODE", text)
+    text = re.sub(r"``.+?``|`[^`]*`|\{\w+(?::[^{}]*)?\}", "CODE", text)  # values in templates, too
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"\[([^\]]+)\]\[[^\]]*\]", r"\1", text)
     text = re.sub(r"https?://\S+", "ADDRESS", text)

@@ -38,7 +38,7 @@ TAIL = """
 
 Some facts leave no trace: [what kumo cannot know](../understand/cannot-know.md).
 """
-WORDS = {"where": "file", "tells": "place"}  # what a reader is shown for the name in a text
+WORDS = {"where": "file"}  # what a reader is shown for the name in a text
 
 
 def page() -> str:

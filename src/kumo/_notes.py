@@ -49,7 +49,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "{isolated} {cpus} CPUs of the affinity mask are isolated ({where}), and the "
         "scheduler does not spread threads over isolated CPUs, so the count is {count}, not {cpus}",
         "under",
-        "To use all {cpus}, pin each worker to a CPU of its own, as kumo.ProcessPool(pin=True) "
+        "To use all {cpus}, pin each worker to a separate CPU, as kumo.ProcessPool(pin=True) "
         "does, or set KUMO_AVAILABLE_PARALLELISM={cpus} if the program pins its workers itself.",
     ),
     "threads-unreadable": (
@@ -85,7 +85,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "",
     ),
     "malformed": (
-        "{where} holds {text}, which is not {form}, so it was left out",
+        "{where} is {text}, which is not {form}, so it was left out",
         "either",
         "{step}",
     ),
@@ -123,7 +123,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "Mount /sys, or take the machine file with `kumo snapshot --topology`.",
     ),
     "topology-malformed": (
-        "{where} holds {text}, which is not {form}, so the topology was read without it",
+        "{where} is {text}, which is not {form}, so the topology was read without it",
         "no",
         "Report it with the output of `kumo snapshot --topology`.",
     ),
@@ -139,7 +139,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
     ),
     "topology-siblings-apart": (
         "The CPUs {cpus} are listed as siblings of CPUs in another NUMA node, so "
-        "those of each node are taken as a core of their own, as Linux's scheduler does",
+        "those of each node are taken as a separate core, as Linux's scheduler does",
         "no",
         "Configure the virtual machine so that no core is in two nodes.",
     ),
@@ -185,7 +185,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
     "platform-hides": (
         "On {platform}, {what} cannot be seen from inside",
         "over",
-        "Look at {tells} and set KUMO_AVAILABLE_PARALLELISM if that {differs}.",
+        "Look at {place} and set KUMO_AVAILABLE_PARALLELISM if that {differs}.",
     ),
     "job-parents-hidden": (
         "The process is in a job, whose parent jobs may have a tighter rate that cannot be read",
@@ -254,9 +254,9 @@ def unreadable(where: str, error: OSError) -> Note:
 
 
 def malformed(where: str, text: str, form: str) -> Note:
-    """Return the note that *where* holds *text* instead of *form*.
+    """Return the note that the text of *where* is *text* instead of *form*.
 
-    What a variable or an option says was typed by somebody, who can correct it.
+    A variable or an option was typed by somebody, so the note asks to correct it.
     """
     step = CORRECT if "$" in where or where.startswith("-") else REPORT
     shown = repr_short(text.strip())

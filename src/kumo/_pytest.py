@@ -38,12 +38,12 @@ def _leave_alone(hook: Any) -> None:
 
 
 class AutoWorkers:
-    """What counts for ``-n auto`` and ``-n logical``, if no conftest.py says it."""
+    """The count for ``-n auto`` and ``-n logical``, if no conftest.py says it."""
 
     def pytest_xdist_auto_num_workers(self) -> int | None:
         """The count; `None` leaves it to pytest-xdist, whose own variable the user has set.
 
-        Raise pytest's `UsageError` where the override is malformed.
+        Raise pytest's `UsageError` if the override is malformed.
         """
         from kumo._hot.count import available_parallelism
         from kumo._records import OverrideError

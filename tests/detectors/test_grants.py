@@ -399,8 +399,8 @@ def test_the_note_about_a_file_names_the_variable() -> None:
     told = "-- !affinity --\n0-7\n-- $PBS_JOBID --\n7\n-- $NCPUS --\n1\n-- $PBS_NODEFILE --\n"
     for section, words in [
         ("/list (EACCES)", "The file that PBS's $PBS_NODEFILE names, /list, could not be read"),
-        ("/list (EFBIG)", "PBS's $PBS_NODEFILE holds '/list', which is not the path of a regular"),
-        ("/list (EINVAL)", "PBS's $PBS_NODEFILE holds '/list', which is not the path of a regular"),
+        ("/list (EFBIG)", "PBS's $PBS_NODEFILE is '/list', which is not the path of a regular"),
+        ("/list (EINVAL)", "PBS's $PBS_NODEFILE is '/list', which is not the path of a regular"),
     ]:
         notes = survey(Machine(f"{told}/list\n-- {section} --\n")).notes
 

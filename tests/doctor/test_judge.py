@@ -41,7 +41,7 @@ def test_pools_for_input_and_output_are_not_judged(call: str, cpus: int) -> None
     ("call", "version", "cpus", "limit", "why"),
     [
         ("nproc", "9.1", 8, 2, "quota 2.00 binds; goes by the affinity, "),
-        ("os.cpu_count()", "3.11.2", 8, 2, "quota 2.00 binds; goes by the CPUs on line"),
+        ("os.cpu_count()", "3.11.2", 8, 2, "quota 2.00 binds; goes by the CPUs online"),
         ("Runtime.availableProcessors()", "17", 2, 1.5, "quota 1.50 binds; rounds it up"),
         ("GOMAXPROCS", "1.27.3", 2, 1.5, "quota 1.50 binds; rounds it up"),
         ("GOMAXPROCS", "1.27.3", 2, 1.0, "quota 1.00 binds; goes by the affinity, from 1.25"),

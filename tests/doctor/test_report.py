@@ -66,7 +66,7 @@ def test_the_runtimes_as_text() -> None:
 
     assert lines[0] == "1  (quota 1.00 at /sys/fs/cgroup/a/cpu.max)"
     assert lines[2].split() == [
-        "runtime", "version", "asked", "believes", "count", "verdict", "why", "mend", "by",
+        "runtime", "version", "asked", "believes", "count", "verdict", "why", "fix", "by",
     ]  # fmt: skip
     assert lines[3].split()[:8] == ["nproc", "9.1", "nproc", "2", "1", "over", "by", "1"]
     assert lines[4].split() == ["nproc", "9.1", "nproc", "1", "1", "right"]

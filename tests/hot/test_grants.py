@@ -180,7 +180,7 @@ def test_what_is_no_list_is_neither_waited_for_nor_read(
 
     told = run(program, **{**NAMING[name], name: shown})
 
-    assert any(f"${name} holds '{shown[:60]}" in line and "regular file" in line for line in told)
+    assert any(f"${name} is '{shown[:60]}" in line and "regular file" in line for line in told)
 
 
 def test_a_mask_that_widens_with_cores_of_another_host() -> None:

@@ -377,8 +377,11 @@ WRONG = [
         )
     ),
     (["--round", "up", "true"], "argument --round: invalid choice: 'up'"),
-    (["--with", "bogus", "true"], f"--with 'bogus' is no variable of --print, and none of {KNOWN}"),
-    (["--without", "", "true"], f"--without '' is no variable of --print, and none of {KNOWN}"),
+    (
+        ["--with", "bogus", "true"],
+        f"--with 'bogus' is not a variable of --print, nor one of {KNOWN}",
+    ),
+    (["--without", "", "true"], f"--without '' is not a variable of --print, nor one of {KNOWN}"),
     (["--with", "GOFLAGS", "true"], "--with GOFLAGS: it is never set: "),
 ]
 

@@ -186,7 +186,7 @@ def test_an_idle_process_under_a_quota_that_others_use_up() -> None:
         "quota",
         "throttled in 9 of 10 periods by the quota of 1.00 CPUs at /c, 1.00 s in 1.0 s; "
         "others in the cgroup used it, this process hardly ran",
-        "Raise the quota, or give the process a cgroup of its own.",
+        "Raise the quota, or move the process to a separate cgroup.",
     )
 
 

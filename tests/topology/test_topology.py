@@ -145,7 +145,7 @@ def test_malformed_levels_of_performance_are_a_note() -> None:
 
     assert len(found.cores) == 2
     assert found.notes[0].text == (
-        "hw.perflevel holds 'fast', which is not lines such as Performance 8, "
+        "hw.perflevel is 'fast', which is not lines such as Performance 8, "
         "so the topology was read without it. The count is not affected. "
         "Report it with the output of `kumo snapshot --topology`."
     )

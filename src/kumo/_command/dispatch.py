@@ -57,7 +57,7 @@ def dispatch(arguments: Sequence[str]) -> int:
 
 
 def split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the verb, the first word that is no option or value of one, and the other words."""
+    """Return the verb, the first word that is not an option or its value, and the other words."""
     from kumo._command.verbs import TAKES_VALUE
 
     at = 0

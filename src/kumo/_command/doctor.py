@@ -104,7 +104,7 @@ class _Ended(BaseException):
 def _cleared_away() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end what is asked within, and its directories, before this process.
 
-    Who ignores one of them goes on doing so.
+    A program that ignores one of them goes on doing so.
     """
     names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
     numbers = [signal.Signals[name] for name in names if name in signal.Signals.__members__]

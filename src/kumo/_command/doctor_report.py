@@ -1,4 +1,4 @@
-"""What `kumo doctor` prints, for people and for programs: docs/reference/doctor.md."""
+"""The output of `kumo doctor`, for people and for programs: docs/reference/doctor.md."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from kumo._records import Estimate
 
 SCHEMA = 1
-RUNTIMES = ("runtime", "version", "asked", "believes", "count", "verdict", "why", "mend by")
+RUNTIMES = ("runtime", "version", "asked", "believes", "count", "verdict", "why", "fix by")
 THREADS = ("threads", "number", "runnable", "library")
-SETTINGS = ("variable", "value", "count", "verdict", "mend by")
+SETTINGS = ("variable", "value", "count", "verdict", "fix by")
 EMPTY_ENTRY = (
     "PATH has an empty entry, which means the current directory. It was skipped: "
     "whatever lies there is not run."
@@ -38,7 +38,7 @@ def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str
 
 
 class Report(Protocol):
-    """What can be printed either way, and decides the exit code."""
+    """A report that can be printed either way, and decides the exit code."""
 
     @property
     def oversubscribed(self) -> bool:
@@ -52,7 +52,7 @@ class Report(Protocol):
 
 
 class RuntimesReport:
-    """What the runtimes believe, against *estimate*. *missing* were not found."""
+    """The beliefs of the runtimes, against *estimate*. *missing* were not found."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class RuntimesReport:
 
 
 class ProcessReport:
-    """What was seen of one process."""
+    """The report on one process."""
 
     def __init__(self, checkup: Checkup) -> None:
         self.checkup = checkup

@@ -61,7 +61,7 @@ def run(options: Namespace) -> int:
 
 
 def _lines(estimate: Estimate) -> Iterator[str]:
-    """Yield `kumo._explain.explain`, folded for a terminal, where the binding limit is bold."""
+    """Yield `kumo._explain.explain`, folded for a terminal, with the binding limit in bold."""
     yield from paragraph(headline(estimate))
     yield ""
     binding, *others = table(None, rows(estimate), NUMBERS)

@@ -63,7 +63,7 @@ def check_names(options: argparse.Namespace) -> None:
             if name not in KNOBS and name not in GROUPS:
                 known = ", ".join(GROUPS)
                 raise UsageError(
-                    f"{option} {name!a} is no variable of --print, and none of {known}"
+                    f"{option} {name!a} is not a variable of --print, nor one of {known}"
                 )
             if option == "--with" and name in KNOBS and KNOBS[name].use == "never":
                 raise UsageError(f"--with {name}: it is never set: {KNOBS[name].why}")

@@ -78,12 +78,12 @@ def _write(found: Measurement) -> None:
 
 def _verdict(found: Measurement) -> str:
     if found.hidden:
-        return "something that cannot be seen from here binds"
+        return "a limit that cannot be seen from here decides"
     if found.shared is not None:
         return f"other programs use the quota of {quoted(found.shared, 200)} too"
     if found.contention > BUSY * found.workers:
-        return "nothing hidden was met, but other programs were in the way; measure again without"
-    return "nothing hidden binds"
+        return "no hidden limit was found, but other programs were busy: measure again without them"
+    return "no hidden limit"
 
 
 def as_text(found: Measurement) -> str:
@@ -94,5 +94,5 @@ def as_text(found: Measurement) -> str:
     lines.append(f"stopped     {found.stopped:.2f} CPUs, with no other program here running")
     lines.append(f"contention  {found.contention:.2f} CPUs, taken by other programs here")
     if found.steal is not None:
-        lines.append(f"steal       {found.steal:.2f} CPUs, as the hypervisor tells")
+        lines.append(f"steal       {found.steal:.2f} CPUs, as the hypervisor reports")
     return "\n".join(lines)

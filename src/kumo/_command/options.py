@@ -26,7 +26,7 @@ MAX_CPUS = 9_999_999
 MAX_PID = 2**63 - 1
 DESCRIPTION = "Find out how many CPUs a program can really use, and which limit decides."
 DETAILS = """\
-The options of a verb may stand before it or after it: kumo VERB --help.
+The options of a verb may come before it or after it: kumo VERB --help.
 KUMO_AVAILABLE_PARALLELISM in the environment overrides the count.
 """
 
@@ -48,7 +48,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Version(argparse.Action):
-    """Like argparse's own, but for where the output goes."""
+    """Like argparse's own, but the output goes the way of all output."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         raise Answered(version())

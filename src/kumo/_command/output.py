@@ -1,4 +1,4 @@
-"""What the command prints. Nothing else in the package writes to stdout or stderr.
+"""The command's output. Nothing else in the package writes to stdout or stderr.
 
 What the functions here guarantee:
 
@@ -194,7 +194,7 @@ def _to_stderr(text: str) -> None:
 
 
 def _lead_nowhere(stream: TextIO) -> None:
-    """Let what the stream still holds go to the null device."""
+    """Let what is left in the stream go to the null device."""
     import os
 
     try:

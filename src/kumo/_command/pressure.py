@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _held(seen: Pressure, options: argparse.Namespace) -> Verdict:
-    """The verdict that holds; that the command itself idles is no news."""
+    """The steady verdict. That the command itself idles is not worth saying."""
     if options.pid is not None or seen.steady.code != "idle":
         return seen.steady
     return Verdict(
@@ -120,7 +120,7 @@ def _lines(seen: Pressure, held: Verdict) -> Iterator[str]:
     used, waiting, idle = map(_number, (seen.used, seen.waiting, seen.idle))
     yield f"process   {used} CPUs used and {waiting} waited for; threads: {seen.threads}"
     yield (
-        f"CPUs      {idle} of {seen.cpus} idle, elsewhere {_number(seen.elsewhere)}; "
+        f"CPUs      {idle} of {seen.cpus} idle, elsewhere {_number(seen.elsewhere)}, "
         f"steal {_share(seen.steal)}; some thread of the host waited {_share(seen.host)}"
     )
     late = seen.lateness

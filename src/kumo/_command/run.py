@@ -1,4 +1,4 @@
-"""``kumo run [options] -- CMD…``: become a command whose environment tells it the count."""
+"""``kumo run [options] -- CMD…``: become a command whose environment states the count."""
 
 from __future__ import annotations
 

@@ -20,9 +20,7 @@ kumo explain --machine FILE gives the same answer from it on any machine.
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "--topology", action="store_true", help="also hold what kumo topology reads"
-    )
+    parser.add_argument("--topology", action="store_true", help="include what kumo topology reads")
     add_subject(parser)
 
 

@@ -42,7 +42,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
             "platform-hides",
             platform="Lambda Managed Instances",
             what="the number of vCPUs",
-            tells="ExecutionEnvironmentMemoryGiBPerVCpu of the capacity provider",
+            place="ExecutionEnvironmentMemoryGiBPerVCpu of the capacity provider",
             differs="is less",
         )
         return

@@ -72,7 +72,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
             "platform-hides",
             platform="a capped LPAR of IBM Z",
             what="the cap",
-            tells="the LPAR's capping on the Hardware Management Console",
+            place="the LPAR's capping on the Hardware Management Console",
             differs="is less",
         )
 

@@ -98,12 +98,12 @@ def detect(system: System) -> Iterator[Limit | Note]:
     if system.env("RENDER") and system.env(CPU_COUNT):
         yield from _render(system.env(CPU_COUNT) or "")
     hiding = [variable for variable in HIDES if system.env(variable) and _hidden(system, variable)]
-    for platform, what, tells in dict.fromkeys(HIDES[variable] for variable in hiding):
-        less = {"platform": platform, "what": what, "tells": tells, "differs": "is less"}
+    for platform, what, place in dict.fromkeys(HIDES[variable] for variable in hiding):
+        less = {"platform": platform, "what": what, "place": place, "differs": "is less"}
         yield note("platform-hides", **less)
     if system.fact("sandbox") == GVISOR:
-        platform, what, tells = GVISOR_HIDES
-        other = {"platform": platform, "what": what, "tells": tells, "differs": "differs"}
+        platform, what, place = GVISOR_HIDES
+        other = {"platform": platform, "what": what, "place": place, "differs": "differs"}
         yield note("platform-hides", "either", **other)
 
 

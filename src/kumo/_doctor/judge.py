@@ -1,4 +1,4 @@
-"""Beliefs against the count: who is wrong, by how much, why, and what mends it. Pure."""
+"""Beliefs against the count: which are wrong, by how much, why, and how to fix them. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Finding(NamedTuple):
-    """A belief and what is to be said of it. *by* is how far it is above or below the count."""
+    """A belief and the verdict on it. *by* is how far it is above or below the count."""
 
     belief: Belief
     verdict: Verdict
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 
 
 def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) -> Finding:
-    """Return the finding on *belief*, held by a program in *environment*.
+    """Return the finding on the *belief* of a program in *environment*.
 
     ``"over"`` and ``"under"`` are above and below the count, ``"io"`` is a pool that waits for
     input and output, which no count of CPUs bounds.
@@ -50,7 +50,7 @@ def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) ->
 
 
 def _cause(belief: Belief, call: Call, environment: Mapping[str, str]) -> str:
-    """Return the variable that is set to what is believed, ``""`` where none is."""
+    """Return the variable that is set to what is believed, ``""`` without one."""
     names = [call.variable] if _reads_variable(belief, call) else []
     for name in (*names, *call.heeds):
         if re.fullmatch(rf"(.*\D)?{belief.cpus}", environment.get(name, "")):

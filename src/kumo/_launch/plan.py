@@ -31,7 +31,7 @@ FIXED = (VARIABLE, PYTHON)  # what keeps kumo in the command from following a li
 
 
 class Outer(Record):
-    """What the kumo run gave that this one runs under: the count, and the number of each variable.
+    """The count and the number of each variable that the kumo run around this one gave.
 
     A variable whose value is another by now has been set by the user since, and is not in *given*.
     """
@@ -41,11 +41,11 @@ class Outer(Record):
 
 
 class Decision(Record):
-    """What becomes of one variable.
+    """The decision on one variable.
 
     *action* is ``"set"``, ``"lower"`` (what the outer kumo run set), ``"keep"`` (the user's, or the
-    outer's) or ``"skip"``. *number* is what kumo stands for in *value*, `None` if it is not
-    kumo's; *value* is `None` if the variable is not set.
+    outer's) or ``"skip"``. *number* is kumo's number in *value*, `None` if the value is not
+    kumo's. *value* is `None` if the variable is not set.
     """
 
     name: str
@@ -193,7 +193,7 @@ def _nested(knob: Knob, given: int, wanted: int | None) -> Decision:
 
 
 def variables(count: int, decisions: list[Decision]) -> dict[str, str]:
-    """Return what is to be put into the environment: the variables to change, and the marker."""
+    """Return the additions to the environment: the variables to change, and the marker."""
     changed = {d.name: d.value for d in decisions if d.action in ("set", "lower") and d.value}
     numbers = [f"{d.name}={d.number}" for d in decisions if d.number is not None]
     return {**changed, MARKER: ":".join([str(count), *numbers])}

@@ -1,4 +1,4 @@
-"""What was seen of a process and its cgroups over a window, as records."""
+"""The records of a process and its cgroups over a window."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 class Level(Record):
     """One cgroup that the process is in, or an ancestor of it.
 
-    *where* is its directory. *quota* is in CPUs, `math.inf` for none, and *period* in seconds,
-    `None` without a quota. *throttling* is what the quota did within the window, *used* the
-    CPUs' worth that the cgroup used, *some* and *full* the shares of the time in which some of
-    its threads, and all of them, waited for a CPU (PSI, cgroup v2 alone); `None` where not told.
+    Its directory is *where*. The *quota* is in CPUs, `math.inf` for none.
+    The *period* is in seconds, `None` without a quota.
+    *throttling* is what the quota did within the window.
+    *used* is the CPUs' worth that the cgroup used.
+    *some* and *full* are the shares of the time in which some of its threads, and all of them,
+    waited for a CPU. They come from PSI, which cgroup v2 alone has.
+    A field is `None` if the system does not report it.
     """
 
     where: str
@@ -61,7 +64,7 @@ class Gil(Record):
 
 
 class Verdict(Record):
-    """What held the process back: a stable *code*, the *evidence*, one line of *advice*."""
+    """Why the process was slow: a stable *code*, the *evidence*, one line of *advice*."""
 
     code: str
     evidence: str
@@ -69,17 +72,17 @@ class Verdict(Record):
 
 
 class Pressure(Record):
-    """What slowed a process down over *seconds*; `None` for what the system does not report.
+    """A process's use of its CPUs over *seconds*; `None` for what the system does not report.
 
-    *estimate* is the process's limits at the beginning. *levels* run from its own cgroup up.
-    *used* and *waiting* are how many threads of the process and its descendants ran, and waited
-    for a CPU, at a time: the latter is the run-queue delay in seconds per second. *threads* is
-    their number, without a thread that only watches. *cpus* is how many CPUs the process may run
-    on, *idle* how many of them were idle, *elsewhere* how many of the others, *steal* the share
-    of their time that the hypervisor gave to others. *host* is the share of the time in which
-    some thread of the machine waited for a CPU (PSI). *lateness* is of the calling process
-    alone. *missing* says what could not be read. *held* is the verdict of windows before that
-    this one has not replaced.
+    The *estimate* is of the beginning. The *levels* run from the process's own cgroup up.
+    *used* and *waiting* are how many threads of the process and its descendants ran at a time,
+    and how many waited for a CPU. The latter is the run-queue delay in seconds per second.
+    Their number is *threads*, without a thread that only watches.
+    The process may run on *cpus* CPUs. *idle* of them were idle, and *elsewhere* of the others.
+    *steal* is the share of their time that the hypervisor gave to others.
+    *host* is the share of the time in which some thread of the machine waited for a CPU (PSI).
+    The *lateness* is of the calling process alone. *missing* says what could not be read.
+    If this window has not replaced the verdict of windows before, *held* is that verdict.
 
     >>> seen = kumo.pressure(seconds=0.05)
     >>> seen.headroom >= 0, seen.cpus >= 1
@@ -109,14 +112,14 @@ class Pressure(Record):
 
     @property
     def verdict(self) -> Verdict:
-        """What held the process back, with its evidence and one line of advice."""
+        """The reason why the process was slow, with its evidence and one line of advice."""
         from kumo._pressure.rules import verdict
 
         return verdict(self)
 
     @property
     def steady(self) -> Verdict:
-        """The verdict that holds: this window's, or that of windows before it: `kumo.pressure`."""
+        """The steady verdict: this window's, or that of windows before it: `kumo.pressure`."""
         return self.held or self.verdict
 
     @property

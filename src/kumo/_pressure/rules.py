@@ -1,7 +1,7 @@
 """One verdict on a pressure, with its evidence and one line of advice. Pure.
 
-Each rule gives a verdict or passes; the first that gives one decides. What the process or its
-quota does to itself comes before what others do to it.
+The first rule that gives a verdict decides. Rules about the process and its quota come before
+those about other programs.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 
 # Shares of the window, if nothing else is said.
 IDLE = 0.1  # threads that ran or waited at a time
-STALLED = 0.1  # throttled, of each CPU that the quota is worth: what no one fails to notice
-NOTICED = 0.02  # throttled: a hurt where wake-ups are late by a quarter of a period too
+STALLED = 0.1  # throttled, of each CPU that the quota is worth: everybody notices that
+NOTICED = 0.02  # throttled: it hurts if wake-ups are late by a quarter of a period as well
 WAITED = 0.1  # of the time in which threads ran or waited
 FELT = 0.05  # threads that waited at a time: less is nothing to speak of
 STOLEN = 0.05
-# Several threads share one lock: CPUs that they may use, that they use at most, threads that are
-# runnable at least, and at most, as a share of all; seconds that one wake-up in a hundred is
-# late, since a thread keeps the lock for so long (sys.getswitchinterval).
+# Several threads share one lock. The numbers are: the CPUs that they may use at least, and that
+# they use at most. The threads that are runnable at least, and at most, as a share of all. The
+# seconds by which one wake-up in a hundred is late: a thread keeps the lock for so long
+# (sys.getswitchinterval).
 ROOM, ONE, BUSY, ALWAYS, LATE_BY_LOCK = 1.5, 1.2, 0.8, 0.95, 0.005
 TWICE = 2
 OVER = 0.5  # threads more than there is room for
 
 
 def verdict(seen: Pressure) -> Verdict:
-    """Return what held the process back, by the first rule that applies."""
+    """Return what slowed the process down, by the first rule that applies."""
     for rule in RULES:
         found = rule(seen)
         if found is not None:
@@ -43,7 +44,7 @@ def verdict(seen: Pressure) -> Verdict:
 
 
 def steadied(seen: Pressure, before: Pressure) -> Pressure:
-    """Return *seen* with the verdict that holds, where *before* is of the window before it.
+    """Return *seen* with its steady verdict, if *before* is the window before it.
 
     So that verdicts do not flap, one is replaced when another has come up twice in a row.
     """
@@ -63,7 +64,7 @@ def _quota(seen: Pressure) -> Verdict | None:
     most = round_cpus(level.quota)
     if seen.runnable is not None and seen.runnable < IDLE:
         evidence += "; others in the cgroup used it, this process hardly ran"
-        advice = "Raise the quota, or give the process a cgroup of its own."
+        advice = "Raise the quota, or move the process to a separate cgroup."
     elif (seen.runnable or 0.0) >= most + OVER:
         advice = f"Run no more than {_threads(most)}, or raise the quota."
     else:
@@ -81,7 +82,7 @@ def _stall(level: Level) -> float:
 
 def _throttling(level: Level) -> str:
     did = level.throttling
-    periods = f"throttled in {did.throttled} of {did.periods} periods" if did else "not told"
+    periods = f"throttled in {did.throttled} of {did.periods} periods" if did else "throttled"
     return f"{periods} by the quota of {show_rate(level.quota)} CPUs at {quoted(level.where, 200)}"
 
 
@@ -96,7 +97,7 @@ def _hurts(level: Level, seen: Pressure) -> bool:
 def _unseen(seen: Pressure) -> Verdict | None:
     if seen.runnable is not None:
         return None
-    why = "; ".join(seen.missing) or "this system does not tell how long threads run and wait"
+    why = "; ".join(seen.missing) or "this system does not report how long threads run and wait"
     return Verdict("unknown", why, "Look from the host, or as a user who may read it.")
 
 
@@ -125,7 +126,7 @@ def _affinity(seen: Pressure) -> Verdict | None:
 
 
 def _restricted(seen: Pressure) -> bool:
-    """Whether the process may use fewer CPUs than are on line."""
+    """Whether the process may use fewer CPUs than are online."""
     online = [limit.cpus for limit in seen.estimate.limits if limit.source == "online"]
     return seen.cpus < min(online, default=seen.cpus)
 
@@ -140,7 +141,7 @@ def _oversubscribed(seen: Pressure) -> Verdict | None:
     if not _crowded(seen):
         return None
     most = _threads(min(seen.cpus, seen.estimate.parallelism))
-    advice = f"Run no more than {most}; kumo doctor --pid N tells whose they are."
+    advice = f"Run no more than {most}; kumo doctor --pid N shows which libraries start them."
     return Verdict("oversubscribed", f"{_busy(seen)} on {_cpus(seen)}", advice)
 
 
@@ -170,7 +171,7 @@ def _steal(seen: Pressure) -> Verdict | None:
     if seen.steal is None or seen.steal < STOLEN:
         return None
     evidence = f"the hypervisor gave {seen.steal:.0%} of the CPUs' time to others"
-    return Verdict("vm-steal", evidence, "Ask for a machine with CPUs of its own, or a larger one.")
+    return Verdict("vm-steal", evidence, "Ask for a machine with dedicated CPUs, or a larger one.")
 
 
 def _waits(seen: Pressure) -> bool:
@@ -185,7 +186,7 @@ def _neighbours(seen: Pressure) -> Verdict | None:
     others = None if idle is None else seen.cpus - idle - (seen.used or 0.0)
     if others is None or others >= waiting / 2:
         taken = "" if others is None else f"; others used {_rate(others)} of its {_cpus(seen)}"
-        advice = "Give it a larger weight or CPUs of its own, or move the others."
+        advice = "Give it a larger weight or separate CPUs, or move the others."
         return Verdict("neighbours", _busy(seen) + taken, advice)
     return Verdict(
         "unknown",

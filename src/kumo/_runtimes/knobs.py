@@ -1,4 +1,4 @@
-"""The knob table: the variables that tell other programs a count, with provenance.
+"""The knob table: the variables that give other programs a count, with provenance.
 
 `KNOBS` maps a variable's name to its `Knob`, in the order of docs/reference/knobs.md, the
 page that docs/generate_knobs.py makes from it. `kumo run` decides by it, as do tests.
@@ -16,11 +16,12 @@ A source without an address is a file of the project named, at the version that 
 - ``"opt-in"``: with ``--with GROUP`` or ``--with NAME`` alone.
 - ``"never"``: *why* says the reason.
 
-*effect* is ``"cap"`` (can only lower) or ``"set"`` (replaces what the program finds). *least* is
-the count from which on a ``"default"`` row is set. *most* is where the program stops by itself,
-`None` if it does not: from there on a ``"default"`` row is left out, and others say no more.
-*sees* is what the program respects by itself: where that is ``"affinity, quota"`` the variable is
-mostly redundant, else without it the program is wrong under what it does not see. *known* says how:
+*effect* is ``"cap"`` (can only lower) or ``"set"`` (replaces what the program finds).
+*least* is the count from which on a ``"default"`` row is set.
+*most* is the count at which the program stops by itself, `None` if it does not.
+From there on a ``"default"`` row is left out, and others say no more.
+*sees* is what the program respects by itself. If that is ``"affinity, quota"``, the variable is
+mostly redundant. Otherwise the program is wrong without it. *known* says how:
 ``"run"`` on a real program, its ``"source"`` or a ``"document"`` read, or ``"unverified"``.
 """
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Knob(Record):
-    """One variable: who reads it, what is emitted and when, why so, and how that is known."""
+    """One variable: the program that reads it, what is emitted and when, why, and how that is known."""
 
     name: str
     reader: str
@@ -85,7 +86,7 @@ class Knob(Record):
         return self.sees == "affinity, quota"
 
     def number(self, count: int) -> int:
-        """Return the number that the value holds for *count*: at most *most*."""
+        """Return the number in the value for *count*: at most *most*."""
         return count if self.most is None else min(count, self.most)
 
     def value(self, count: int) -> str:
@@ -93,7 +94,7 @@ class Knob(Record):
         return self.form.replace("{}", str(self.number(count)))
 
 
-# What several rows say alike.
+# Texts of several rows.
 BOTH = "affinity, quota"
 ONE_LEVEL = "affinity, quota of one level"
 DO_NOT_DIVIDE = (

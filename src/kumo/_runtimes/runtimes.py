@@ -1,6 +1,6 @@
-"""What other runtimes believe: the programs that ask them, and how their answers are read.
+"""The counts of other runtimes: the programs that ask them, and how their answers are read.
 
-`RUNTIMES` has a row a runtime: how it is found, and what is run to make it tell its own count.
+`RUNTIMES` has a row a runtime: how it is found, and what is run so that it prints its own count.
 No count is computed here: each comes from the runtime itself, started in the environment,
 affinity and cgroup of the caller.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Belief(NamedTuple):
-    """What one call of a runtime answered."""
+    """The answer of one call of a runtime."""
 
     call: str
     version: str
@@ -25,10 +25,10 @@ class Belief(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What a call's answer goes by, the variable that fixes it, others that it heeds.
+    """The source of a call's answer, the variable that fixes it, others that it heeds.
 
-    *since* is the first version that reads *variable*, of the Python below where the version names
-    one. *instead* stands for the call if no variable fixes it. *io* marks the size of a pool
+    *since* is the first version that reads *variable*: the version of Python, if the answer
+    names one. *instead* replaces the call if no variable fixes it. *io* marks the size of a pool
     that waits for input and output.
     """
 
@@ -43,9 +43,9 @@ class Call(NamedTuple):
 class Runtime(NamedTuple):
     """A runtime: *commands* are patterns of its names on PATH, or *module* is what is imported.
 
-    *steps* are run in turn in an empty directory that holds *files*; ``{program}`` is what was
-    found. *read* turns all that they print into beliefs. *flags* are appended, after a comma, to
-    variables of the environment. *calls* says of each call that answers how it is judged.
+    The *steps* are run in turn in a new directory with the *files*. In them ``{program}`` is what
+    was found. *read* turns all that they print into beliefs. *flags* are appended, after a comma,
+    to variables of the environment. *calls* says of each call that answers how it is judged.
     """
 
     name: str
@@ -68,7 +68,7 @@ def read_lines(text: str) -> list[Belief]:
 
 
 def read_executable(text: str) -> str:
-    """Return the interpreter's own path, by which two names of one Python are told: else ``""``.
+    """Return the interpreter's own path, by which two names of one Python are known: else ``""``.
 
     Format: ``executable\\t/usr/bin/python3.11``.
     """
@@ -89,28 +89,28 @@ def _read_pair(call: str, count: str, version: str) -> Callable[[str], list[Beli
 # Of any Python 3: `python3` may be an old one.
 PYTHON = """\
 import os, sys
-def tell(call, count):
+def say(call, count):
     print("%s\\t%s\\t%s" % (call, "%d.%d.%d" % sys.version_info[:3], count))
 print("executable\\t" + os.path.realpath(sys.executable))
-tell("os.cpu_count()", os.cpu_count())
+say("os.cpu_count()", os.cpu_count())
 if hasattr(os, "process_cpu_count"):
-    tell("os.process_cpu_count()", os.process_cpu_count())
+    say("os.process_cpu_count()", os.process_cpu_count())
 if sys.version_info >= (3, 5):
     from concurrent.futures import ThreadPoolExecutor
-    tell("ThreadPoolExecutor()", ThreadPoolExecutor()._max_workers)
+    say("ThreadPoolExecutor()", ThreadPoolExecutor()._max_workers)
 """
 
 # libuv starts the whole of its pool at the first use.
 NODE = """\
 const os = require("os"), fs = require("fs");
 const version = process.versions.node + " (libuv " + process.versions.uv + ")";
-const tell = (call, count) => console.log(call + "\\t" + version + "\\t" + count);
+const say = (call, count) => console.log(call + "\\t" + version + "\\t" + count);
 const threads = () => fs.readdirSync("/proc/self/task").length;
-if (os.availableParallelism) tell("os.availableParallelism()", os.availableParallelism());
-tell("os.cpus()", os.cpus().length);
+if (os.availableParallelism) say("os.availableParallelism()", os.availableParallelism());
+say("os.cpus()", os.cpus().length);
 if (process.platform === "linux") {
   const before = threads();
-  fs.stat("/", () => tell("libuv pool", threads() - before));
+  fs.stat("/", () => say("libuv pool", threads() - before));
 }
 """
 
@@ -134,11 +134,11 @@ RUST = 'fn main() { println!("count {}", std::thread::available_parallelism().un
 RUBY = 'puts "Etc.nprocessors\\t#{RUBY_VERSION}\\t#{Etc.nprocessors}"'
 
 R = """\
-tell <- function(call, package, count)
+say <- function(call, package, count)
   cat(call, "\\t", as.character(packageVersion(package)), "\\t", count, "\\n", sep = "")
-tell("parallel::detectCores()", "parallel", parallel::detectCores())
+say("parallel::detectCores()", "parallel", parallel::detectCores())
 if (requireNamespace("parallelly", quietly = TRUE))
-  tell("parallelly::availableCores()", "parallelly", as.integer(parallelly::availableCores()))
+  say("parallelly::availableCores()", "parallelly", as.integer(parallelly::availableCores()))
 """
 
 # https://learn.microsoft.com/visualstudio/msbuild/property-functions: what a project may ask.
@@ -198,7 +198,7 @@ def _count(name: str, call: str, code: str, *, judged: Call) -> Runtime:
 ON_PYTHON = "f'{top.__version__} (Python {platform.python_version()})'"
 
 MASK = "the affinity"
-ONLINE = "the CPUs on line"
+ONLINE = "the CPUs online"
 CPUINFO = "the CPUs of /proc/cpuinfo"
 OWN_V2 = "quotas of cgroup v2"
 
@@ -256,9 +256,9 @@ RUNTIMES = (
             ),
         },
     ),
-    # The go command is itself a Go program: asked for a trace of its scheduler it tells its own
-    # count, and nothing need be compiled. It may end before its first line of trace, a millisecond
-    # after its start: hence three times. https://pkg.go.dev/runtime#hdr-Environment_Variables
+    # The go command is itself a Go program: asked for a trace of its scheduler it prints its
+    # own count, and nothing need be compiled. It may end before its first line of trace, a
+    # millisecond after its start: hence three times. https://pkg.go.dev/runtime#hdr-Environment_Variables
     Runtime(
         "Go",
         ("go",),
