@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class Knob(Record):
-    """One variable: the program that reads it, what is emitted and when, why, and how that is known."""
+    """One variable: the program that reads it, what is emitted and when, why, and the evidence."""
 
     name: str
     reader: str
