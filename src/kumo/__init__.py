@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from kumo._watch.watch import Watch as Watch
     from kumo._watch.watch import watch as watch
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "available_parallelism": "kumo._hot.count",
