@@ -1,4 +1,4 @@
-"""What the command turns into exit codes: bad usage, bad input, a command that cannot be run."""
+"""The errors with exit codes: bad usage, bad input, a command that cannot be run."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 NUMBERS = (2,)  # the columns that are aligned to the right
-# What a sentence calls a source.
+# The names of sources in a sentence.
 
 
 NAMES = {

@@ -1,4 +1,4 @@
-"""What a survey yields: limits, notes, and the estimate that follows from them.
+"""The results of a survey: limits, notes, and the estimate that follows from them.
 
 The classes are written out rather than generated: ``dataclasses`` alone would
 cost more start-up time than the whole of kumo.
@@ -149,9 +149,9 @@ class Limit(Record):
 
     *source* is the detector's word for it (``"quota"``, ``"affinity"``, …), *kind*
     is ``"set"``, ``"rate"``, ``"allocation"``, ``"override"`` or, if asked for, ``"memory"``.
-    *cpus* is the bound in CPUs, unrounded, `math.inf` where the place sets none.
+    *cpus* is the bound in CPUs, unrounded, `math.inf` if the place sets none.
     *where* is the file, call or ``$NAME`` asked; *text* what it answered:
-    ``"(absent)"`` or ``"(EACCES)"`` where there was no text.
+    ``"(absent)"`` or ``"(EACCES)"`` if there was no text.
     *burst* is the CPUs' worth that may be used beyond a quota for a moment, *period* the seconds
     over which a quota is dealt out; `None` if there is no period.
 
@@ -170,7 +170,7 @@ class Limit(Record):
 
 
 class Note(Record):
-    """What the estimate cannot know or a reader should.
+    """A fact that the estimate cannot know, or that a reader should.
 
     *code* is stable; *text* is for people and says what was found, in which
     direction the count may err, and what to do about it.

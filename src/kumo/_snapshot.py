@@ -40,7 +40,7 @@ def snapshot(system: System, topology: bool = False) -> str:
 
 
 def _heading(name: str) -> str:
-    """Escape a newline, which a heading cannot hold, and what would read as one escaped."""
+    """Escape a newline, which a heading cannot contain, and what would read as one escaped."""
     if not any(part in name for part in ("\n", "\\012", "\\134")):
         return name
     return name.replace("\\", "\\134").replace("\n", "\\012")

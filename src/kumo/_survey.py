@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_CPUS = 2**20  # no machine has more
 KERNEL_LINUX = ("linux", "android")  # sys.platform, on Android from Python 3.13 on
 
-# What further detectors other systems have, loaded there alone.
+# Further detectors of other systems, loaded there alone.
 ELSEWHERE = (
     "job_object",
     "rctl",
@@ -37,8 +37,8 @@ ELSEWHERE = (
     "lpar",
 )
 
-# What each detector says of itself in its own ``ANNOUNCED``: a variable or ``!fact`` that is there
-# wherever the source has a say. It is written again here so that a source that nothing announces
+# The ``ANNOUNCED`` of each detector: a variable or ``!fact`` that is always there if the source
+# applies. It is written again here so that a source that nothing announces
 # is neither loaded nor asked; a test compares the two.
 ANNOUNCED: dict[str, str] = {
     "KUMO_VIEW_CPUS": "view",
@@ -114,7 +114,7 @@ def survey(system: System) -> Estimate:
 
 
 def _detectors(system: System) -> Iterator[Detector]:
-    """Yield the detectors that have a say on this system, from the narrowest scope."""
+    """Yield the detectors that apply on this system, from the narrowest scope."""
     linux = system.fact("platform") in KERNEL_LINUX
     announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
     yield override.detect
@@ -150,7 +150,7 @@ def _announced(system: System, key: str) -> bool:
     try:
         answer = system.fact(key[1:]) if key[0] == "!" else system.env(key)
     except OSError:
-        return False  # another's environment: the override's detector tells
+        return False  # another's environment: the override's detector reports it
     return answer is not None
 
 

@@ -24,7 +24,7 @@ def is_whole(text: str) -> bool:
 
 
 def error_name(error: OSError) -> str:
-    """Return ``EACCES`` and the like, or the message where there is no number."""
+    """Return ``EACCES`` and the like, or the message if there is no number."""
     from errno import errorcode
 
     return errorcode.get(error.errno or 0, str(error))

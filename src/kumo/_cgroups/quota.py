@@ -32,10 +32,10 @@ INITIAL_NAMESPACE = "cgroup:[4026531835]"  # PROC_CGROUP_INIT_INO in include/lin
 
 
 def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
-    """Return quota and period in microseconds, `None` where *text* sets no quota.
+    """Return quota and period in microseconds, `None` if *text* sets no quota.
 
     Format: ``150000 100000``, ``max 100000``; v1's two files, joined, ``-1 100000``,
-    where *unlimited* is ``-1``. Raise `ValueError` where *text* has another form.
+    where *unlimited* is ``-1``. Raise `ValueError` if *text* has another form.
     """
     quota, _, period = text.partition(" ")
     none = quota in (unlimited, "0") or (quota[:1] == "-" and _number(quota[1:]))

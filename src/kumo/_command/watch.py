@@ -114,7 +114,7 @@ def _changes(
     interval: float | None,
     settle: float,
 ) -> Iterator[Change]:
-    """Yield the changes as a watch tells them; end with the process that is read."""
+    """Yield the changes as a watch reports them; end with the process that is read."""
     settling = Settling(present, settle)
     while True:
         growing = settling.grows and (interval is None or interval > WHILE_GROWING)

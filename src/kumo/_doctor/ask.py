@@ -45,14 +45,14 @@ FLOOD = f"more than {MAX_PRINTED >> 20} MB were printed"
 
 
 class Question(NamedTuple):
-    """A runtime that was found, and the program that is to be asked."""
+    """A runtime that was found, and the program to ask."""
 
     runtime: Runtime
     program: str
 
 
 class Answer(NamedTuple):
-    """What came of a question: beliefs, or the reason why there are none."""
+    """The result of a question: beliefs, or the reason why there are none."""
 
     question: Question
     beliefs: list[Belief]

@@ -136,7 +136,7 @@ def _setting(knob: Knob, value: str, estimate: Estimate) -> Setting:
 
 
 def _number(knob: Knob, value: str) -> float | None:
-    """Return the number that the value sets, `inf` for no bound, `None` if it is no count."""
+    """Return the number that the value sets, `inf` for no bound, `None` if it is not a count."""
     if knob.name == "MAKEFLAGS":
         return _make_jobs(value)
     forms = knob.form.split()

@@ -57,7 +57,7 @@ class Grants:
     def changed(self) -> bool:
         """Whether a variable, a file, the host's name or a mask that decided is another now.
 
-        Raise `OSError` where it cannot be asked for.
+        Raise `OSError` if it cannot be asked for.
         """
         try:
             # No public attribute: `_live._override` says why.

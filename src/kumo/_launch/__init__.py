@@ -1,1 +1,1 @@
-"""Starting commands whose environment tells them the count: the knob table, `run` and `env`."""
+"""Starting commands whose environment states the count: the knob table, `run` and `env`."""

@@ -22,7 +22,9 @@ NEAR = 1.05  # what is delivered may be this much more than was measured
 
 
 class Measurement(Record):
-    """What was really delivered, and what the visible limits allow. In CPUs unless noted.
+    """The CPUs that were really delivered, and those that the visible limits allow.
+
+    Numbers are CPUs unless noted.
 
     *cpus*: what the probe's workers got, or would have without other programs here.
     *allowed*: the tightest visible limit, an override aside.

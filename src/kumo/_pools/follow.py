@@ -84,7 +84,7 @@ def _setting(thing: Any, share: Share, minimum: int) -> Setting:
 
 
 class Follow:
-    """What follows the parallelism, made by `kumo.follow`; `close()` restores what was there.
+    """Things that follow the parallelism, made by `kumo.follow`; `close()` restores what was there.
 
     >>> following = kumo.follow("threadpoolctl", minimum=2)
     >>> following.parallelism >= 2
@@ -170,7 +170,7 @@ class Follow:
         self.close()
 
     def _changed(self, change: Change) -> None:
-        """In the watcher's thread: update, in the event loop's thread where there is one."""
+        """In the watcher's thread: update, in the event loop's thread if there is one."""
         if os.getpid() != self._pid:
             return  # a child has neither its parent's loop nor its threads
         self._made.wait()

@@ -1,4 +1,4 @@
-"""What pools of threads and of processes share: a name, and a size that follows the parallelism."""
+"""Pools of threads and of processes both have a name, and a size that follows the parallelism."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ class Pool(Executor):
             say(_LOGGER.info, text, self._kind, self.name, old, size, self._plural, why)
 
     def _fixed(self, count: int | None) -> tuple[int | None, str]:
-        """Return the size that does not follow, and where it is from; `None` where it follows."""
+        """Return the size that does not follow, and where it is from; `None` if it follows."""
         ascii_only = (c if c.isascii() and c.isalnum() else "_" for c in self.name)
         variable = f"KUMO_{''.join(ascii_only).upper()}_{self._plural.upper()}"
         text = os.environ.get(variable)

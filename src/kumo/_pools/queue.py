@@ -295,7 +295,7 @@ class Crew:
         return True
 
     def block(self) -> bool:
-        """The calling worker begins to wait, so that another may work; `False` if it is no worker.
+        """The calling worker begins to wait, so that another may work; `False` for another thread.
 
         `unblock` is to be called exactly if the answer is `True`.
         """

@@ -50,7 +50,7 @@ def parse_process_stat(text: str) -> tuple[float, float] | None:
 
 
 def parse_stat(text: str) -> dict[int, CpuTimes]:
-    """Return the times of each CPU that is on line.
+    """Return the times of each CPU that is online.
 
     Format: ``cpu0 514276 0 127068 1459998 1017 0 302 371 22 0``: user, nice, system, idle,
     iowait, irq, softirq, steal; then guest and guest_nice, which user and nice include.
@@ -68,7 +68,7 @@ def parse_stat(text: str) -> dict[int, CpuTimes]:
 
 
 def parse_usage(text: str) -> float | None:
-    """Return the CPU seconds that a cgroup of v2 has used; `None` where it does not tell.
+    """Return the CPU seconds that a cgroup of v2 has used; `None` if it does not tell.
 
     Format: a line ``usage_usec 5000000`` of ``cpu.stat``.
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
@@ -78,7 +78,7 @@ def parse_usage(text: str) -> float | None:
 
 
 def parse_cpuacct(text: str) -> float | None:
-    """Return the CPU seconds that a cgroup of v1 has used; `None` where it does not tell.
+    """Return the CPU seconds that a cgroup of v1 has used; `None` if it does not tell.
 
     Format: ``439885000``, nanoseconds, in ``cpuacct.usage``.
     https://docs.kernel.org/admin-guide/cgroup-v1/cpuacct.html
@@ -88,7 +88,7 @@ def parse_cpuacct(text: str) -> float | None:
 
 
 def parse_maps(text: str) -> bool | None:
-    """Return whether the program has a global interpreter lock; `None` where it is no Python.
+    """Return whether the program has a global interpreter lock; `None` if it is not a Python.
 
     Format: ``7f00-7f01 r-xp 00000000 08:01 42   /usr/lib/libpython3.13.so.1.0``, or the path of
     the interpreter itself. That of a free-threaded build has a ``t`` after the version.

@@ -45,9 +45,9 @@ def pressure(
 def headroom(seconds: float = 0.25) -> float:
     """Return how many CPUs' worth of the allowed parallelism were idle within *seconds*.
 
-    The least of: the idle CPUs among those that this process may run on; each visible quota less
-    what its cgroup used; an override or a scheduler's grant less what this process and its
-    descendants used. Raise as `pressure` does.
+    It is the least of these numbers. The idle CPUs among those that this process may run on.
+    Each visible quota, less what its cgroup used. An override or a scheduler's grant, less what
+    this process and its descendants used. Raise as `pressure` does.
 
     >>> kumo.headroom(seconds=0.05) >= 0
     True

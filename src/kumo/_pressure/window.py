@@ -98,7 +98,7 @@ def _turns(did: dict[str, tuple[float, float]], seconds: float) -> Gil:
 
 
 def _own_cpus(estimate: Estimate, known: dict[int, CpuTimes]) -> tuple[int, int]:
-    """The CPUs that the process may run on, and the others that are on line; both as masks."""
+    """The CPUs that the process may run on, and the others that are online; both as masks."""
     sets = {limit.source: limit for limit in estimate.limits if limit.kind == "set"}
     online = sum(1 << cpu for cpu in known)
     for source in ("affinity", "cpuset"):
@@ -137,7 +137,7 @@ def _share(before: float | None, after: float | None, seconds: float) -> float |
 
 
 def _cpus_worth(name: str, mask: int, before: Reading, after: Reading) -> float | None:
-    """How many of the CPUs of a set were so, taken together; `None` where none of them tells."""
+    """How many of the CPUs of a set were so, taken together; `None` if none of them tells."""
     known = [cpu for cpu in after.cpus if mask >> cpu & 1 and cpu in before.cpus]
     if mask and not known:
         return None

@@ -18,7 +18,7 @@ ABSENT = (ENOENT, ENOSYS)
 
 
 def function(name: str, library: str | None = None) -> Any:
-    """Return the C function *name*. Raise `OSError` with ENOSYS where there is none."""
+    """Return the C function *name*. Raise `OSError` with ENOSYS if there is none."""
     found = getattr(ctypes.CDLL(library, use_errno=True), name, None)
     if found is None:
         raise OSError(ENOSYS, os.strerror(ENOSYS), name)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def running() -> tuple[Any, Post] | None:
     """Return the library whose loop runs here, and how another thread has it call a function.
 
-    `None` where no loop runs. What is posted to a loop that has ended is a `RuntimeError`.
+    `None` if no loop runs. What is posted to a loop that has ended is a `RuntimeError`.
     """
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
@@ -42,7 +42,7 @@ def running() -> tuple[Any, Post] | None:
 
 
 def need_loop(what: str, *loops: str) -> None:
-    """Raise `RuntimeError` where to follow *what* needs a loop of *loops*, and none runs here."""
+    """Raise `RuntimeError` if to follow *what* needs a loop of *loops*, and none runs here."""
     found = running()
     if found is None or found[0].__name__ not in loops:
         text = "can be followed only where its event loop runs: call follow in a coroutine there"
@@ -52,7 +52,7 @@ def need_loop(what: str, *loops: str) -> None:
 def make_event() -> tuple[Event, Post]:
     """Return an event of the running loop, and how another thread posts to it.
 
-    Raise `RuntimeError` where neither asyncio nor trio runs.
+    Raise `RuntimeError` if neither asyncio nor trio runs.
     """
     found = running()
     if found is None:
