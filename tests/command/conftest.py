@@ -75,7 +75,8 @@ def _pip(*arguments: str) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the checkout."""
     directory = tmp_path_factory.mktemp("wheel")
-    _pip("wheel", "--no-deps", "--wheel-dir", str(directory), str(CHECKOUT))
+    command = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir")
+    _pip(*command, str(directory), str(CHECKOUT))
     (path,) = directory.glob("*.whl")
     return path
 

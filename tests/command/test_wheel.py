@@ -55,7 +55,17 @@ def test_the_library_of_the_view_comes_with_a_compiler_and_not_without(tmp_path:
         "a compiler that fails": {"CC": "false"},
     }.items():
         directory = tmp_path / name
-        command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(directory)]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "-w",
+            str(directory),
+        ]
         ran = subprocess.run(
             [*command, str(CHECKOUT)], env={**os.environ, **variables}, capture_output=True,
             text=True, check=False,
