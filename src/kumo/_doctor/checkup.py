@@ -47,7 +47,7 @@ class Level(NamedTuple):
 
 
 class Checkup(NamedTuple):
-    """What was seen of a process within *window* seconds, in so many *looks* at its threads.
+    """The observations of a process within *window* seconds, in so many *looks* at its threads.
 
     The threads are those of the process and of its *descendants*, as far as these are in its cgroup
     or one below. *descendants* is how many there were at most at one moment.
