@@ -47,9 +47,17 @@ PUBLIC = {
     "topology",
     "watch",
 }
-EXTRAS_MODULES = {"opentelemetry.py", "prometheus.py"}  # pages of an extra, which import it
+EXTRAS_MODULES = {
+    "celery.py",
+    "dask.py",
+    "opentelemetry.py",
+    "prometheus.py",
+}  # pages of an extra, which import it
 EXTRAS = {
     "anyio",
+    "celery",
+    "dask",
+    "distributed",
     "jinja2",
     "loky",
     "markupsafe",
@@ -57,6 +65,7 @@ EXTRAS = {
     "opentelemetry",
     "prometheus_client",
     "pytest",
+    "ray",
     "sniffio",
     "threadpoolctl",
     "torch",
@@ -117,7 +126,15 @@ def test_another_name_is_an_attribute_error() -> None:
 def test_the_public_modules() -> None:
     public = {path.name for path in PACKAGE.iterdir() if path.name[0].isalpha()}
 
-    assert public == {"fleet.py", "lua.py", "opentelemetry.py", "prometheus.py", "py.typed"}
+    assert public == {
+        "celery.py",
+        "dask.py",
+        "fleet.py",
+        "lua.py",
+        "opentelemetry.py",
+        "prometheus.py",
+        "py.typed",
+    }
 
 
 # --- imports

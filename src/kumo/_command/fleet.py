@@ -10,6 +10,7 @@ from kumo._errors import InputError, UsageError
 from kumo._fleet.adapters import ENGINES, load
 from kumo._fleet.gather import ask_all, paired
 from kumo._fleet.groups import excess_of
+from kumo._fleet.setting import wanted_slots
 from kumo._records import fields_of, round_cpus
 from kumo._text import quoted, show_rate
 
@@ -64,6 +65,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--hostfile", action="store_true", help="print a hostfile for mpirun instead"
     )
+    parser.add_argument(
+        "--set", action="store_true", help="give the nodes that are not right their slots (ray)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="with --set: print the slots, and set nothing"
+    )
 
 
 def run(options: Namespace) -> int:
@@ -73,6 +80,7 @@ def run(options: Namespace) -> int:
     for engine in options.engine.split(","):
         if engine not in ENGINES:
             raise UsageError(f"{engine[:60]!a} is not an engine: there are {', '.join(ENGINES)}")
+    _check_setting(options)
     pairs = paired(options.engine, options.target)
     with Progress() as progress:
         fleet = ask_all(
@@ -81,6 +89,8 @@ def run(options: Namespace) -> int:
     if not fleet.nodes:
         raise InputError(f"{options.engine} has no nodes")
     places = fleet.places
+    if options.set:
+        return _set_slots(options, pairs[0][1], places)
     if options.hostfile:
         write("".join(f"{line}\n" for line in hostfile(places)))
     elif options.json:
@@ -90,6 +100,38 @@ def run(options: Namespace) -> int:
     if any(place.excess > 0 for place in places):
         return OVER
     return SILENT if fleet.silent else 0
+
+
+def _check_setting(options: Namespace) -> None:
+    """Raise `UsageError` if there is nothing that ``--set`` or ``--dry-run`` could mean."""
+    if options.dry_run and not options.set:
+        raise UsageError("--dry-run goes with --set")
+    if not options.set:
+        return
+    if options.hostfile or options.json:
+        raise UsageError("--set goes with neither --hostfile nor --json")
+    if "," in options.engine:
+        raise UsageError("--set takes one engine")
+    if not hasattr(load(options.engine), "set_slots"):
+        raise UsageError(
+            f"--set cannot change the slots of {options.engine}; docs/guides/fleet.md has its way"
+        )
+
+
+def _set_slots(options: Namespace, target: str | None, places: Sequence[Group]) -> int:
+    """Set the slots of the nodes that are not right; return 1 if any could not be set."""
+    wanted = wanted_slots(places)
+    counts = {worker: count for worker, (_, count) in wanted.items()}
+    done = dict.fromkeys(counts, "would be set")
+    if not options.dry_run and counts:
+        adapter = load(options.engine)
+        done = dict(adapter.set_slots(target, counts, timeout=options.timeout))
+    for worker, (node, count) in wanted.items():
+        change = f"{node.slots:g} -> {count}"
+        write(f"{quoted(node.host, 60)}  {quoted(worker, 60)}  {change}  {done[worker]}\n")
+    if not wanted:
+        write("nothing to set: the slots of each node that answered fit\n")
+    return OVER if any(text.startswith("failed") for text in done.values()) else 0
 
 
 def hostfile(places: Iterable[Group]) -> Iterator[str]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ENGINES = {
     "files": "kumo._fleet.files",
+    "dask": "kumo._fleet.dask",
+    "ray": "kumo._fleet.ray",
+    "celery": "kumo._fleet.celery",
 }
 
 # The line that gives a node the right slots from its start on.
