@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zlib
+from base64 import encodebytes
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +14,15 @@ import kumo
 from kumo._pressure.records import Pressure
 from kumo._report.page import MAX_BYTES, page
 from kumo._report.view import BOUNDS, timelines, view
-from kumo._system.machine_file import Machine, MachineError, of_report, read_machine
+from kumo._system.machine_file import (
+    COMPRESSED,
+    INSIDE,
+    MAX_EXPANDED,
+    Machine,
+    MachineError,
+    of_report,
+    read_machine,
+)
 from report.made import facts, machine_with
 
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -61,7 +71,7 @@ def test_the_answer_is_one_sentence() -> None:
 
     assert (
         "Process 4242 (web) can use 1 CPU: the quota in /sys/fs/cgroup/pod/cpu.max is 1.50, "
-        "rounded down, and throttled the process in 50% of the periods."
+        "rounded down, and it throttled the process in 50% of the periods."
     ) in text
     assert_harmless(text)
 
@@ -173,6 +183,16 @@ def test_a_page_that_is_damaged(change: object, message: str) -> None:
 
     with pytest.raises(MachineError, match=message):
         of_report("<!doctype html>" + change(text[start:]))
+
+
+def test_a_page_that_would_expand_to_more_than_a_megabyte() -> None:
+    packed = encodebytes(zlib.compress(b"x" * (MAX_EXPANDED + 1))).decode()
+
+    with pytest.raises(MachineError, match="is cut or too long"):
+        of_report(f"<!doctype html>{INSIDE}{COMPRESSED}>{packed}</pre>")
+
+    text = page(facts(THROTTLED)._replace(machine="x" * (MAX_EXPANDED + 1)))
+    assert of_report(text) == facts(THROTTLED).small
 
 
 def test_a_page_that_a_mail_program_or_a_browser_has_written_anew() -> None:

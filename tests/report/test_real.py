@@ -77,7 +77,7 @@ def test_the_report_of_a_throttled_process(report: tuple[Path, dict[str, object]
 
     assert file.stat().st_size < 100_000
     assert "can use 1 CPU: the quota in " in text
-    assert " is 0.01, and the count is at least 1, and throttled the process in " in text
+    assert " is 0.01, and the count is at least 1, and it throttled the process in " in text
     assert "throttled the process in 0% of the periods" not in text
     assert "over by 15" in text
     assert "sets 8" in text

@@ -59,7 +59,7 @@ RULES = {
     "bar": ("fill:{line}", 'fill="currentColor" fill-opacity=".45"'),
     "hot": ("fill:{hot}", 'fill="#c2570c"'),
     "empty": ("stroke:{line}", 'fill="none" stroke="currentColor" stroke-opacity=".5"'),
-    "mark": ("stroke:{hot}", 'fill="none" stroke="#c2570c" stroke-dasharray="4 3"'),
+    "mark": ("stroke:{text}", 'fill="none" stroke="currentColor" stroke-dasharray="4 3"'),
     "core": ("stroke:{line}", 'fill="none" stroke="currentColor"'),
     "own": ("fill:{own}", 'fill="#2f7fdb"'),
     "isolated": ("fill:{own};stroke:{text}",

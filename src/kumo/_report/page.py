@@ -11,7 +11,7 @@ from base64 import encodebytes
 
 from kumo._report.drawing import style_sheet
 from kumo._report.view import BOUNDS, view
-from kumo._system.machine_file import COMPRESSED, INSIDE
+from kumo._system.machine_file import COMPRESSED, INSIDE, MAX_EXPANDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ def _machines(facts: Facts) -> Iterator[tuple[str, bool]]:
         text = facts.machine.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         yield f"{INSIDE}>\n{text}</pre>", False
     for text in (facts.machine, facts.small):
-        packed = zlib.compress(text.encode("utf-8", "surrogateescape"), 9)
+        plain = text.encode("utf-8", "surrogateescape")
+        if len(plain) > MAX_EXPANDED:
+            continue
+        packed = zlib.compress(plain, 9)
         yield f"{INSIDE}{COMPRESSED}>\n{encodebytes(packed).decode()}</pre>", True
 
 

@@ -116,7 +116,7 @@ def _throttled(lines: Sequence[Timeline], binding: Limit) -> str:
         return ", and no quota throttled it"
     share = f"in {worst.share:.0%} of the periods"
     if worst.where == os.path.dirname(binding.where):
-        return f", and throttled the process {share}"
+        return f", and it throttled the process {share}"
     return f", and the quota of {quoted(worst.where, 120)} throttled it {share}"
 
 

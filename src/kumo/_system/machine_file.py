@@ -34,6 +34,7 @@ NEVER_FAIL = (
 PAGE = "<!doctype html>"
 INSIDE = '<pre id="kumo-machine-file" tabindex="0"'
 COMPRESSED = ' data-form="zlib base64"'
+MAX_EXPANDED = 2**20  # bytes of a compressed one: what any megabyte costs has a bound
 
 
 class MachineError(ValueError):
@@ -100,7 +101,7 @@ def _decompressed(body: str) -> str:
 
     unpack = zlib.decompressobj()
     try:
-        text = unpack.decompress(b64decode("".join(body.split()), validate=True), MAX_FILE_BYTES)
+        text = unpack.decompress(b64decode("".join(body.split()), validate=True), MAX_EXPANDED)
     except (ValueError, zlib.error):
         raise MachineError("the machine file in the page is damaged") from None
     if not unpack.eof:
