@@ -1,4 +1,4 @@
-"""Write the tables of docs/reference/programs.md from benchmarks/results: programs, reach.
+"""Write the tables of docs/reference/programs.md from benchmarks/results: programs, reach, worth.
 
 With ``--check`` write nothing, and exit 1 if the page differs from what would be written.
 """
@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "reference" / "programs.md"
 RESULTS = HERE.parent / "benchmarks" / "results" / "programs.md"
 PARTS = ("counts", "threads", "signature")  # of the results, in their order
-REACH = ("reach-4", "reach-1")  # results of a file each
+REACH = ("reach-4", "reach-1", "worth")  # results of a file each
 
 
 def page() -> str:

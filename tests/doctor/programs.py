@@ -28,7 +28,9 @@ def answers(
     runtimes = [runtime for runtime in RUNTIMES if not runtime.module]
     questions = list(find(str(directory), own, runtimes))
     environment = {"PATH": os.environ["PATH"]}
-    return ask(questions, environment, at_once=at_once, timeout=timeout, told=lambda question: None)
+    return ask(
+        questions, environment, at_once=at_once, timeout=timeout, begun=lambda question: None
+    )
 
 
 def is_alive(pid: int) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import UserDict
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -142,7 +144,7 @@ def test_flags_join_what_the_user_has_set(tmp_path: Path, monkeypatch: pytest.Mo
 
     write(tmp_path, "go", 'echo "$GODEBUG"; exit 1')
     questions = list(find(str(tmp_path), ""))
-    how = {"at_once": 1, "told": lambda question: None}
+    how = {"at_once": 1, "begun": lambda question: None}
 
     (alone,) = ask(questions, {"PATH": os.environ["PATH"]}, **how)  # type: ignore[arg-type]
     both = {"PATH": os.environ["PATH"], "GODEBUG": "containermaxprocs=0"}
@@ -207,3 +209,36 @@ def test_children_of_before_are_left_alone(tmp_path: Path) -> None:
 
         assert child.poll() is None
         child.kill()
+
+
+def test_answers_come_in_order_while_others_are_asked(tmp_path: Path) -> None:
+    """The first is shown before the second has answered, for which it waits."""
+    from kumo._doctor.ask import Answer, ask, find
+
+    os.mkfifo(tmp_path / "shown")
+    write(tmp_path, "nproc", "echo 3")
+    write(tmp_path, "ruby", f"read line < {tmp_path}/shown; {TELL.format(8)}")
+    shown = []
+
+    def answered(answer: Answer) -> None:
+        shown.append(answer.question.runtime.name)
+        if len(shown) == 1:
+            (tmp_path / "shown").write_text("go on\n")
+
+    questions = list(find(str(tmp_path), ""))
+    path = {"PATH": os.environ["PATH"]}
+    answers = ask(questions, path, at_once=2, begun=lambda question: None, answered=answered)
+
+    assert shown == ["nproc", "Ruby"] == [each.question.runtime.name for each in answers]
+
+
+def test_a_handlers_timeout_error_is_not_taken_for_a_failure() -> None:
+    from kumo._doctor.ask import Question, Running, _ask
+    from kumo._runtimes.runtimes import RUNTIMES
+
+    class Interrupted(UserDict[str, str]):
+        def keys(self) -> NoReturn:
+            raise TimeoutError("from a handler of SIGALRM")
+
+    with pytest.raises(TimeoutError, match="from a handler"):
+        _ask(Question(RUNTIMES[0], "/bin/true"), Interrupted(), 1.0, Running())

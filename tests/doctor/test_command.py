@@ -193,7 +193,8 @@ def test_a_signal_ends_those_who_are_asked(tmp_path: Path, name: str) -> None:
         printed = process.communicate(timeout=ASKED / 2)
 
     code = 130 if name == "SIGINT" else -number
-    assert (process.returncode, printed) == (code, (b"", b""))
+    assert (process.returncode, printed[1]) == (code, b"")
+    assert printed[0].endswith(b"\nbelieves  verdict     asked\n"), "a row was printed"
     assert list(temporary.iterdir()) == []
     wait_until_gone(tmp_path / "pids")
 

@@ -61,15 +61,16 @@ def test_the_columns_are_aligned_and_numbers_to_the_right() -> None:
     ]
 
 
-def test_the_runtimes_as_text() -> None:
+def test_the_runtimes_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     lines = runtimes(2, 1).text().splitlines()
 
     assert lines[0] == "1  (quota 1.00 at /sys/fs/cgroup/a/cpu.max)"
-    assert lines[2].split() == [
-        "runtime", "version", "asked", "believes", "count", "verdict", "why", "fix", "by",
-    ]  # fmt: skip
-    assert lines[3].split()[:8] == ["nproc", "9.1", "nproc", "2", "1", "over", "by", "1"]
-    assert lines[4].split() == ["nproc", "9.1", "nproc", "1", "1", "right"]
+    assert lines[2].split() == ["believes", "verdict", "asked"]
+    assert lines[3] == "       2  over by 1   nproc (nproc 9.1)"
+    assert lines[4].startswith(" " * 22 + "fix: kumo run --view -- CMD")
+    assert lines[5].startswith(" " * 22 + "why: quota 1.00 binds; ")
+    assert lines[6].split() == ["1", "right", "nproc", "(nproc", "9.1)"]
     assert "no answer from Ruby (/bin/ruby): no answer within 20 s" in lines
     assert "not found: R, .NET" in lines
     assert any(line.startswith("burst-allowed: ") for line in lines)
@@ -84,9 +85,18 @@ def test_two_pythons_are_told_apart() -> None:
 
     lines = RuntimesReport(ESTIMATE, answers, [], {}).text().splitlines()
 
-    assert [line.split("  ")[0] for line in lines[3:6]] == [
-        "nproc", "Python (/a/py)", "Python (/b/py)",
+    assert [line[22:] for line in lines[3:6]] == [
+        "nproc (nproc 1)", "Python (Python 1, /a/py)", "Python (Python 1, /b/py)",
     ]  # fmt: skip
+
+
+def test_the_rows_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    lines = runtimes(2, 1).text().splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert "".join(lines).count("over by 1") == 1
 
 
 def test_the_runtimes_as_data() -> None:

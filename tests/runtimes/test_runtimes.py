@@ -20,6 +20,31 @@ os.process_cpu_count()\t3.13.0\t4
 """
 
 
+PROGRAMS = [
+    (
+        "ffmpeg",
+        "ffmpeg version 5.1.9-0+deb12u1 Copyright\n[x] detected 64 logical cores\n",
+        "5.1.9-0+deb12u1",
+        64,
+    ),
+    ("nginx", "nginx version: nginx/1.22.1\ncount 64\n", "1.22.1", 64),
+    ("pigz", "count 64\npigz 2.6\n", "2.6", 64),
+    (
+        "xz",
+        "xz (XZ Utils) 5.4.1\nliblzma 5.4.1\n  Number of processor threads:      64\n",
+        "5.4.1",
+        64,
+    ),
+]
+
+
+@pytest.mark.parametrize(("runtime", "text", "version", "cpus"), PROGRAMS)
+def test_a_programs_answer(runtime: str, text: str, version: str, cpus: int) -> None:
+    (belief,) = READ[runtime](text)
+
+    assert belief[1:] == (version, cpus)
+
+
 @pytest.mark.parametrize(
     ("runtime", "text", "beliefs"),
     [
@@ -81,6 +106,7 @@ def test_each_call_that_a_row_reads_by_name_is_known() -> None:
             ("Go", GO),
             ("Rust", "count 8\n"),
             (".NET", "count 8\n"),
+            *((name, text) for name, text, _, _ in PROGRAMS),
         ]
         for belief in READ[runtime](text)
     }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kumo._command.doctor_report import Report
     from kumo._command.options import Parser
-    from kumo._doctor.ask import Question
+    from kumo._doctor.ask import Answer, Question
 
 AT_ONCE = 8  # programs that are asked at a time, at most
 
@@ -47,10 +47,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the report. Return 1 if something is oversubscribed, else 0."""
-    if options.all:
-        report = _host()
-    else:
-        report = _runtimes() if options.pid is None else _process(options.pid)
+    if not options.all and options.pid is None:
+        return _runtimes(as_json=options.json)
+    report = _host() if options.all else _process(options.pid)
     if options.json:
         write_json(report.data())
     else:
@@ -75,8 +74,9 @@ def _host() -> Report:
         return HostReport(check_host(progress=lambda look: progress.show(f"look {look}")))
 
 
-def _runtimes() -> Report:
-    from kumo._command.doctor_report import RuntimesReport
+def _runtimes(*, as_json: bool) -> int:
+    """Ask the runtimes, and print each row as soon as it and those before it are known."""
+    from kumo._command.doctor_report import RuntimesReport, head, lines_of
     from kumo._doctor.ask import ask, find
     from kumo._runtimes.runtimes import RUNTIMES
     from kumo._survey import estimate
@@ -86,14 +86,27 @@ def _runtimes() -> Report:
     with _cleared_away(), Progress() as progress:
         numbers = count(1)
 
-        def told(question: Question) -> None:
+        def begun(question: Question) -> None:
             name = question.runtime.name
             progress.show(f"asking {name} ({next(numbers)} of {len(questions)})")
 
-        answers = ask(questions, os.environ, at_once=min(own.parallelism, AT_ONCE), told=told)
+        def answered(answer: Answer) -> None:
+            if not as_json and (lines := lines_of(answer, own, os.environ)):
+                progress.show("")
+                write("\n".join([*lines, ""]))
+
+        if not as_json:
+            write(head(own) + "\n")
+        at_once = min(own.parallelism, AT_ONCE)
+        answers = ask(questions, os.environ, at_once=at_once, begun=begun, answered=answered)
     found = {question.runtime.name for question in questions}
     missing = [runtime.name for runtime in RUNTIMES if runtime.name not in found]
-    return RuntimesReport(own, answers, missing, os.environ)
+    report = RuntimesReport(own, answers, missing, os.environ)
+    if as_json:
+        write_json(report.data())
+    else:
+        write(report.rest() + "\n")
+    return 1 if report.oversubscribed else 0
 
 
 class _Ended(BaseException):

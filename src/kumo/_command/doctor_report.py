@@ -6,7 +6,7 @@ import os
 from math import inf
 from typing import Protocol
 
-from kumo._command.output import table
+from kumo._command.output import paragraph, table
 from kumo._doctor.judge import judge, limit_in_words
 from kumo._explain import as_dict
 from kumo._text import quoted, show_rate
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kumo._records import Estimate
 
 SCHEMA = 1
-RUNTIMES = ("runtime", "version", "asked", "believes", "count", "verdict", "why", "fix by")
+RUNTIMES = f"{'believes':>8}  {'verdict':<10}  asked"
+INDENT = 22
 THREADS = ("threads", "number", "runnable", "library")
 SETTINGS = ("variable", "value", "count", "verdict", "fix by")
 EMPTY_ENTRY = (
@@ -80,15 +81,21 @@ class RuntimesReport:
 
     def text(self) -> str:
         """Return the report for people, without a final newline."""
-        rows = [_cells(answer, finding, self.estimate) for answer, finding in self.findings]
-        lines = [_headline(self.estimate), "", *_table(RUNTIMES, rows)]
+        rows = [answer_lines(answer, finding) for answer, finding in self.findings]
+        lines = [head(self.estimate), *(line for lines in rows for line in lines)]
+        return "\n".join([*lines, self.rest()])
+
+    def rest(self) -> str:
+        """Return what follows the rows, without a final newline."""
+        lines = []
         if self.silent:
-            lines += ["", *(f"no answer from {_name(a)}: {a.failure}" for a in self.silent)]
+            failures = [paragraph(f"no answer from {_name(a)}: {a.failure}") for a in self.silent]
+            lines += ["", *(line for lines in failures for line in lines)]
         if self.missing:
-            lines += ["", f"not found: {', '.join(self.missing)}"]
+            lines += ["", *paragraph(f"not found: {', '.join(self.missing)}")]
         lines += ["", "These files were run:", *(f"  {_file(a)}" for a in self.answers)]
         if self.empty_entries:
-            lines += ["", EMPTY_ENTRY]
+            lines += ["", *paragraph(EMPTY_ENTRY)]
         lines += ["", *_notes(self.estimate)]
         over = len({id(a) for a, finding in self.findings if finding.verdict == "over"})
         judged = f"oversubscribed: {over}" if over else "not oversubscribed: none"
@@ -181,7 +188,8 @@ def _heading(estimate: Estimate) -> dict[str, Any]:
 
 
 def _notes(estimate: Estimate) -> list[str]:
-    return [line for note in estimate.notes for line in (f"{note.code}: {note.text}", "")]
+    texts = [f"{note.code}: {note.text}" for note in estimate.notes]
+    return [line for text in texts for line in (*paragraph(text), "")]
 
 
 def _verdict(verdict: str, by: int | None) -> str:
@@ -198,18 +206,28 @@ def _file(answer: Answer) -> str:
     return f"{answer.question.runtime.name}: {quoted(answer.question.program, 200)}"
 
 
-def _cells(answer: Answer, finding: Finding, estimate: Estimate) -> tuple[str, ...]:
-    runtime = answer.question.runtime.name
-    return (
-        _name(answer) if runtime == "Python" else runtime,  # there may be several
-        quoted(finding.belief.version, 40),
-        quoted(finding.belief.call, 60),
-        str(finding.belief.cpus),
-        str(estimate.parallelism),
-        _verdict(finding.verdict, finding.by),
-        quoted(finding.why, 200),
-        finding.mend,
-    )
+def head(estimate: Estimate) -> str:
+    """Return what precedes the rows, without a final newline."""
+    return "\n".join([*paragraph(_headline(estimate)), "", RUNTIMES])
+
+
+def answer_lines(answer: Answer, finding: Finding) -> list[str]:
+    """Return the row of one belief: what was answered, how to fix it, and why it is so."""
+    name, program = answer.question.runtime.name, quoted(answer.question.program, 200)
+    version = f"{name} {quoted(finding.belief.version, 40)}"
+    # There may be several Pythons.
+    asked = f"{quoted(finding.belief.call, 60)} ({version}{f', {program}' * (name == 'Python')})"
+    first, *others = paragraph(asked, INDENT)
+    verdict = _verdict(finding.verdict, finding.by)
+    lines = [f"{finding.belief.cpus:>8}  {verdict:<10}  {first[INDENT:]}", *others]
+    lines += paragraph(f"fix: {finding.mend}", INDENT) if finding.mend else []
+    return lines + (paragraph(f"why: {quoted(finding.why, 200)}", INDENT) if finding.why else [])
+
+
+def lines_of(answer: Answer, estimate: Estimate, environment: Mapping[str, str]) -> list[str]:
+    """Return the rows of an answer."""
+    found = [judge(belief, estimate, environment) for belief in answer.beliefs]
+    return [line for finding in found for line in answer_lines(answer, finding)]
 
 
 def _finding(answer: Answer, finding: Finding) -> dict[str, Any]:

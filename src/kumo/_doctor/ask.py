@@ -140,14 +140,16 @@ def ask(
     *,
     at_once: int,
     timeout: float = TIMEOUT,
-    told: Callable[[Question], object],
+    begun: Callable[[Question], object],
+    answered: Callable[[Answer], object] = lambda answer: None,
 ) -> list[Answer]:
     """Put the questions, *at_once* of them at a time, and return an answer to each, in order.
 
-    *told* is called with each question that is begun, by whichever thread begins it.
+    *begun* is called with each question that is begun, by whichever thread begins it, and
+    *answered* with each answer, by this thread and in order, as soon as those before it are there.
     """
     with _adopting():
-        return _ask_all(questions, environment, at_once, timeout, told)
+        return _ask_all(questions, environment, at_once, timeout, begun, answered)
 
 
 def _ask_all(
@@ -155,18 +157,25 @@ def _ask_all(
     environment: Mapping[str, str],
     at_once: int,
     timeout: float,
-    told: Callable[[Question], object],
+    begun: Callable[[Question], object],
+    answered: Callable[[Answer], object],
 ) -> list[Answer]:
+    answers: list[Answer] = []
     running = Running()
 
     def one(question: Question) -> Answer:
-        told(question)
+        begun(question)
         return _ask(question, environment, timeout, running)
 
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            return list(_each_once([*pool.map(one, questions)]))
+            for answer in _each_once(pool.map(one, questions)):
+                answers.append(answer)
+                answered(answer)
+            return answers
         except BaseException:
+            # Whatever it is, a key, a signal's exception or an output that is closed: it goes on
+            # when the programs have been killed, for which the pool would wait otherwise.
             running.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -195,6 +204,8 @@ def _ask(
     except TimeoutExpired:
         return Answer(question, [], f"no answer within {timeout:g} s")
     except OSError as error:
+        if error.errno is None:
+            raise  # not the system's, but a signal handler's TimeoutError
         return Answer(question, [], f"cannot be run: {error.strerror}")
     executable = read_executable(text) if runtime.name == "Python" else ""
     beliefs = runtime.read(text)

@@ -179,8 +179,11 @@ def _library(
     return Runtime(name, (), steps, read_lines, module=name, calls={call: judged})
 
 
-def _count(name: str, call: str, code: str, *, judged: Call) -> Runtime:
-    """Return the row of a library whose count is an expression, after an import."""
+def _count(name: str, call: str, code: str, *, judged: Call, module: str = "") -> Runtime:
+    """Return the row of a library whose count is an expression, after an import.
+
+    *module* is what must be importable, if that is not what is imported first.
+    """
     statement, _, expression = code.rpartition("; ")
     text = (
         f"{statement}\nimport importlib.metadata as metadata\n"
@@ -188,10 +191,64 @@ def _count(name: str, call: str, code: str, *, judged: Call) -> Runtime:
         "except metadata.PackageNotFoundError: version = '?'\n"
         f"print({call!r}, version, int({expression}), sep='\\t')\n"
     )
-    module = statement.split()[1].partition(".")[0]
+    module = module or statement.split()[1].partition(".")[0]
     return Runtime(
         name, (), (("{program}", "-c", text),), read_lines, module=module, calls={call: judged}
     )
+
+
+# Counts the threads of its process.
+COUNT = """\
+import os
+def threads(start=""):
+    names = []
+    for thread in os.listdir("/proc/self/task"):
+        try: names.append(open("/proc/self/task/" + thread + "/comm").read())
+        except OSError: pass
+    return sum(name.startswith(start) for name in names)
+"""
+
+# A model of one node, Identity, of one number: the ONNX format, by hand.
+ONNX_MODEL = (
+    "08083a2b0a100a016112016222084964656e746974791201675a090a016112040a02080162090a016212040a020801"
+    "4202100d"
+)
+
+# The master starts all workers before it heeds a signal.
+NGINX = b"""\
+"$1" -p "$PWD/" -c nginx.conf -e log 2>>log & p=$!
+i=0
+until grep -q 'start worker process [0-9]' log 2>/dev/null || [ $i = 100 ]
+do sleep 0.1; i=$((i + 1)); done
+kill $p; wait $p
+echo "count $(grep -c 'start worker process [0-9]' log)"
+"""
+NGINX_CONF = b"daemon off;\nworker_processes auto;\npid pid;\nerror_log log notice;\nevents {}\n"
+
+# 256 blocks, each for a thread while there are fewer than the limit; two threads read and write.
+PIGZ = b"""\
+mkfifo in && { "$1" <in >/dev/null & p=$!; }
+exec 3>in; head -c 33554432 /dev/zero >&3; sleep 0.3
+n=$(ls "/proc/$p/task" | wc -l); exec 3>&-; wait $p
+echo "count $((n > 3 ? n - 2 : 1))"
+"""
+
+
+def _threads(name: str, module: str, code: str, *, judged: Call, start: str = "") -> Runtime:
+    """Return the row of a library that says nowhere how many threads it starts: *code* does so.
+
+    It may set *before* when it has loaded the library. *start* is how its threads' names begin.
+    """
+    call = f"{name}'s threads"
+    text = (
+        f"{COUNT}import importlib.metadata as metadata\n{code}"
+        f"count = threads({start!r}) if {start!r} else threads() - before + 1\n"
+        f"try: version = metadata.version({name!r})\n"
+        "except metadata.PackageNotFoundError: version = '?'\n"  # tensorflow-cpu and the like
+        f"print({call!r}, version, count, sep='\\t')\n"
+    )
+    steps = (("{program}", "-c", text),)
+    return Runtime(name, (), steps, read_lines, module=module, calls={call: judged})
 
 
 # Of libraries that begin with what Python counts, of which 3.13 reads a variable.
@@ -422,6 +479,97 @@ RUNTIMES = (
         "django's test --parallel",
         "from django.test import runner; runner.get_max_test_processes()",
         judged=Call(ONLINE, "DJANGO_TEST_PROCESSES"),
+    ),
+    _threads(
+        "onnxruntime",
+        "onnxruntime",
+        "import onnxruntime\nbefore = threads()\n"
+        f"session = onnxruntime.InferenceSession(bytes.fromhex({ONNX_MODEL!r}), "
+        "providers=['CPUExecutionProvider'])\n",
+        judged=Call("the machine's cores", "ORT_INTRA_OP_NUM_THREADS", since=(1, 28)),
+    ),
+    _threads(
+        "xgboost",
+        "xgboost",
+        "import numpy, xgboost\nbefore = threads()\n"
+        "X = numpy.arange(1024.0).reshape(256, 4)\n"
+        "xgboost.train({'verbosity': 0}, xgboost.DMatrix(X, label=X[:, 0]), 1)\n",
+        judged=Call(MASK, "OMP_NUM_THREADS"),
+    ),
+    _threads(
+        "lightgbm",
+        "lightgbm",
+        "import numpy, lightgbm\nbefore = threads()\n"
+        "X = numpy.arange(1024.0).reshape(256, 4)\n"
+        "lightgbm.train({'verbose': -1}, lightgbm.Dataset(X, X[:, 0]), 1)\n",
+        judged=Call(MASK, "OMP_NUM_THREADS"),
+    ),
+    _threads(
+        "tensorflow",
+        "tensorflow",
+        "import tensorflow\ntensorflow.constant(1.0) + 1\n",
+        start="tf_Compute",
+        judged=Call(MASK, "TF_NUM_INTRAOP_THREADS"),
+    ),
+    _threads(
+        "jax",
+        "jax",
+        "import jax.numpy\njax.numpy.zeros(3).block_until_ready()\n",
+        start="tf_XLAEigen",
+        judged=Call(MASK, "PJRT_NPROC", heeds=("NPROC",)),
+    ),
+    _count(
+        "openvino",
+        "openvino's INFERENCE_NUM_THREADS",
+        "import numpy, openvino as ov\nfrom openvino import opset13 as ops\n"
+        "x = ops.parameter([1], numpy.float32)\nmodel = ov.Model([ops.relu(x)], [x], 'one'); "
+        "ov.compile_model(model, 'CPU').get_property('INFERENCE_NUM_THREADS')",
+        module="openvino",
+        judged=Call(ONLINE),
+    ),
+    _count(
+        "celery",
+        "celery's worker processes",
+        "import billiard; billiard.cpu_count()",
+        module="celery",
+        judged=Call(ONLINE, instead="celery worker -c {count}"),
+    ),
+    Runtime(
+        "ffmpeg",
+        ("ffmpeg",),
+        (
+            (
+                *("{program}", "-loglevel", "debug", "-nostdin", "-f", "lavfi"),
+                *("-i", "nullsrc=s=16x16", "-frames:v", "1", "-f", "null", "-"),
+            ),
+        ),
+        _read_pair(
+            "ffmpeg's threads", r"detected (\d{1,9}) logical cores", r"^ffmpeg version (\S+)"
+        ),
+        calls={"ffmpeg's threads": Call(MASK, instead="-threads {count}")},
+    ),
+    Runtime(
+        "nginx",
+        ("nginx",),
+        (("{program}", "-v"), ("sh", "nginx.sh", "{program}")),
+        _read_pair("worker_processes auto", r"^count ([1-9]\d{0,8})$", r"nginx/(\S+)"),
+        (("nginx.conf", NGINX_CONF), ("nginx.sh", NGINX)),
+        calls={"worker_processes auto": Call(ONLINE, instead="worker_processes {count}")},
+    ),
+    Runtime(
+        "pigz",
+        ("pigz",),
+        (("sh", "pigz.sh", "{program}"), ("{program}", "--version")),
+        _read_pair("pigz's threads", r"^count (\d{1,9})$", r"^pigz (\S+)"),
+        (("pigz.sh", PIGZ),),
+        calls={"pigz's threads": Call(ONLINE, instead="-p {count}")},
+    ),
+    Runtime(
+        "xz",
+        ("xz",),
+        (("{program}", "--version"), ("{program}", "--info-memory")),
+        _read_pair("xz -T0", r"^ *Number of processor threads: +(\d{1,9})$", r"^xz .* (\S+)$"),
+        calls={"xz -T0": Call(MASK, instead="-T{count}")},
     ),
     Runtime(
         "threadpoolctl",

@@ -1,0 +1,162 @@
+"""What the right number of threads is worth: work under a quota, bare and under `kumo run`.
+
+    python benchmarks/worth.py --python PYTHON [--rounds N] [-k REGEX]
+
+on Linux, as root, with a writable cgroup v1 hierarchy of the cpu controller and two or more CPUs.
+
+Each piece of work runs in a cgroup with a quota, in turn: bare, under `kumo run`, under
+`kumo run --view`, and with each size from 1 to the CPUs that are there, which the program itself
+asks its library for. The rounds are interleaved. The figure is the median of the seconds of the
+work alone. The best size is sought among those that are not above the count, and among all.
+A program is ended after 20 seconds, and counts as 20. What was measured before, on other days
+or with another -k, stays in the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import _groups
+import _report
+from _worth_programs import START, WORKS, Work
+
+LIMIT = 20.0  # seconds
+QUOTAS = (1.0, 1.5)
+NICE = -15  # of what is measured, on a busy machine
+
+
+def arms(kumo: str, cpus: int) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """Return the command line before the program, and its variables, by the name of the way."""
+    return {
+        "bare": ([], {}),
+        "run": ([kumo, "run", "--"], {}),
+        "view": ([kumo, "run", "--view", "--"], {}),
+        **{f"size {size}": ([], {"SIZE": str(size)}) for size in range(1, cpus + 1)},
+    }
+
+
+def seconds(group: Path, command: list[str], variables: dict[str, str]) -> float:
+    """Run the program in the group, and return what it prints."""
+    process = subprocess.Popen(
+        ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group),
+         "nice", "-n", str(NICE), *command],
+        env={"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONWARNINGS": "ignore", **variables},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        printed, errors = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return LIMIT
+    finally:
+        for pid in (group / "cgroup.procs").read_text().split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.wait()
+    if process.returncode:
+        raise SystemExit(errors[-2000:])
+    return min(LIMIT, float(printed.split()[-1]))
+
+
+def row(work: Work, quota: float, options: argparse.Namespace, group: Path) -> dict[str, Any]:
+    """Return the medians and spreads of one piece of work under one quota."""
+    (group / "cpu.cfs_quota_us").write_text(str(round(quota * 100_000)))
+    ways = arms(options.kumo, os.cpu_count() or 1)
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(options.rounds):
+        _report.progress(f"{work.name}, quota {quota}, round {number + 1} of {options.rounds}")
+        for name, (before, variables) in ways.items():
+            command = [*before, options.python, "-c", START + work.code]
+            taken[name].append(seconds(group, command, variables))
+    return {
+        "name": work.name, "version": version(options.python, work.package), "quota": quota,
+        "count": max(1, int(quota)), "load": _report.load()[0], "seconds": taken,
+    }  # fmt: skip
+
+
+def version(python: str, package: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    ran = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return ran.stdout.strip()
+
+
+def as_markdown(results: dict[str, Any]) -> str:
+    lines = [
+        "| work | version | quota | bare | `kumo run` | `--view` | best size, at most the count "
+        "| best of all sizes | `--view` to best | bare to `--view` |",
+        "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for each in results["works"]:
+        median = {name: statistics.median(values) for name, values in each["seconds"].items()}
+        sizes = {int(n.split()[1]): m for n, m in median.items() if n.startswith("size ")}
+        low = min((m, n) for n, m in sizes.items() if n <= each["count"])
+        best = min((m, n) for n, m in sizes.items())
+        lines.append(
+            f"| {each['name']} | {each['version']} | {each['quota']} | {median['bare']:.3f} "
+            f"| {median['run']:.3f} | {median['view']:.3f} | {low[0]:.3f} ({low[1]}) "
+            f"| {best[0]:.3f} ({best[1]}) | {median['view'] / low[0]:.2f} "
+            f"| {median['bare'] / median['view']:.1f} |"
+        )
+    host = results["host"]
+    rounds = sorted({len(each["seconds"]["bare"]) for each in results["works"]})
+    loads = [each["load"] for each in results["works"]]
+    lines += [
+        "",
+        f"{host['date']}, Linux {host['kernel']}, {host['cpus']} CPUs, a busy machine: load "
+        f"{min(loads)} to {max(loads)}. "
+        f"Seconds, medians of {' or '.join(map(str, rounds))} interleaved rounds. "
+        f"The work had a niceness of {NICE}.",
+    ]
+    return "\n".join(lines)
+
+
+def before(options: argparse.Namespace) -> dict[str, Any]:
+    file = _report.RESULTS / "worth.json"
+    works = json.loads(file.read_text("utf-8"))["works"] if file.exists() else []
+    return {"host": _report.host(), "rounds": options.rounds, "works": works}
+
+
+def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the works in the order of `WORKS`, the last of each name and quota."""
+    names = [work.name for work in WORKS]
+    latest = {(names.index(each["name"]), each["quota"]): each for each in works}
+    return [latest[key] for key in sorted(latest)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Time work under a quota, bare and under kumo.")
+    parser.add_argument("--python", required=True, help="a Python with the libraries")
+    parser.add_argument("--kumo", default=str(Path(sys.executable).with_name("kumo")))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("-k", default="", help="only work whose name matches")
+    options = parser.parse_args()
+    if reason := _groups.why_not():
+        print(reason, file=sys.stderr)
+        return 1
+    chosen = [work for work in WORKS if re.search(options.k, work.name)]
+    results = before(options)
+    with _groups.nested("worth", 1, 1, "each") as group:
+        for work in chosen:
+            for quota in QUOTAS:
+                new = row(work, quota, options, group)
+                results["works"] = in_order([*results["works"], new])
+                _report.write(_report.RESULTS, "worth", results, as_markdown(results))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
