@@ -138,8 +138,10 @@ def hostfile(places: Iterable[Group]) -> Iterator[str]:
     """Yield the lines of a hostfile for mpirun: each host once, with the slots that fit."""
     slots: dict[str, int] = {}
     for place in places:
-        host = place.nodes[0].host
-        slots[host] = slots.get(host, 0) + round_cpus(place.cpus)
+        names = list(dict.fromkeys(node.host for node in place.nodes))
+        each, rest = divmod(round_cpus(place.cpus), len(names))
+        for number, host in enumerate(names):  # containers of one host share its CPUs
+            slots[host] = slots.get(host, 0) + max(1, each + (number < rest))
     for host in sorted(slots):
         yield f"{host} slots={slots[host]}"
 
@@ -215,7 +217,8 @@ def _painted(rows: list[list[str]], groups: Iterable[Group]) -> Iterator[str]:
 
 
 def _cells(group: Group, hosts: bool) -> tuple[str, ...]:
-    names = quoted(group.hosts[0], 60)
+    others = len({node.host for node in group.nodes}) - 1
+    names = quoted(group.hosts[0], 60) + (f" and {others} more" if others else "")
     verdict: str = group.verdict
     if group.excess:
         verdict += f" by {abs(group.excess):g}"

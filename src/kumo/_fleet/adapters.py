@@ -29,6 +29,8 @@ ENGINES = {
     "dask": "kumo._fleet.dask",
     "ray": "kumo._fleet.ray",
     "celery": "kumo._fleet.celery",
+    "slurm": "kumo._fleet.slurm",
+    "mpi": "kumo._fleet.mpi",
 }
 
 # The line that gives a node the right slots from its start on.

@@ -119,7 +119,11 @@ def _merged(group: Sequence[Group]) -> Group:
 
 def _worst_first(found: list[Group]) -> tuple[Group, ...]:
     order = {"over": 0, "under": 1, "unknown": 2, "fits": 3}
-    found.sort(key=lambda group: (order[group.verdict], -abs(group.excess), -len(group.hosts)))
+    found.sort(
+        key=lambda group: (
+            order[group.verdict], -abs(group.excess), -len(group.hosts), group.hosts[0]
+        )
+    )  # fmt: skip
     return tuple(found)
 
 

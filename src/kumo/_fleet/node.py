@@ -153,4 +153,5 @@ def _pressure(seconds: float) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(report_node(float(sys.argv[1]) if len(sys.argv) > 1 else None), flush=True)
+    # In one write, and on a separate line even if the engine puts other output before it.
+    sys.stdout.write(f"\n{report_node(float(sys.argv[1]) if len(sys.argv) > 1 else None)}\n")
