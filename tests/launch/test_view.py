@@ -332,7 +332,10 @@ ASK = """\
 import json, os, kumo
 first, second = kumo.available_parallelism(), kumo.available_parallelism()
 print(json.dumps([first, second, kumo.estimate().parallelism, kumo.estimate("thread").parallelism]))
+from kumo._hot import count
+kept = count._kept
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+print("kept" if kept else "surveyed", "still" if count._kept is kept else "no more")
 print(json.dumps([kumo.available_parallelism(), kumo.estimate().parallelism]))
 """
 FREE = ["--without", "KUMO_AVAILABLE_PARALLELISM", "--without", "PYTHON_CPU_COUNT"]

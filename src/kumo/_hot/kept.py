@@ -5,7 +5,8 @@ What it relies on, beyond the rule of docs/understand/how-kumo-decides.md:
   each descriptor to it;
 - v1 refuses a quota above an ancestor's (tg_cfs_schedulable_down in kernel/sched/core.c),
   so that the nearest level with a quota is the tightest;
-- an affinity mask has online CPUs alone (sched_getaffinity in kernel/sched/syscalls.c);
+- an affinity mask has online CPUs alone (sched_getaffinity in kernel/sched/syscalls.c). In a view
+  masks come from ``/proc/TID/status``, which may have others, so that online CPUs count too;
 - polling ``cpuset.cpus.partition`` reports every change of a partition's state until that is
   read (cpuset.cpus.partition in cgroup-v2.rst, kernfs_generic_poll in fs/kernfs/file.c), and a
   level gets that file when its list of controllers gets cpuset;
@@ -50,7 +51,7 @@ from kumo._hot.descriptors import (
 )
 from kumo._hot.grants import Grants, granted
 from kumo._survey import survey
-from kumo._system.view import shown_cpus
+from kumo._system.view import kernel_mask, shown_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ class Kept:
         # The isolated CPUs, and whether the process's own partition is isolated.
         self.apart: frozenset[int] = frozenset()
         self.alone = False
+        # sched_getaffinity is the view's, and not the kernel's.
+        self.viewed = shown_cpus() is not None
         self.partitions: tuple[File, ...] = ()
         self.fixed: tuple[Fixed, ...] = ()
         self.grants = Grants()
@@ -300,7 +303,9 @@ class Kept:
     def _least(self, rate: float, calls: Calls) -> float:
         """Return the least limit; other threads are asked only if they can raise it."""
         most = min(rate, self.grants.least)
-        mask = sched_getaffinity(0)
+        if self.viewed:
+            most = min(most, self._online(calls))
+        mask = self._mask(0)
         count = self._count(mask)
         if (
             count < most
@@ -311,13 +316,20 @@ class Kept:
             self.tasks.check(calls)
             for thread in listdir(TASKS) if count < most else ():
                 try:
-                    mask |= sched_getaffinity(int(thread))
+                    mask |= self._mask(int(thread))
                 except ProcessLookupError:
                     continue
                 count = self._count(mask)
                 if count >= most:
                     break
         return min(most, count)
+
+    def _mask(self, thread: int) -> set[int]:
+        """Return the CPUs that a thread may use, 0 being the caller. Raise as the calls do."""
+        if not self.viewed:
+            return sched_getaffinity(thread)
+        mask = kernel_mask(thread)
+        return {cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1}
 
     def _count(self, mask: set[int]) -> int:
         """Return the number of CPUs of a mask over which threads are spread."""
@@ -361,8 +373,6 @@ def keep(system: System, publish: Callable[[Kept], object]) -> Estimate:
     Raise `OverrideError` as the survey does.
     """
     global _maker
-    if shown_cpus() is not None:
-        return survey(system)  # sched_getaffinity is the view's here, and not the kernel's
     sweep()
     maker = _maker
     if maker is not None and maker[1] > 0 and maker[0]() is not None:
