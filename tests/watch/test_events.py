@@ -380,8 +380,10 @@ quota, period = (os.open(f"{sys.argv[1]}/cpu.cfs_{name}_us", os.O_WRONLY)
                  for name in ("quota", "period"))
 def write(descriptor, number): os.pwrite(descriptor, str(number).encode(), 0)
 found = []
-watch = kumo.watch(found.append, interval=10000, settle=0)
-next(iter([watch.how])) == "events" or sys.exit("no events: " + watch.how)
+with kumo.watch() as first: how = first.how
+# Where there are events, nothing else is to report a change.
+SELDOM = 10000 if how == "events" else 0.02
+watch = kumo.watch(found.append, interval=SELDOM, settle=0)
 def until(cpus):
     end = time.monotonic() + 60
     while watch.estimate.cpus != cpus:
@@ -407,20 +409,20 @@ print(len(found))
 
 @pytest.mark.real
 def test_a_quota_and_its_period_written_in_turn_make_no_wrong_size(make_group: MakeGroup) -> None:  # noqa: F811
-    """The period first, and long before the quota; and the quota first, with what settles late."""
+    """The period first and the quota a while later, and the quota first."""
     group = make_group(cpus=1.5)
     program = f"""{ONLY_EVENTS}
-write(period, 200000); time.sleep(0.01); write(quota, 300000)
-write(quota, 310000); until(1.55)
-assert [change.new.cpus for change in found] == [1.55], found
-watch.close()
-watch = kumo.watch(interval=10000, settle=10000)
-for _ in range(3):
-    write(quota, 155000); write(period, 100000)  # by way of 0.775
+for number in range(100):
+    before = len(found)
+    started = time.monotonic()
+    write(period, 200000); time.sleep(0.01); write(quota, 310000)
+    quick = time.monotonic() - started < 0.03  # unless the machine was busy
     until(1.55)
-    write(period, 200000); write(quota, 310000)
-    until(1.55)
-    time.sleep(0.26)  # a period that comes later does not belong to the quota before
+    write(quota, 150000); write(period, 100000)  # by way of 0.75
+    until(1.5)
+    if quick and how == "events":
+        assert found[before].new.cpus == 1.55, found
+        break
 """
     assert run(program, str(group.path), groups=(group,)) == ""
 
@@ -440,9 +442,9 @@ with kumo.watch(interval=0.01):  # a move has no event
     write(quota, 120000); until(1.2)
 for number in (100000, 140000, 130000):
     write(quota, number); until(number / 100000)
-print(watch.how)
+print(watch.how == how)
 """
-    assert run(program, str(group.path), groups=(group,)) == "events\n"
+    assert run(program, str(group.path), groups=(group,)) == "True\n"
 
 
 @pytest.mark.real
