@@ -172,6 +172,6 @@ def test_a_verb_prints_a_picture(verb: str, capsysbinary: pytest.CaptureFixture[
 
     tree = ET.fromstring(picture)
     assert tree.tag == f"{SVG}svg"
-    assert "prefers-color-scheme:dark" in picture
+    assert "@media screen and (prefers-color-scheme:dark)" in picture
     assert picture.endswith("</svg>\n")
     assert main([verb, "--svg", "--json"]) == 2

@@ -148,3 +148,9 @@ def test_the_report_in_a_browser(report: tuple[Path, dict[str, object]], browser
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(13, 17, 23)") == (scheme == "dark")
         assert seen == [file.as_uri()]
+
+    page, _ = opened(browser, file, color_scheme="dark")
+    page.emulate_media(media="print")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+    assert page.locator("table").first.is_visible()

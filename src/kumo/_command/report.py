@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
-from kumo._command.options import add_pid
+from kumo._command.options import add_pid, positive_seconds
 from kumo._command.output import Progress, say, stderr_is_terminal, write, write_exact
 from kumo._errors import InputError
 from kumo._text import repr_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+
     from kumo._command.options import Parser
     from kumo._report.facts import Facts
 
 FILE = "kumo-report.html"
-LONGEST = 86_400  # seconds
 SILENT = 1.0  # seconds; what takes longer says so
 DESCRIPTION = "Watch a process, and write one HTML page about it: limits, throttling, threads."
 DETAILS = """\
@@ -29,7 +29,7 @@ the same answer from it on any machine. The output is the name of the file.
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
     add_pid(parser, "report on process N, else on the cgroup of this command")
-    parser.add_argument("--seconds", type=_seconds, default=10.0, metavar="S",
+    parser.add_argument("--seconds", type=positive_seconds, default=10.0, metavar="S",
                         help="how long to watch, by default 10")  # fmt: skip
     parser.add_argument("-o", dest="output", default=FILE, metavar="FILE",
                         help=f"write to FILE, by default {FILE}; - is stdout")  # fmt: skip
@@ -85,15 +85,3 @@ def _check_writable(path: str) -> None:
         raise InputError(f"-o {repr_short(path)}: there is no directory {repr_short(folder)}")
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise InputError(f"-o {repr_short(path)}: it cannot be written")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(
-            f"{text!a} is not a number of seconds above 0 and at most {LONGEST}, such as 30"
-        )
-    return seconds

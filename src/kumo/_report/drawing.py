@@ -70,7 +70,7 @@ RULES = {
 
 def style_sheet() -> str:
     """Return the rules for a page or a picture by itself, in light and in dark colours."""
-    return f"{_rules(LIGHT)}@media(prefers-color-scheme:dark){{{_rules(DARK)}}}"
+    return f"{_rules(LIGHT)}@media screen and (prefers-color-scheme:dark){{{_rules(DARK)}}}"
 
 
 def _rules(colors: Mapping[str, str]) -> str:
