@@ -100,14 +100,16 @@ class Record(_Base):
 
         def __init__(self, *values: object, **named: object) -> None:
             cls = type(self)
-            for name in cls.__slots__[len(values) :]:
-                if name in named:
-                    values += (named.pop(name),)
-                elif name in cls._defaults:
-                    values += (cls._defaults[name],)
-            if named or len(values) != len(cls.__slots__):
-                raise TypeError(f"{cls.__name__} takes {', '.join(cls.__slots__)}, each once")
-            for name, value in zip(cls.__slots__, values):  # noqa: B905 - of one length
+            names = cls.__slots__
+            if named or len(values) != len(names):
+                for name in names[len(values) :]:
+                    if name in named:
+                        values += (named.pop(name),)
+                    elif name in cls._defaults:
+                        values += (cls._defaults[name],)
+                if named or len(values) != len(names):
+                    raise TypeError(f"{cls.__name__} takes {', '.join(names)}, each once")
+            for name, value in zip(names, values):  # noqa: B905 - of one length
                 _store(self, name, value)
 
     def _set(self, **fields: object) -> None:

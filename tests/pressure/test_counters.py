@@ -8,12 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import MACHINES
 from real.conftest import MakeGroup, make_group
 from real.host import in_groups
 
 import kumo
-from kumo._pressure.counters import Counters, read_counters
+from kumo._pressure import counters as counters_module
+from kumo._pressure.counters import Counters, quota_limits, read_counters
 from kumo._records import Limit
+from kumo._survey import KERNEL_LINUX, survey
+from kumo._system.machine_file import read_machine
 
 __all__ = ["make_group"]  # fixture
 
@@ -52,6 +56,22 @@ def test_what_is_absent_is_absent_and_not_zero() -> None:
 
     assert found == Counters("/sys/fs/cgroup")
     assert found.throttling is None
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_the_levels_are_those_of_the_estimate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters_module, "_last", ("", "", []))
+    if read_machine(path).fact("platform") not in KERNEL_LINUX:
+        return  # other systems have no such files
+    estimate = survey(read_machine(path))
+    due = quota_limits(estimate.limits)
+    real_time = any(note.code == "real-time" for note in estimate.notes)
+
+    for _ in range(2):  # the second time the tables are known
+        found = counters_module._limits(read_machine(path))
+        assert [limit.where for limit in found] == [limit.where for limit in due]
+        # For a real-time process no quota counts, but its cgroups have theirs all the same.
+        assert real_time or found == due
 
 
 def test_a_process_that_does_not_exist() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+_LINES = re.compile(
+    r"^(nr_periods|nr_throttled|(?:throttled|burst)_(?:usec|time)) ([0-9]{1,19})$", re.MULTILINE
+)
+
 
 class Throttling(NamedTuple):
     """Quota periods with something to run, those in which it was throttled, and for how long.
@@ -28,8 +32,7 @@ def parse_cpu_stat(text: str) -> Throttling | None:
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     https://docs.kernel.org/scheduler/sched-bwc.html#statistics
     """
-    found = re.findall(r"^(\w+) ([0-9]{1,19})$", text, re.MULTILINE)
-    values = {name: int(value) for name, value in found}
+    values = {name: int(value) for name, value in _LINES.findall(text)}
     if "nr_periods" not in values or "nr_throttled" not in values:
         return None
     if "throttled_usec" in values:

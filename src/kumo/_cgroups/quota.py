@@ -28,6 +28,7 @@ FILES = {
         "-1",
     ),
 }
+HIERARCHIES = {name: hierarchy for hierarchy, (names, *_) in FILES.items() for name in names}
 INITIAL_NAMESPACE = "cgroup:[4026531835]"  # PROC_CGROUP_INIT_INO in include/linux/proc_ns.h
 
 
@@ -49,8 +50,7 @@ def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
 
 def hierarchy_of(where: str) -> str:
     """Return the hierarchy whose quota file *where* is, a key of `FILES`, by the file's name."""
-    name = where.rpartition("/")[2]
-    return next(hierarchy for hierarchy, (names, *_) in FILES.items() if name in names)
+    return HIERARCHIES[where.rpartition("/")[2]]
 
 
 def _number(text: str) -> bool:
@@ -90,7 +90,7 @@ def _level(system: System, controller: str, directories: list[str]) -> Iterator[
             failure = failure or (error.filename or where, error)
             continue
         if texts[0] is not None:
-            text = " ".join((part or "").strip() for part in texts)
+            text = " ".join([(part or "").strip() for part in texts])
             yield from _quota(system, controller, where, text, f"{directory}/{burst_name}")
             return
     if failure is not None:

@@ -9,7 +9,7 @@ from errno import ESRCH
 from math import inf
 from typing import NamedTuple
 
-from kumo._cgroups.cpu_stat import difference, parse_cpu_stat
+from kumo._cgroups.cpu_stat import difference
 from kumo._doctor.process import (
     families,
     is_oversubscribed,
@@ -17,6 +17,7 @@ from kumo._doctor.process import (
     parse_stat,
 )
 from kumo._errors import InputError
+from kumo._pressure.counters import quota_limits, read_counters
 from kumo._records import OverrideError
 from kumo._survey import open_system, survey
 from kumo._system.live import LiveSystem, read_file
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from kumo._cgroups.cpu_stat import Throttling
     from kumo._doctor.process import Family, Setting, Thread
-    from kumo._records import Estimate
+    from kumo._pressure.counters import Counters
+    from kumo._records import Estimate, Limit
 
 WINDOW = 1.0  # seconds: ten periods of the usual length
 STEP = 0.05
@@ -102,8 +104,8 @@ def _check(pid: int, window: float, step: float, looked: Callable[[], None]) -> 
     own = survey(system)
     name = parse_stat(_read(f"/proc/{pid}/stat")).name
     settings = _settings(pid, own, remarks)
-    quotas = {**_quotas_below(pid), **_quotas(own)}
-    before = {where: _throttling(pid, where, remarks) for where in quotas}
+    limits = [*{each.where: each for each in (*_below(pid), *quota_limits(own.limits))}.values()]
+    before = _counters(pid, limits, remarks)
     start = time.monotonic()
     looks = []
     for look in _samples(pid, started, window, step):
@@ -116,34 +118,26 @@ def _check(pid: int, window: float, step: float, looked: Callable[[], None]) -> 
     if any(len(sample) == MAX_THREADS for sample in samples):
         remarks.append(f"it has more threads: {MAX_THREADS} of them were looked at")
     levels = [
-        Level(where, quota, difference(before[where], _throttling(pid, where, [])))
-        for where, quota in quotas.items()
+        Level(old.where, limit.cpus, difference(old.throttling, new.throttling))
+        for limit, old, new in zip(limits, before, _counters(pid, limits, []), strict=True)
     ]
     seen = families(samples)
     below = max((number for _, number in looks), default=0)
     return Checkup(pid, name, own, took, len(looks), below, seen, settings, levels, remarks)
 
 
-def _quotas(estimate: Estimate) -> dict[str, float]:
-    return {
-        os.path.dirname(limit.where): limit.cpus
-        for limit in estimate.limits
-        if limit.source == "quota" and limit.kind == "rate"
-    }
-
-
-def _quotas_below(pid: int) -> dict[str, float]:
+def _below(pid: int) -> list[Limit]:
     """Return the quotas of the cgroups below the process's own that its descendants are in.
 
     The master of workers may sleep in one cgroup while they are throttled in another.
     """
     groups = {_cgroup(child): child for child in _descendants(pid)}
     groups.pop(_cgroup(pid), None)
-    found: dict[str, float] = {}
+    found: list[Limit] = []
     for child in [*groups.values()][:MAX_GROUPS]:
         with suppress(OSError, OverrideError):  # it has ended, or has a malformed override
-            quotas = _quotas(survey(open_system("process", child, None)))
-            found.update((where, cpus) for where, cpus in quotas.items() if cpus < inf)
+            limits = quota_limits(survey(open_system("process", child, None)).limits)
+            found += [limit for limit in limits if limit.cpus < inf]
     return found
 
 
@@ -155,13 +149,18 @@ def _settings(pid: int, own: Estimate, remarks: list[str]) -> list[Setting]:
         return []
 
 
-def _throttling(pid: int, where: str, remarks: list[str]) -> Throttling | None:
-    try:
-        return parse_cpu_stat(LiveSystem(pid=pid).read(f"{where}/cpu.stat") or "")
-    except OSError as error:
-        shown = quoted(f"{where}/cpu.stat", 300)
-        remarks.append(f"{shown} could not be read ({error_name(error)})")
-        return None
+def _counters(pid: int, limits: list[Limit], remarks: list[str]) -> list[Counters]:
+    """Return the counters of each level; *remarks* gets what cannot be read."""
+    system = LiveSystem(pid=pid)
+
+    def read(path: str) -> str:
+        try:
+            return system.read(path) or ""
+        except OSError as error:
+            remarks.append(f"{quoted(path, 300)} could not be read ({error_name(error)})")
+            return ""
+
+    return [read_counters(limit, read) for limit in limits]
 
 
 def _read(path: str) -> str:

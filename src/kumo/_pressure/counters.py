@@ -8,18 +8,27 @@ Stall times: https://docs.kernel.org/accounting/psi.html
 
 from __future__ import annotations
 
-import os
+from errno import ESRCH
 from math import inf
 
 from kumo._cgroups.cpu_stat import Throttling, parse_cpu_stat
-from kumo._cgroups.levels import V2
-from kumo._cgroups.quota import hierarchy_of
+from kumo._cgroups.levels import V2, levels, parse_membership, parse_mounts
+from kumo._cgroups.quota import hierarchy_of, level_limits
 from kumo._pressure.parsers import parse_cpuacct, parse_pressure, parse_usage
 from kumo._records import Limit, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from kumo._cgroups.levels import Levels
+    from kumo._system.live import System
+
+    Found = list[tuple[str, Levels, bool]]
+
+# What followed from the last texts of a membership and of a mount table, which hardly ever change:
+# to read a table again takes several times as long as all counters.
+_last: tuple[str, str, Found] = ("", "", [])
 
 
 class Counters(Record):
@@ -70,10 +79,11 @@ def counters(pid: int | None = None) -> tuple[Counters, ...]:
     >>> [level.where for level in before] == [level.where for level in after]
     True
     """
-    from kumo._detectors.cgroup_quota import detect
-    from kumo._survey import open_system
+    from kumo._system.live import FreshSystem, process_exists
 
-    system = open_system("process", pid, None)
+    if pid is not None and not process_exists(pid):
+        raise ProcessLookupError(ESRCH, "no such process", str(pid))
+    system = FreshSystem("process", pid)
 
     def read(path: str) -> str:
         try:
@@ -81,8 +91,42 @@ def counters(pid: int | None = None) -> tuple[Counters, ...]:
         except OSError:
             return ""  # what cannot be read is absent
 
-    limits = quota_limits(record for record in detect(system) if isinstance(record, Limit))
-    return tuple(read_counters(limit, read) for limit in limits)
+    return tuple(read_counters(limit, read) for limit in _limits(system))
+
+
+def _limits(system: System) -> list[Limit]:
+    """Return what `quota_limits` returns of an estimate, without its other limits and notes."""
+    try:
+        membership = system.read(system.proc("cgroup")) or ""
+        table = system.read("/proc/self/mountinfo") or ""
+    except OSError:
+        return []
+    records = (
+        record
+        for controller, found, at_home in _levels(system, membership, table)
+        for record in level_limits(system, controller, found, at_home)
+    )
+    return quota_limits(record for record in records if isinstance(record, Limit))
+
+
+def _levels(system: System, membership: str, table: str) -> Found:
+    """Return the levels in each hierarchy, and whether the controller is there."""
+    global _last
+    last = _last  # another thread may exchange it
+    if last[:2] == (membership, table):
+        return last[2]
+    paths, _ = parse_membership(membership)
+    mounts, _ = parse_mounts(table)
+    home = "cpu" if "cpu" in paths else V2
+    found = [
+        (controller, levels(system, controller, paths[controller], mounts), controller == home)
+        for controller in ("cpu", V2)
+        if controller in paths
+    ]
+    # Where a mount begins above the namespace's root, directories were searched too.
+    if not any(mount.root.startswith("/..") for mount in mounts):
+        _last = (membership, table, found)
+    return found
 
 
 def quota_limits(limits: Iterable[Limit]) -> list[Limit]:
@@ -99,24 +143,24 @@ def quota_limits(limits: Iterable[Limit]) -> list[Limit]:
 
 def read_counters(limit: Limit, read: Callable[[str], str]) -> Counters:
     """Return the counters of the level whose quota is *limit*; *read* gives ``""`` for no file."""
-    where = os.path.dirname(limit.where)
+    where = limit.where.rpartition("/")[0]
     stat = read(f"{where}/cpu.stat")
-    did = parse_cpu_stat(stat)
     if hierarchy_of(limit.where) == V2:
         used = parse_usage(stat)
         stalled = parse_pressure(read(f"{where}/cpu.pressure"))
     else:
         used = parse_cpuacct(read(f"{where}/cpuacct.usage"))
         stalled = {}
+    periods, throttled, seconds, burst = parse_cpu_stat(stat) or (None, None, None, None)
     return Counters(
         where,
-        quota_cpus=limit.cpus if limit.cpus < inf else None,
-        period_seconds=limit.period,
-        periods=did.periods if did else None,
-        throttled_periods=did.throttled if did else None,
-        throttled_seconds=did.seconds if did else None,
-        burst_seconds=did.burst if did else None,
-        used_seconds=used,
-        stalled_some_seconds=stalled.get("some"),
-        stalled_full_seconds=stalled.get("full"),
+        limit.cpus if limit.cpus < inf else None,
+        limit.period,
+        periods,
+        throttled,
+        seconds,
+        burst,
+        used,
+        stalled.get("some"),
+        stalled.get("full"),
     )

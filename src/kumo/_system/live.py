@@ -133,11 +133,14 @@ class LiveSystem(System):
 
     def _place(self, path: str) -> str:
         """Return where what *path* names is found: in the directory of the process asked for."""
+        if not path.startswith("/proc/"):
+            return path
         if self.own is None and path.startswith("/proc/self/"):
             self.own = _own_directory()
-        for own in ("/proc/self", "/proc/thread-self") if self.pid is not None else ("/proc/self",):
-            if path.startswith(f"{own}/"):
-                path = f"{self.own}{path[len(own) :]}"
+        if path.startswith("/proc/self/"):
+            return f"{self.own}{path[10:]}"
+        if self.pid is not None and path.startswith("/proc/thread-self/"):
+            return f"{self.own}{path[17:]}"
         return path
 
     def _env(self, name: str) -> str | None:
@@ -157,6 +160,14 @@ class LiveSystem(System):
     def _fact(self, name: str) -> str | None:
         fact = FACTS.get(name)
         return fact(self.pid) if fact is not None else None
+
+
+class FreshSystem(LiveSystem):
+    """A live system without a memory, for what is read once: each call reads anew."""
+
+    def read(self, path: str) -> str | None:
+        """Return the file's text."""
+        return self._read(path)
 
 
 def read_file(path: str) -> str | None:
@@ -221,8 +232,8 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
             if size > most:
                 raise OSError(EFBIG, os.strerror(EFBIG))
     except OSError as error:
-        if error.errno is None:
-            raise  # not the system's, but a signal handler's TimeoutError
+        if error.errno is None or error.filename == path:
+            raise  # the first is not the system's, but a signal handler's TimeoutError
         raise OSError(error.errno, error.strerror, path) from None
     finally:
         for descriptor in opened:
