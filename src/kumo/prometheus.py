@@ -93,7 +93,7 @@ class HostCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the counters as they are now."""
-        from kumo._metrics.host import MAX_CGROUPS, cgroups_with_quota
+        from kumo._pressure.host import MAX_CGROUPS, cgroups_with_quota
         from kumo._survey import open_system
 
         groups, complete = cgroups_with_quota(open_system("process", None, None))

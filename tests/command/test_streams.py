@@ -33,6 +33,7 @@ ARGUMENTS = {
     "watch": [],
     "topology": ["--machine", SOME],
     "pressure": ["--seconds", "0.05"],
+    "top": ["--help"],  # it needs a terminal
     "measure": ["--seconds", "0.5"],
     "fleet": ["files", SOME],
     "metrics": ["--help"],  # the wheel alone comes without prometheus-client

@@ -20,7 +20,7 @@ import kumo
 import kumo.opentelemetry
 import kumo.prometheus
 from kumo._metrics.families import FORMS
-from kumo._metrics.host import cgroups_with_quota
+from kumo._pressure.host import cgroups_with_quota
 from kumo._survey import open_system
 from kumo.prometheus import HostCollector, KumoCollector
 

@@ -16,6 +16,7 @@ VERBS = {
     "watch": "print the count, and a line at each change",
     "topology": "show which nodes, caches and cores the CPUs belong to",
     "pressure": "find out what slows a process down",
+    "top": "watch quotas and throttling in a terminal",
     "measure": "find out how much CPU time is really delivered",
     "fleet": "compare a cluster engine's slots with the CPUs of its nodes",
     "metrics": "print limits and counters for Prometheus",
@@ -30,7 +31,7 @@ TAKES_VALUE = frozenset(
         *("--address", "--at-least", "--interval", "--machine", "--max", "--memory-per-worker"),
         *("--pid", "--port", "--round", "--seconds", "--settle", "--share", "--shell", "--signal"),
         *("--textfile", "--with", "--without", "--workers"),
-        *("--pressure", "--timeout", "-o"),
+        *("--metrics", "--pressure", "--timeout", "-o"),
     }
 )
 

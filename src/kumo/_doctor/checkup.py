@@ -179,20 +179,29 @@ def _samples(
     """
     end = time.monotonic() + window
     while True:
-        threads = _threads(pid)
+        threads, below = look(pid)
         if not threads or start_time(pid) != started:
             return
-        below = _descendants(pid)
-        for child in below:
-            if len(threads) >= MAX_THREADS:
-                break
-            with suppress(OSError):  # another user's may be hidden
-                threads += _threads(child)[: MAX_THREADS - len(threads)]
-        yield threads, len(below)
+        yield threads, below
         left = end - time.monotonic()
         if left <= 0:
             return
         time.sleep(min(step, left))
+
+
+def look(pid: int) -> tuple[list[Thread], int]:
+    """Return the threads of a process and of its descendants in its cgroup, and how many these are.
+
+    There are none if it has ended. Raise `OSError`.
+    """
+    threads = _threads(pid)
+    below = _descendants(pid) if threads else []
+    for child in below:
+        if len(threads) >= MAX_THREADS:
+            break
+        with suppress(OSError):  # another user's may be hidden
+            threads += _threads(child)[: MAX_THREADS - len(threads)]
+    return threads, len(below)
 
 
 def _descendants(pid: int) -> list[int]:

@@ -14,17 +14,20 @@ from kumo._pressure.counters import Counters, read_counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kumo._system.live import System
 
 MAX_CGROUPS = 50_000
+STEP = 500  # cgroups between two reports of progress
 
 
-def cgroups_with_quota(system: System, most: int = MAX_CGROUPS) -> tuple[list[Counters], bool]:
+def cgroups_with_quota(
+    system: System, most: int = MAX_CGROUPS, progress: Callable[[int], None] | None = None
+) -> tuple[list[Counters], bool]:
     """Return the counters of each cgroup that has a quota, and whether all were looked at.
 
-    At most *most* cgroups are looked at.
+    At most *most* cgroups are looked at. *progress* is called with their number so far.
     """
 
     def read(path: str) -> str:
@@ -42,6 +45,8 @@ def cgroups_with_quota(system: System, most: int = MAX_CGROUPS) -> tuple[list[Co
                 if looked == most:
                     return groups, False
                 looked += 1
+                if progress is not None and looked % STEP == 0:
+                    progress(looked)
                 limit = directory_limit(system, controller, directory)
                 if limit is not None and limit.cpus < inf:
                     groups.append(read_counters(limit, read))
@@ -49,14 +54,33 @@ def cgroups_with_quota(system: System, most: int = MAX_CGROUPS) -> tuple[list[Co
 
 
 def _directories(top: str) -> Iterator[str]:
-    """Yield *top* and every directory below it; symbolic links are not followed."""
-    waiting = [top]
+    """Yield *top* and every directory below it; symbolic links are not followed.
+
+    The kernel counts a directory's subdirectories in its links: to list one without any, among
+    its many files, would take most of the time. Where *top* shows that links are counted in
+    another way, as in an emulation of these files, every directory is listed.
+    """
+    below = _below(top)
+    counted = bool(below) and _links(top) == len(below) + 2
+    yield top
+    waiting = below[::-1]
     while waiting:
         directory = waiting.pop()
         yield directory
-        try:
-            with os.scandir(directory) as entries:
-                below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            continue  # it has gone
-        waiting += sorted(below, reverse=True)
+        if not (counted and _links(directory) == 2):
+            waiting += reversed(_below(directory))
+
+
+def _below(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []  # it has gone, or may not be listed
+
+
+def _links(directory: str) -> int:
+    try:
+        return os.stat(directory).st_nlink
+    except OSError:
+        return 0

@@ -1,0 +1,1 @@
+"""The live view: readings, what is shown of them, and the screen."""
