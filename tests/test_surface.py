@@ -48,11 +48,12 @@ PUBLIC = {
     "watch",
 }
 EXTRAS_MODULES = {
+    "_top/app.py",
     "celery.py",
     "dask.py",
     "opentelemetry.py",
     "prometheus.py",
-}  # pages of an extra, which import it
+}  # they are about an extra, and import it
 EXTRAS = {
     "anyio",
     "celery",
@@ -66,7 +67,9 @@ EXTRAS = {
     "prometheus_client",
     "pytest",
     "ray",
+    "rich",
     "sniffio",
+    "textual",
     "threadpoolctl",
     "torch",
     "trio",

@@ -50,8 +50,8 @@ function _shtab_kumo_using
   test "$_shtab_kumo_cmdpath" = "$argv"
 end
 
-set -g _shtab_kumo_commands count explain snapshot run env doctor watch topology pressure measure fleet metrics report help version
-set -g _shtab_kumo_opts_with_value --address --at-least --exec --interval --machine --max --memory-per-worker --pid --port --pressure --round --seconds --settle --share --shell --signal --textfile --timeout --with --without --workers -o
+set -g _shtab_kumo_commands count explain snapshot run env doctor watch topology pressure top measure fleet metrics report help version
+set -g _shtab_kumo_opts_with_value --address --at-least --exec --interval --machine --max --memory-per-worker --metrics --pid --port --pressure --round --seconds --settle --share --shell --signal --textfile --timeout --with --without --workers -o
 
 complete -c kumo -e
 complete -c kumo -f
@@ -133,6 +133,10 @@ complete -c kumo -n '_shtab_kumo_using pressure' -l json -d 'print one JSON obje
 complete -c kumo -n '_shtab_kumo_using pressure' -l watch -d 'a line for each window, until ended'
 complete -c kumo -n '_shtab_kumo_using pressure' -l seconds -x -d 'how long to watch, by default 1'
 complete -c kumo -n '_shtab_kumo_using pressure' -l pid -x -d 'watch process N'
+complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a top -d 'Watch quotas and throttling of every cgroup level in a terminal.'
+complete -c kumo -n '_shtab_kumo_using top' -s h -l help -d 'show this help message and exit'
+complete -c kumo -n '_shtab_kumo_using top' -l pid -x -d 'show the levels of process N, its threads and pools'
+complete -c kumo -n '_shtab_kumo_using top' -l metrics -x -d 'with --pid: the address of the process'"'"'s own metrics'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a measure -d 'Keep every allowed CPU busy, and report what is really delivered.'
 complete -c kumo -n '_shtab_kumo_using measure' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using measure' -l seconds -x -d 'how long, from 0.5 to 60; by default 2'
@@ -162,6 +166,6 @@ complete -c kumo -n '_shtab_kumo_using report' -l seconds -x -d 'how long to wat
 complete -c kumo -n '_shtab_kumo_using report' -s o -xka "(__fish_complete_path (commandline -ct))" -d 'write to FILE, by default kumo-report.html; - is stdout'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a help -d 'Print the help of the command or of a verb.'
 complete -c kumo -n '_shtab_kumo_using help' -s h -l help -d 'show this help message and exit'
-complete -c kumo -n '_shtab_kumo_using help; and test $_shtab_kumo_npos -eq 0' -ka "count explain snapshot run env doctor watch topology pressure measure fleet metrics report help version" -d 'such as explain'
+complete -c kumo -n '_shtab_kumo_using help; and test $_shtab_kumo_npos -eq 0' -ka "count explain snapshot run env doctor watch topology pressure top measure fleet metrics report help version" -d 'such as explain'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a version -d 'Print the version.'
 complete -c kumo -n '_shtab_kumo_using version' -s h -l help -d 'show this help message and exit'

@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
     """Add the options."""
     add_pid(parser, "show the levels of process N, its threads and pools")
     parser.add_argument(
-        "--metrics", metavar="URL", help="with --pid: where the process exports kumo's metrics"
+        "--metrics", metavar="URL", help="with --pid: the address of the process's own metrics"
     )
 
 

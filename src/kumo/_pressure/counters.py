@@ -123,7 +123,7 @@ def _levels(system: System, membership: str, table: str) -> Found:
         for controller in ("cpu", V2)
         if controller in paths
     ]
-    # Where a mount begins above the namespace's root, directories were searched too.
+    # If a mount begins above the namespace's root, directories were searched too.
     if not any(mount.root.startswith("/..") for mount in mounts):
         _last = (membership, table, found)
     return found

@@ -57,7 +57,7 @@ def _directories(top: str) -> Iterator[str]:
     """Yield *top* and every directory below it; symbolic links are not followed.
 
     The kernel counts a directory's subdirectories in its links: to list one without any, among
-    its many files, would take most of the time. Where *top* shows that links are counted in
+    its many files, would take most of the time. If *top* shows that links are counted in
     another way, as in an emulation of these files, every directory is listed.
     """
     below = _below(top)

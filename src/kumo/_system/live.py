@@ -163,7 +163,7 @@ class LiveSystem(System):
 
 
 class FreshSystem(LiveSystem):
-    """A live system without a memory, for what is read once: each call reads anew."""
+    """A live system without a memory, which reads again at each call."""
 
     def read(self, path: str) -> str | None:
         """Return the file's text."""

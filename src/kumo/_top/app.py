@@ -1,7 +1,7 @@
 """The screen of ``kumo top``: a Textual app over a `Model`.
 
 Colours only repeat what the text says: the level that binds has a mark, and every number is there.
-They are an orange and a blue that people with any kind of colour blindness can tell apart.
+They are an orange and a blue that differ for people with any kind of colour blindness.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ INTERRUPTED = 130
 ORANGE = Style.parse("#E69F00")
 BLUE = Style.parse("bold #56B4E9")
 PLAIN = Style.null()
-CURSOR = Style(reverse=True, dim=False)
+CURSOR = Style(reverse=True)
 DIM = Style(dim=True)
 HEADING = Style(bold=True, underline=True)
 BAR = 8
@@ -65,26 +65,43 @@ TITLES = {
     "throttled": "thrott",
 }
 MARK = "▶"
-HELP = """\
-kumo top: the cgroups, their quotas, and when these throttled them
-
-  ↑ ↓ PgUp PgDn Home End    move; the mouse scrolls and selects
-  F3 /        search for a name; Enter goes to the next one
-  F4 \\        show the cgroups whose path contains a text; Esc shows all
-  F5 t        tree, or a list that is sorted
-  F6 > <      sort by the next column, or the one before; so does a click on it
-  P T I       sort by what is used, by throttling; the other way round
-  p           whole paths
-  Z           pause, and go on
-  r           read now
-  l           more of the log
-  F1 ? h      this help; any key leaves it
-  F10 q       quit; so does Ctrl-C
-
-▶ is the level whose quota binds. "thrott" is the part of the last periods in which
-the quota throttled the cgroup; beside it are the last two minutes, the lowest block
-being none. "-" is a number that the kernel does not give.
-"""
+KEYS = (
+    ("↑ ↓ PgUp PgDn Home End", "move, as the mouse does"),
+    ("F3 /", "search for a name, Enter: the next one"),
+    ("F4 \\", "only paths that contain a text, Esc: all"),
+    ("F5 t", "tree, or sorted list"),
+    ("F6 > <", "sort by another column, as a click on it does"),
+    ("P T I", "sort by use, by throttling, the other way round"),
+    ("p", "whole paths"),
+    ("Z", "pause, and go on"),
+    ("r", "read now"),
+    ("l", "more of the log"),
+    ("F1 ? h", "this help, and any key leaves it"),
+    ("F10 q", "quit, as Ctrl-C does"),
+)
+LEGEND = (
+    f"{MARK}  the level whose quota binds",
+    "thrott  how many of the last periods were throttled",
+    "last 2 min  the same over time, the lowest block: none",
+    "-  the kernel does not say",
+)
+HELP = "\n".join([*(f"{keys:<24} {what}" for keys, what in KEYS), "", *LEGEND])
+# What the screen looks like: the declarations of each selector.
+CSS = {
+    "#head": ("height: 1", "text-style: bold"),
+    "#machine, Columns, #status": ("height: 1",),
+    "#status": ("text-style: dim",),
+    "#levels": ("height: 1fr", "min-height: 3", "scrollbar-size-vertical: 1"),
+    "#below": ("height: 5",),
+    "#threads": ("width: 1fr",),
+    "#pools": ("width: 34",),
+    "#log": ("height: 3", "scrollbar-size-vertical: 1"),
+    "#log.more": ("height: 1fr",),
+    "#ask": ("height: 1", "border: none", "display: none"),
+    "#ask.on": ("display: block",),
+    "Help": ("align: center middle",),
+    "Help Static": ("width: auto", "height: auto", "padding: 0 2", "background: $surface"),
+}
 
 
 class Columns(Widget):
@@ -146,7 +163,7 @@ class Levels(ScrollView, can_focus=True):
                 self.refresh_lines(at)
 
     def redraw(self) -> None:
-        """Draw every line anew."""
+        """Draw every line again."""
         self._drawn.clear()
         self.refresh()
 
@@ -162,8 +179,10 @@ class Levels(ScrollView, can_focus=True):
             app = self.app
             assert isinstance(app, Top)
             row, width = self.rows[at], self.size.width
-            strip = Strip(app.cells(row, width), width).apply_style(self.rich_style)
-            self._drawn[at] = strip.apply_style(CURSOR) if at == self.cursor else strip
+            segments = app.cells(row, width)
+            if at == self.cursor:
+                segments = [Segment(segment.text, CURSOR) for segment in segments]
+            self._drawn[at] = Strip(segments, width).apply_style(self.rich_style)
         return self._drawn[at]
 
     def action_move(self, by: int) -> None:
@@ -190,12 +209,7 @@ class Levels(ScrollView, can_focus=True):
 
 
 class Help(ModalScreen[None]):
-    """What the keys do; any key leaves it."""
-
-    DEFAULT_CSS = """
-    Help { align: center middle; }
-    Help Static { width: auto; height: auto; padding: 0 2; background: $surface; }
-    """
+    """The help, which any key leaves."""
 
     def compose(self) -> ComposeResult:
         """Yield the text."""
@@ -217,21 +231,7 @@ class Top(App[int]):
     """
 
     ENABLE_COMMAND_PALETTE = False
-    CSS = """
-    Screen { layers: base; }
-    #head { height: 1; text-style: bold; }
-    #machine { height: 1; }
-    Columns { height: 1; }
-    #levels { height: 1fr; min-height: 3; scrollbar-size-vertical: 1; }
-    #below { height: 5; }
-    #threads { width: 1fr; }
-    #pools { width: 34; }
-    #log { height: 3; scrollbar-size-vertical: 1; }
-    #log.more { height: 1fr; }
-    #status { height: 1; text-style: dim; }
-    #ask { height: 1; border: none; display: none; }
-    #ask.on { display: block; }
-    """
+    CSS = "\n".join(f"{name} {{{';'.join(lines)}}}" for name, lines in CSS.items())
     BINDINGS: ClassVar = [
         Binding("f1", "help", "Help"),
         Binding("question_mark,h", "help", show=False),
@@ -271,7 +271,7 @@ class Top(App[int]):
         self.host = host
         self.as_tree, self.sort, self.reverse = not host, "throttled", False
         self.whole_paths = host
-        self.paused = False
+        self.paused = self.has_some = False
         self.only = self.sought = self.asking = self.ended = ""
         self.due = asyncio.Event()
         self.taking = asyncio.Lock()
@@ -341,6 +341,11 @@ class Top(App[int]):
         model = self.model
         rows = model.rows()
         head, machine = head_lines(model, rows)
+        has_some = any(row.some is not None for row in rows)
+        if has_some != self.has_some:
+            self.has_some = has_some
+            self.query_one(Columns).refresh()
+            self.query_one(Levels).redraw()
         self._text("head", head)
         self._text("machine", machine)
         levels = self.query_one(Levels)
@@ -367,7 +372,7 @@ class Top(App[int]):
 
     def widths(self, width: int) -> list[int]:
         """Return the widths of the columns: those of `SORTS`, the history, the stall time."""
-        some = 5 if width >= WIDE else 0
+        some = 5 if self.has_some and width >= WIDE else 0
         fixed = 2 + 6 + 6 + BAR + 5 + 6 + some
         left = max(20, width - fixed - 6)
         history = max(8, min(60, left // 2))
@@ -418,7 +423,7 @@ class Top(App[int]):
         return [*segments, Segment(" " * max(0, width - length))]
 
     def on_resize(self, _: Resize) -> None:
-        """Draw the columns anew."""
+        """Draw all columns for the new width."""
         self.query_one(Columns).refresh()
         self.query_one(Levels).redraw()
 

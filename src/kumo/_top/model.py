@@ -42,10 +42,12 @@ class Process(Record):
 class Sample(Record):
     """One reading, *at* in seconds of a clock that never goes back.
 
-    *groups* are the process's levels from its own cgroup up; without a process, every cgroup of
-    the host that has a quota. *stalled* is the machine's own stall time in seconds. *pools* are
-    the numbers of each pool by name, `None` if nothing was asked for them. *remarks* say what
-    could not be read. *cost* is the CPU time in seconds that the reading took.
+    *groups* are the process's levels from its own cgroup up. Without a process, they are all
+    cgroups of the host that have a quota.
+    *stalled* is the machine's own stall time in seconds.
+    *pools* are the numbers of each pool by name, `None` if nothing was asked for them.
+    *remarks* say what could not be read.
+    *cost* is the CPU time in seconds that the reading took.
     """
 
     at: float
@@ -59,11 +61,12 @@ class Sample(Record):
 
 
 class Row(Record):
-    """A cgroup between two readings. *share* is the part of its quota that it used.
+    """A cgroup between two readings, with `None` for each unknown number.
 
-    *throttled* is the part of its periods in which its quota throttled it, *some* the part of the
-    time in which some thread of it waited for a CPU; `None` for what is not known. *history* is
-    the throttled part of the readings before, each with when it began and ended.
+    *share* is the part of its quota that it used.
+    *throttled* is the part of its periods in which its quota throttled it.
+    *some* is the part of the time in which some thread of it waited for a CPU.
+    *history* is the throttled part of each reading, with when it began and ended.
     """
 
     where: str
@@ -249,8 +252,8 @@ def ordered(rows: Sequence[Row], sort: str, *, tree: bool, reverse: bool, only: 
 def sparkline(history: Sequence[tuple[float, float, float]], now: float, width: int) -> str:
     """Return the last `SPAN` seconds in *width* characters: the greatest part of each.
 
-    A blank is a time without a reading. The lowest block is no throttling at all, so that any
-    throttling is a higher one. It moves on by whole characters.
+    A blank is a time without a reading. Only a reading without throttling gets the lowest block.
+    The line moves on by whole characters.
     """
     cells = [-1.0] * width
     step = SPAN / width if width else SPAN
@@ -391,7 +394,11 @@ def pool_lines(sample: Sample | None) -> list[str]:
     if sample is None or sample.process is None:
         return []
     if sample.pools is None:
-        return ["pools: not asked", " --metrics URL: where the process", " exports kumo's metrics"]
+        return [
+            "pools: not asked",
+            " --metrics URL asks the process",
+            " for them, if it exports metrics",
+        ]
     if not sample.pools:
         return ["pools: none"]
     lines = ["pool            size busy queued"]
