@@ -44,7 +44,7 @@ def test_what_cannot_be_done_is_one_line(options: list[str], code: int, message:
 def test_without_textual_it_names_what_to_install() -> None:
     program = (
         "import sys; sys.modules['textual'] = None\n"
-        "import kumo._command.top as top; top._in_terminal = lambda: True\n"
+        "import kumo._command.output as output; output.in_terminal = lambda: True\n"
         "from kumo._command.main import main; sys.exit(main(['top']))"
     )
     ran = subprocess.run(

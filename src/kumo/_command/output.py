@@ -133,6 +133,13 @@ def stderr_is_terminal() -> bool:
     return _is_terminal(sys.stderr)
 
 
+def in_terminal() -> bool:
+    """Return whether stdin and stdout are a terminal that can be drawn on."""
+    import os
+
+    return os.environ.get("TERM") != "dumb" and all(map(_is_terminal, (sys.stdin, sys.stdout)))
+
+
 def paint(text: str, style: str) -> str:
     """Return *text* in a style of `STYLES` if stdout is a terminal that shows it."""
     import os

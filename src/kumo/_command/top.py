@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 
+from kumo._command import output
 from kumo._command.options import add_pid
 from kumo._errors import InputError, UsageError
 
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Watch quotas and throttling of every cgroup level in a terminal."
 DETAILS = """\
-Without --pid it shows every cgroup of this host that has a quota, most throttled
-first. F1 shows the keys. It needs a terminal, and Textual, which the extra "top"
-brings. Without them use kumo pressure --watch and kumo metrics.
+Without --pid it shows every cgroup of this host that has a quota, the most
+throttled first. F1 shows the keys. It needs a terminal, and Textual, which the
+extra "top" brings. Without them use kumo pressure --watch and kumo metrics.
 """
+EXITS = {0: "the view was left", 3: "there is no terminal, no Textual, or no such process"}
 INSTEAD = "use kumo pressure --watch or kumo metrics"
 KERNEL_LINUX = ("linux", "android")
 
@@ -45,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if sys.platform not in KERNEL_LINUX:
         raise InputError("kumo top needs the cgroups of Linux: use kumo explain")
-    if not _in_terminal():
+    if not output.in_terminal():
         raise InputError(f"kumo top needs a terminal: {INSTEAD}")
     try:
         from kumo._top.app import Top
@@ -59,12 +61,3 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(app.killed_by, signal.SIG_DFL)
         os.kill(os.getpid(), app.killed_by)
     return 1 if code is None else code
-
-
-def _in_terminal() -> bool:
-    if os.environ.get("TERM") == "dumb":
-        return False
-    try:
-        return sys.stdin.isatty() and sys.stdout.isatty()
-    except (AttributeError, ValueError):  # there is none, or it is closed
-        return False
