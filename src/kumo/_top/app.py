@@ -86,7 +86,7 @@ LEGEND = (
     "-  the kernel does not say",
 )
 HELP = "\n".join([*(f"{keys:<24} {what}" for keys, what in KEYS), "", *LEGEND])
-# What the screen looks like: the declarations of each selector.
+# The style of the screen, by selector.
 CSS = {
     "#head": ("height: 1", "text-style: bold"),
     "#machine, Columns, #status": ("height: 1",),
