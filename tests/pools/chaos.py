@@ -86,10 +86,15 @@ class Chaos:
         (self.group / "cpu.cfs_quota_us").write_text(str(quota))
 
     def raise_in_a_signal_handler(self) -> None:
-        """The exception comes at whatever bytecode `submit` and `resize` have got to."""
+        """The exception comes at whatever bytecode `submit` has got to.
+
+        Not after these: then it would end the program, which stood still when the timer ran out.
+        """
+        armed = True
 
         def handler(*_: object) -> None:
-            raise InterruptedError
+            if armed:
+                raise InterruptedError
 
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, self.chance.uniform(0.0005, 0.01))
@@ -98,6 +103,7 @@ class Chaos:
                 for _ in range(100):
                     self.submit(self.pool, 5)
                     kumo.available_parallelism()
+                armed = False
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_IGN)
@@ -215,8 +221,10 @@ class Chaos:
             self.wrong_override,
         )
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            fault = self.chance.choice(faults)
+        # Each of them once, however slow the machine is.
+        first = self.chance.sample(faults, len(faults))
+        while first or time.monotonic() < end:
+            fault = first.pop() if first else self.chance.choice(faults)
             self.submit(self.pool, self.chance.randrange(30))
             fault()
             self.faults[fault.__name__] += 1
@@ -268,6 +276,16 @@ class Chaos:
         }
 
 
+def descriptors() -> collections.Counter[str]:
+    """What is open, and how often."""
+    names: collections.Counter[str] = collections.Counter()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # that by which they are listed
+            name = os.readlink(f"/proc/self/fd/{number}")
+            names[name.partition(":[")[0]] += 1
+    return names
+
+
 def fork_nothing() -> int:
     pid = os.fork()
     if pid == 0:
@@ -315,10 +333,10 @@ def main(group: Path, seconds: float, seed: int) -> dict[str, Any]:
         START(thread)
 
     threading.Thread.start = start  # type: ignore[method-assign]
-    descriptors = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     chaos.run(seconds)
     found = chaos.settle()
-    found["descriptors"] = len(os.listdir("/proc/self/fd")) - descriptors
+    found["descriptors"] = dict(descriptors() - before)
     return found
 
 

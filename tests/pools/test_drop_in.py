@@ -125,5 +125,5 @@ def test_the_repr_says_name_size_and_what_is_followed() -> None:
 def test_the_repr_of_a_watch() -> None:
     with kumo.watch() as watch:
         where = "override 8 at $KUMO_AVAILABLE_PARALLELISM"
-        assert repr(watch) == f"<Watch: 8 CPUs, {where}, read every 0.1 s>"
+        assert repr(watch) == f"<Watch: 8 CPUs, {where}, by {watch.how}>"
     assert repr(watch) == f"<Watch: 8 CPUs, {where}, closed>"

@@ -22,7 +22,7 @@ from real.host import TIMEOUT, environment, in_groups
 
 import kumo
 from kumo._pools.budget import Share
-from kumo._pools.follow import Follow
+from kumo._pools.follow import Follow, Waiters
 
 VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
 
@@ -419,7 +419,7 @@ def test_closing_while_a_count_is_set_ends_with_what_was_there(
         setting.append(count)
 
     monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "3")
-    following = Follow([set_count], [lambda: setting.append("restored")], Share(1), 1)
+    following = Follow([set_count], [lambda: setting.append("restored")], Share(1), 1, Waiters(0))
     monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "2")
     deadline = time.monotonic() + TIMEOUT
     while setting[-1] != "restored" or len(setting) < 4:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,7 +10,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 
+import anyio
+import anyio.to_thread
 import pytest
 from real.host import environment
 
@@ -189,3 +194,73 @@ def test_what_is_no_number_that_may_wait(bad: object) -> None:
     with pytest.raises(ValueError, match="max_waiting must be a whole number, 1 or more"):
         kumo.ThreadPool("web", max_waiting=bad)  # type: ignore[arg-type]
     assert kumo.pools() == {}
+
+
+# --- limiters and executors of event loops
+
+
+def wait_for(wait: Callable[[], AbstractContextManager[None]], gate: threading.Event) -> None:
+    with wait():
+        assert gate.wait(MOMENT)
+
+
+def test_asyncios_executor_lets_others_work_while_some_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "2")
+
+    async def main() -> None:
+        gate = threading.Event()
+        with kumo.follow("asyncio", max_waiting=3) as following:
+            calls = [asyncio.to_thread(wait_for, following.waiting, gate) for _ in range(9)]
+            together = asyncio.gather(*calls)
+            pool = kumo.pools()["asyncio"]
+            while pool.blocked < 5:  # type: ignore[attr-defined]
+                await asyncio.sleep(0.005)
+            assert (pool.busy, pool.queued) == (5, 4)
+            gate.set()
+            await together
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_limiter_lets_others_work_while_some_wait(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "2")
+
+    async def main() -> None:
+        gate = threading.Event()
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        before = limiter.total_tokens
+        with kumo.follow("anyio", max_waiting=3) as following:
+            assert limiter.total_tokens == 2
+            async with anyio.create_task_group() as group:
+                for _ in range(9):
+                    group.start_soon(
+                        partial(anyio.to_thread.run_sync, wait_for, following.waiting, gate)
+                    )
+                while limiter.borrowed_tokens < 5:
+                    await anyio.sleep(0.005)
+                assert limiter.total_tokens == 5
+                gate.set()
+            while limiter.total_tokens > 2:
+                await anyio.sleep(0.005)
+        assert limiter.total_tokens == before
+
+    anyio.run(main, backend=backend)
+
+
+def test_without_max_waiting_a_limiter_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "2")
+
+    async def main() -> None:
+        limiter = anyio.CapacityLimiter(7)
+        with kumo.follow(limiter) as following, following.waiting():
+            await anyio.sleep(0)
+            assert limiter.total_tokens == 2
+        with pytest.raises(ValueError, match="max_waiting must be a whole number"):
+            kumo.follow(limiter, max_waiting=-1)
+
+    anyio.run(main)

@@ -6,13 +6,16 @@ and how what was there is restored, which may be done again.
 No lock is held while a library is called: its setter may log, wait, or use kumo. So a follower
 may be closed in one thread while it sets a count in another; the other then restores once more,
 after itself. So each library ends with the setting that it had before.
+
+Whatever is raised while a follower is made leaves no library changed: the `except BaseException`
+in it closes the watch and raises again.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from itertools import chain, count
@@ -26,7 +29,7 @@ from kumo._watch.watch import watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -41,13 +44,30 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
-def follow(*things: Any, share: float | str | Part = 1, minimum: int = 1) -> Follow:
+class Waiters:
+    """How many calls in threads wait now, within `Follow.waiting`."""
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self.count = 0
+        self.pools: list[ThreadPool] = []  # those that count for themselves
+
+    @property
+    def extra(self) -> int:
+        """How many calls may run instead of them."""
+        return min(self.count, self.maximum)
+
+
+def follow(
+    *things: Any, share: float | str | Part = 1, minimum: int = 1, max_waiting: int = 0
+) -> Follow:
     """Set each of *things* to the parallelism, now and at each change, until the result is closed.
 
     A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
     ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. *share*
     is a fraction of the parallelism or a part of a `Budget`, as for `ThreadPool`. Each thing is
-    set to all of it, at least to *minimum*.
+    set to all of it, at least to *minimum*. Limiters and asyncio's executor let up to
+    *max_waiting* more calls run while as many wait within `Follow.waiting`.
 
     Raise `ValueError` for another thing or none or a number out of range, `ImportError` if
     the library is not installed, `RuntimeError` if it needs a running event loop and there
@@ -60,27 +80,36 @@ def follow(*things: Any, share: float | str | Part = 1, minimum: int = 1) -> Fol
     if not things:
         raise ValueError(f"follow needs one of {NAMES}, or a limiter")
     part, minimum = as_share(share), check_count("minimum", minimum)
+    waiters = Waiters(check_count("max_waiting", max_waiting) if max_waiting else 0)
     counts: list[Callable[[int], object]] = []
     restores: list[Callable[[], object]] = []
     with ExitStack() as undo:
         for thing in things:
-            set_count, restore = _setting(thing, part, minimum)
+            set_count, restore = _setting(thing, part, minimum, waiters)
             undo.callback(restore)
             restores.insert(0, restore)
             counts.append(set_count)
-        made = Follow(counts, restores, part, minimum)
+        made = Follow(counts, restores, part, minimum, waiters)
         undo.pop_all()
         return made
 
 
-def _setting(thing: Any, share: Share, minimum: int) -> Setting:
+def _setting(thing: Any, share: Share, minimum: int, waiters: Waiters) -> Setting:
     if hasattr(thing, "total_tokens"):
-        return _limiter(thing)
+        return _with_waiters(_limiter(thing), waiters)
     if thing == "asyncio":
-        return _asyncio(share, minimum)
+        return _asyncio(share, minimum, waiters)
+    if thing in ("anyio", "trio"):
+        return _with_waiters(FOLLOWERS[thing](), waiters)
     if not isinstance(thing, str) or thing not in FOLLOWERS:
         raise ValueError(f"{thing!r} is not one of {NAMES}, nor a limiter")
     return FOLLOWERS[thing]()
+
+
+def _with_waiters(setting: Setting, waiters: Waiters) -> Setting:
+    """Have a limiter let another call run for each that waits."""
+    set_count, restore = setting
+    return (lambda count: set_count(count + waiters.extra)), restore
 
 
 class Follow:
@@ -98,7 +127,9 @@ class Follow:
         restores: list[Callable[[], object]],
         share: Share,
         minimum: int,
+        waiters: Waiters,
     ) -> None:
+        self._waiters = waiters
         self._counts = counts
         self._restores = restores
         self._share = share
@@ -111,7 +142,7 @@ class Follow:
         self._watch = watch(self._changed)
         try:
             self.update()
-        except BaseException:
+        except BaseException:  # whatever a library's setter raises
             self._watch.close()
             raise
         finally:
@@ -121,6 +152,32 @@ class Follow:
     def parallelism(self) -> int:
         """The count that is set."""
         return max(self._minimum, self._share.of(self._watch.estimate.parallelism))
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around what waits in a call that runs in a thread: it uses no CPU meanwhile.
+
+        So another call may run, up to ``max_waiting`` more than the limiter or asyncio's executor
+        has else. It does nothing without ``max_waiting``.
+
+        >>> with kumo.follow("threadpoolctl") as following, following.waiting():
+        ...     following.parallelism >= 1
+        True
+        """
+        with ExitStack() as waits:
+            for pool in self._waiters.pools:
+                waits.enter_context(pool.waiting())
+            if self._waiters.maximum:
+                self._count_waiter(1)
+                waits.callback(self._count_waiter, -1)
+            yield
+
+    def _count_waiter(self, more: int) -> None:
+        with _lock:
+            self._waiters.count += more
+        if self._post is not None and os.getpid() == self._pid:
+            with suppress(RuntimeError):  # the loop has ended
+                self._post(self.update)
 
     def update(self) -> None:
         """Set the present count again, for what a library keeps for each thread: the caller's.
@@ -206,7 +263,7 @@ def _default_limiter(library: str, *loops: str) -> Setting:
 
 
 # https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_default_executor
-def _asyncio(share: Share, minimum: int) -> Setting:
+def _asyncio(share: Share, minimum: int, waiters: Waiters) -> Setting:
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
@@ -220,7 +277,8 @@ def _asyncio(share: Share, minimum: int) -> Setting:
             "call its set_default_executor(kumo.ThreadPool('asyncio')) instead"
         )
     before: ThreadPoolExecutor | None = loop._default_executor
-    pool = _free_pool(ThreadPool, share, minimum)
+    pool = _free_pool(partial(ThreadPool, max_waiting=waiters.maximum), share, minimum)
+    waiters.pools.append(pool)
     loop.set_default_executor(pool)
 
     def restore() -> None:

@@ -1,9 +1,17 @@
-"""`ProcessPool`: processes by loky, as many as the parallelism and with threads by their part."""
+"""`ProcessPool`: processes by loky, as many as the parallelism and with threads by their part.
+
+Each worker is a thread that has a process. It sends the process a task and, while that is busy,
+the next ones, as many as take a few milliseconds together; `worker_process.py` has how these are
+taken back. They are if a worker is idle, another task could be started for them, the size or the
+number of threads has changed, they are cancelled, or the process has died.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
+from concurrent.futures import Future
 from functools import partial
 from importlib import import_module
 from itertools import chain, islice
@@ -13,20 +21,25 @@ from kumo._pools.pin import CAN_PIN, Places, pin_to
 from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.queue import Crew
 from kumo._pools.task import STANDARD_LOGGER
-from kumo._pools.worker_process import VARIABLES, Worker, broken
+from kumo._pools.worker_process import MAX_THREADS, VARIABLES, Worker, broken, result_of
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
     from typing import Any, ParamSpec, TypeVar
 
     from kumo._pools.budget import Part, Share
+    from kumo._pools.messages import Message, Parcel
+    from kumo._pools.task import Refusal, Task
     from kumo._records import Estimate
 
     P = ParamSpec("P")
     T = TypeVar("T")
+
+# A number of threads that was found so long ago is found anew, even if nothing has changed that
+# the pool would see: a pool of a fixed size has no watch, and the environment none at all.
+FRESH_SECONDS = 0.1
 
 
 class ProcessPool(Pool):
@@ -82,6 +95,35 @@ class ProcessPool(Pool):
 
         self._begin(name, share, processes, max_workers, bounds, make_crew)
 
+    @property
+    def queued(self) -> int:
+        """How many tasks wait for a worker, those included that their processes have already.
+
+        >>> with kumo.ProcessPool(processes=1) as pool:
+        ...     pool.queued
+        0
+        """
+        crew = self._crew
+        ahead = (len(worker.flight) - 1 for worker in crew.supplied.copy())
+        return len(crew.tasks) + sum(count for count in ahead if count > 0)
+
+    def _fit(self, what: str = "") -> str:
+        try:
+            return super()._fit(what)
+        finally:
+            self._crew.recall()
+
+    def resize(self, size: int) -> None:
+        """Fix the number of processes at *size*, as `ThreadPool.resize` does its threads.
+
+        >>> with kumo.ProcessPool(processes=1) as pool:
+        ...     pool.resize(3)
+        ...     pool.size
+        3
+        """
+        super().resize(size)
+        self._crew.recall()
+
     def _first_size(self) -> int:
         if not self._pin:
             return super()._first_size()
@@ -107,7 +149,9 @@ class ProcessPool(Pool):
         ...     pool.submit(pow, 2, 5).result()
         32
         """
-        return super().submit(self._crew.call, fn, args, kwargs)
+        future = _Future()
+        self._crew.add((future, fn, args, kwargs))
+        return future
 
     def map(
         self,
@@ -133,8 +177,50 @@ class ProcessPool(Pool):
         return chain.from_iterable(results)
 
 
+class _Future(Future["Any"]):
+    """A future whose task may have been sent to a process that has not begun it."""
+
+    _claim: tuple[_Crew, Worker] | None = None  # where it was sent ahead to
+
+    def cancel(self) -> bool:
+        """Cancel the task if it has not begun; whether it is cancelled."""
+        while True:
+            with self._condition:
+                if self._claim is None:
+                    return super().cancel()
+                crew, worker = self._claim
+            if not crew.let_go(self, worker):
+                return False
+
+    def send_to(self, crew: _Crew, worker: Worker, now: bool) -> bool:
+        """Note that the task is sent, and is to begin *now* or later; `False` if cancelled."""
+        with self._condition:
+            if now or self._state != "PENDING":
+                return self.set_running_or_notify_cancel()
+            self._claim = (crew, worker)
+            return True
+
+    def begin(self) -> None:
+        """Note that the task has begun in the process that it was sent to."""
+        with self._condition:
+            self._claim = None
+            if self._state == "PENDING":
+                self.set_running_or_notify_cancel()
+
+    def come_back(self) -> None:
+        """Note that the task has been taken back, and so has not begun."""
+        with self._condition:
+            self._claim = None
+            if self._state == "RUNNING":
+                self._state = "PENDING"
+
+
 class _Crew(Crew):
-    """Threads that each have a process, in which they have their tasks run."""
+    """Threads that each have a process, in which they have their tasks run.
+
+    A task in the queue is a future and what is to be packed for it, or the parcel if it has been
+    packed. In flight with a process are the same two.
+    """
 
     def __init__(
         self,
@@ -145,12 +231,19 @@ class _Crew(Crew):
         bounds: Bounds,
         places: Places | None,
     ) -> None:
-        super().__init__(name, size, None, ())
         self.places = places
         self.prepare = prepare
         self.source = source
         self.bounds = bounds
+        self.dropping = False  # what is sent now could not be dropped any more
+        super().__init__(name, size, None, ())
+
+    def renew(self) -> None:
+        """Begin without tasks and workers, as in a forked child: they are the parent's."""
+        super().renew()
         self.own = threading.local()
+        self.supplied: set[Worker] = set()  # those that may have tasks
+        self.limits: tuple[object, float, int] = (None, 0.0, 1)  # see `threads_now`
 
     def work(self, number: int) -> None:
         """What a worker's thread does; its process ends with it."""
@@ -159,15 +252,155 @@ class _Crew(Crew):
         finally:
             self.end_process()
 
-    def call(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
-        """Return the result of a call in this thread's process."""
-        threads = self.threads_of_each()
-        worker: Worker | None = getattr(self.own, "worker", None)
-        if worker is None or not worker.is_alive():
-            self.end_process()
-            worker = self.start_process(threads)
-        result: T = worker.call(threads, fn, args, kwargs)
-        return result
+    def step(self, *task: Any) -> None:
+        """Run a task in this thread's process, and those that can be sent after it meanwhile."""
+        try:
+            worker = self.living_process()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
+            _fail(task[0], error)
+            return
+        try:
+            self.send(worker, task)
+            self.send_ahead(worker)
+            while worker.flight:
+                answer = worker.receive()
+                if answer is None:  # its task takes long, and the others need not wait for it
+                    if self.parked or self.workers < self.limit or worker.is_late():
+                        self.requeue(worker.take_back())
+                    continue
+                self.settle(worker, answer)
+                if os.getpid() != worker.pid:
+                    return  # a future's callback has forked: all of this is the parent's
+                if self.workers <= self.limit:
+                    self.send_ahead(worker)
+                elif len(worker.flight) > 1:
+                    self.requeue(worker.take_back())
+        except (EOFError, OSError):
+            self.bury(worker)
+        except BaseException as error:  # noqa: BLE001 - memory is at an end: it is the tasks'
+            worker.process.kill()
+            self.bury(worker, error)
+
+    def send(self, worker: Worker, task: Any) -> None:
+        """Send a task to the process, which is idle. What cannot be sent fails."""
+        if (packed := self.pack(worker, task)) and packed[0].send_to(self, worker, now=True):
+            worker.send([(packed, packed[1])], self.threads_now())
+
+    def send_ahead(self, worker: Worker) -> None:
+        """Send the process what it can do next, if it has little and no other is idle."""
+        depth = 1 if self.parked or self.dropping else worker.depth
+        held = len(worker.flight)
+        if 2 * held > depth:
+            return  # later, and then several at once
+        if not held:
+            self.send_next(worker)
+        # If there are few tasks, the others want some as well.
+        depth = min(depth, held + 1 + len(self.tasks) // max(1, self.workers))
+        batch: list[Any] = []
+        while len(worker.flight) + len(batch) < depth and self.tasks and worker.flight:
+            try:
+                packed = self.pack(worker, self.tasks.popleft())
+            except IndexError:
+                break
+            if packed is None:
+                continue
+            if not worker.fits(packed[1], batch):
+                self.put_back([packed])
+                break
+            if packed[0].send_to(self, worker, now=False):
+                batch.append((packed, packed[1]))
+        if batch:
+            worker.send(batch, self.threads_now())
+            if self.parked or self.dropping:  # meanwhile
+                self.requeue(worker.take_back())
+
+    def send_next(self, worker: Worker) -> None:
+        """Send an idle process the next task, if there is one."""
+        while not worker.flight:
+            try:
+                task = self.tasks.popleft()
+            except IndexError:
+                return
+            self.send(worker, task)
+
+    def pack(self, worker: Worker, task: Any) -> tuple[_Future, Parcel] | None:
+        """Return a task's future and the parcel, or `None` if it cannot be packed."""
+        future, *call = task
+        if len(call) == 1:
+            return future, call[0]
+        try:
+            return future, worker.packer.pack(tuple(call))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
+            _fail(future, error)
+            return None
+
+    def settle(self, worker: Worker, answer: Message) -> None:
+        """Give a future what its process has answered; the next task has begun meanwhile."""
+        future, _ = worker.settle(answer)
+        future.begin()
+        # This thread alone sends, and another may take tasks back.
+        for following, _ in tuple(worker.flight.values())[:1]:
+            following.begin()
+        try:
+            result = result_of(answer)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
+            _set(future.set_exception, error)
+        else:
+            _set(future.set_result, result)
+
+    def requeue(self, tasks: list[Any]) -> None:
+        """Put tasks that were taken back before all others, and have them looked after."""
+        if not tasks:
+            return
+        self.put_back(tasks)
+        for future, _ in tasks:
+            future.come_back()
+        with self.lock:
+            woken = sum(self.wake(0) for _ in tasks)
+            wanted = min(self.limit - self.workers, len(tasks) - woken)
+            threads = [self.reserve() for _ in range(wanted)]
+        self.start_all([thread for thread in threads if thread is not None])
+
+    def put_back(self, tasks: list[Any]) -> None:
+        """Put tasks before all others in the queue."""
+        self.tasks.extendleft(reversed(tasks))
+
+    def let_go(self, future: _Future, worker: Worker) -> bool:
+        """Take a task back from the process that it was sent to; `False` if it has begun."""
+        self.requeue(worker.take_back())
+        return not worker.has(future)
+
+    def recall(self) -> None:
+        """Take back all that has not begun: its number of threads may be another now."""
+        for worker in self.supplied.copy():
+            if len(worker.flight) > 1:
+                self.requeue(worker.take_back())
+
+    def close(self, why: Refusal, drop: bool = False) -> list[Task]:
+        """Take no more tasks, and return those that with *drop* are not to be run."""
+        if drop:
+            self.dropping = True
+            self.recall()
+        return super().close(why, drop)
+
+    def bury(self, worker: Worker, error: BaseException | None = None) -> None:
+        """A process has ended: the task that it had begun fails, and the others do not."""
+        begun, unbegun = worker.bury()
+        self.requeue(unbegun)
+        for future, _ in begun:
+            future.begin()
+            _set(future.set_exception, error or worker.broken())
+
+    def threads_now(self) -> int:
+        """Return `threads_of_each`, found at a change and otherwise ten times a second."""
+        watch = self.watch
+        what = (watch.estimate if watch else None, self.size)
+        now = time.monotonic()
+        known, until, threads = self.limits
+        if known != what or now > until:
+            threads = min(self.threads_of_each(), MAX_THREADS)
+            self.limits = (what, now + FRESH_SECONDS, threads)
+        return threads
 
     def threads_of_each(self) -> int:
         """The threads for each process, by its part; fewer where a variable says so already."""
@@ -181,20 +414,29 @@ class _Crew(Crew):
         said = (os.environ.get(variable, "") for variable in VARIABLES)
         return min([each, *(int(text) for text in said if text.isdecimal() and int(text))])
 
+    def living_process(self) -> Worker:
+        """Return this thread's process, which is started if there is none or it has ended."""
+        worker: Worker | None = getattr(self.own, "worker", None)
+        if worker is None or not worker.is_alive():
+            self.end_process()
+            worker = self.start_process(self.threads_now())
+        return worker
+
     def start_process(self, threads: int) -> Worker:
         """Start this thread's process; where the initializer fails, end as broken."""
         self.own.worker = worker = Worker(threading.current_thread().name, threads)
         if self.places is not None:
             self.own.cpu = cpu = self.places.take()
-            worker.call(threads, pin_to, (cpu,), {})
+            worker.call(threads, pin_to, (cpu,))
         initializer, initargs = self.prepare
         if initializer is not None:
             try:
-                worker.call(threads, _prepare, (initializer, initargs), {})
-            except BaseException as error:
+                worker.call(threads, _prepare, (initializer, initargs))
+            except BaseException as error:  # whatever it raises, as the standard executor
                 say(STANDARD_LOGGER.critical, "Exception in initializer:", exc_info=True)
                 self.fail()
                 raise _BROKEN() from error
+        self.supplied.add(worker)
         return worker
 
     def fail(self) -> None:
@@ -210,10 +452,25 @@ class _Crew(Crew):
         if self.places is not None and cpu is not None:
             self.places.give_back(cpu)
         if worker is not None:
+            self.supplied.discard(worker)
             worker.end()
 
 
 _BROKEN = partial(broken, "an initializer of the process pool has failed")
+
+
+def _fail(future: Future[Any], error: BaseException) -> None:
+    """Have a task fail that has not been sent, unless it is cancelled."""
+    if future.set_running_or_notify_cancel():
+        _set(future.set_exception, error)
+
+
+def _set(set_outcome: Callable[[Any], object], outcome: object) -> None:
+    """Set a future's outcome. What its callbacks raise is logged, as it would be nobody's."""
+    try:
+        set_outcome(outcome)
+    except BaseException:  # noqa: BLE001 - logged, and the worker goes on
+        say(STANDARD_LOGGER.critical, "Exception in worker", exc_info=True)
 
 
 def _need_extra() -> None:

@@ -71,6 +71,8 @@ class Crew:
     waits within `block`, up to *max_waiting*.
     """
 
+    step: Callable[..., None] = staticmethod(run)  # what a worker does with a task
+
     # Those that take tasks or have workers. A global would be gone before the last pool is.
     all: ClassVar[set[Crew]] = set()
 
@@ -209,7 +211,7 @@ class Crew:
             if self.threads.get(number) is not threading.current_thread():
                 return  # its place was taken back
             self.starting.discard(threading.current_thread())
-            tasks = self.tasks
+            tasks, step = self.tasks, self.step
         self.initialize()
         while True:
             try:
@@ -218,7 +220,7 @@ class Crew:
                 if self.park(gate, tasks) or not self.leave(number, gate):
                     continue
                 return
-            run(*task)
+            step(*task)
             del task
             if self.workers > self.limit and self.leave(number, gate):
                 return
@@ -229,7 +231,7 @@ class Crew:
             return
         try:
             self.initializer(*self.initargs)
-        except BaseException:  # noqa: BLE001 - as the standard executor
+        except BaseException:  # noqa: BLE001 - as the standard executor: whatever it raises, exit too
             say(STANDARD_LOGGER.critical, "Exception in initializer:", exc_info=True)
             for future, *_ in self.close(BROKEN, drop=True):
                 if future.set_running_or_notify_cancel():

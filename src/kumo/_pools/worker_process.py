@@ -1,18 +1,39 @@
-"""One process of a process pool: how it is started and spoken to, and what it does.
+"""One process of a process pool: how it is started, supplied and ended, and what it does.
 
-Each task is two messages, the number of threads that it may use and the pickled call; the answer
-is one. The pipe, the process and the pickling are loky's.
+What it guarantees, and how:
+
+- A process has its next tasks before it has ended the present one. Each is a *message* in one pipe
+  and a *token*, the message's number, in another. The process takes the token first and runs no
+  message without one. A read of one byte is atomic and the program keeps a reading end, so exactly
+  one side gets each token: the process, which runs the task, or the program, which has it back.
+  So no task runs twice, and one that has not begun can be cancelled or run elsewhere.
+- No task waits for a long one while another process could run it: if a task takes longer than
+  `AHEAD_SECONDS`, those behind it are taken back for an idle one, and after `LATE_SECONDS`
+  for all.
+- A process that dies fails the one task whose token it has taken and not answered. Tokens that
+  are still in the pipe are of tasks that had not begun. Only if it has never answered anything
+  does the first of these fail, since a process that cannot even start would be started for ever.
+- The program never waits for a busy process: what is sent ahead fits into the pipe, at half of
+  its size, since each write may waste a part of a page. A larger message is for an idle process
+  alone. Where tokens cannot be taken back, on Windows, nothing is sent ahead.
+- Each message has the number of threads that its task may use, and libraries are limited before
+  the task begins. Variables hold from the start of the process.
+- A process is started with the crew's lock free. What is locked is `_starting` alone: a fork waits
+  for it, since what multiprocessing and loky lock meanwhile would stay locked in the child.
+- In a forked child nothing is read, written or taken back: all of it is the parent's.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
+import sys
 import threading
+import time
+from collections import deque
 from contextlib import suppress
 from importlib import import_module
 
+from kumo._pools.messages import Inbox, Packer, unpack, write
 from kumo._runtimes.knobs import KNOBS
 
 TYPE_CHECKING = False
@@ -20,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from typing import Any
+
+    from kumo._pools.messages import Message, Parcel
 
 # By what libraries limit their threads when they load; the first are those that threadpoolctl
 # can change later. numba takes another value for an error once it has begun.
@@ -29,59 +52,269 @@ _LATER = [name for name in VARIABLES if KNOBS[name].group in ("omp", "blas")]
 # multiprocessing and loky lock while a process starts would stay locked in the child.
 _starting = threading.RLock()
 
+_NUMBERS = 128  # of messages; fewer than half of them are in use at a time
+_END = b"\xff"  # the token after which there are no more
+_PIPE_BYTES = 16 * 1024  # of a pipe whose size cannot be asked for: the smallest default
+MAX_THREADS = 0xFFFF  # that a message can say
+MAX_AHEAD = 48  # tasks that a process has at most, with that which runs
+# A process has work for about this long. It is what a hand-over takes on a busy machine, and
+# tasks of this length or more are not sent ahead at all: they begin in the order of their submits.
+AHEAD_SECONDS = 0.005
+LATE_SECONDS = 0.05
+# Answers wait for others at most this long, if the process has at least so many tasks left.
+GATHER_SECONDS = 0.0005
+MIN_GATHERED = 8
+
 
 class Worker:
-    """A process that runs calls one at a time, for one thread of its parent."""
+    """A process that runs tasks one at a time, for one thread of its parent.
+
+    That thread alone sends and receives. Any thread may take tasks back.
+    """
 
     def __init__(self, name: str, threads: int) -> None:
         """Start the process, whose libraries are to use *threads* threads. Do not wait."""
         context = import_module("loky.backend").get_context("loky")
         self.pid = os.getpid()
-        self.pipe, theirs = context.Pipe()
-        with _starting, theirs:
-            env = dict.fromkeys(VARIABLES, str(threads))
-            self.process = context.Process(
-                target=_serve, args=(theirs, threads), name=name, env=env
-            )
-            self.process.start()
+        self.lock = threading.Lock()  # for `flight`, the tokens and what follows from them
+        self.flight: dict[int, Any] = {}  # what it was sent and has not answered, in order
+        self.sent: deque[tuple[int, int]] = deque()  # messages that the pipe may hold, and sizes
+        self.bytes = 0  # of these
+        self.number = 0  # of the next message
+        self.depth = 1  # how many tasks it may have
+        self.answers = 0
+        self.since = 0.0  # when it was given a task while idle, or answers were last waited for
+        self.paced = 0  # the answers that there had been then
+        self.seconds = 0.0  # that a task took lately
+        self.held = False  # what was sent last can not be taken back
+        self.packer = Packer()
+        theirs, shared = self._make_pipes(context)
+        try:
+            with _starting:
+                env = dict.fromkeys(VARIABLES, str(threads))
+                arguments = (threads, *theirs, *shared)
+                self.process = context.Process(target=_serve, args=arguments, name=name, env=env)
+                self.process.start()
+        except BaseException:  # whatever it is, the descriptors are not needed
+            _close(self.ours)
+            raise
+        finally:
+            _close(theirs)
 
     def is_alive(self) -> bool:
         """Whether the process has not ended."""
         alive: bool = self.process.is_alive()
         return alive
 
-    def call(
-        self, threads: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Return the result of a call in the process, or raise what it raises.
+    def fits(self, parcel: Parcel, batch: list[tuple[Any, Parcel]]) -> bool:
+        """Whether that can be sent ahead with *batch*, after what the pipe may hold."""
+        size = parcel.size + sum(other.size for _, other in batch)
+        return self.bytes + size <= self.room and len(self.sent) + len(batch) < _NUMBERS // 2
 
-        Raise what pickling raises, `loky.BrokenProcessPool` where the process ends.
+    def has(self, future: object) -> bool:
+        """Whether the task of *future* is in flight."""
+        with self.lock:
+            return any(task[0] is future for task in self.flight.values())
+
+    def send(self, tasks: list[tuple[Any, Parcel]], threads: int) -> None:
+        """Send *tasks*, each with what it is for; if they do not fit, one to an idle process.
+
+        That the process has ended is found when an answer is waited for.
         """
-        task = _pickled((fn, args, kwargs))
-        try:
-            self.pipe.send(threads)
-            self.pipe.send_bytes(task)
-            # A child that the task has forked may keep the pipe open beyond the process's end.
-            while not self.pipe.poll(1.0):
-                if not self.is_alive() and not self.pipe.poll():
+        parts: list[Any] = []
+        tokens = bytearray()
+        with self.lock, suppress(OSError):
+            if not self.flight:
+                self.since, self.paced = time.monotonic(), self.answers
+            for task, parcel in tasks:
+                number, self.number = self.number, (self.number + 1) % _NUMBERS
+                tokens.append(number)
+                parts += parcel.addressed(number, threads)
+                self.flight[number] = task
+                self.sent.append((number, parcel.size))
+                self.bytes += parcel.size
+            self.held = self.bytes > self.room or len(self.sent) > _NUMBERS // 2
+            self._write_tokens(bytes(tokens))
+            if not self.held:
+                write(self.messages, parts)
+                return
+        # This takes until the process reads, which it does once it has the token. So nobody may
+        # take that back, and the lock is free for those that try.
+        with suppress(OSError):
+            write(self.messages, parts)
+
+    def receive(self) -> Message | None:
+        """Wait for an answer. Raise `EOFError` or `OSError` if the process has ended.
+
+        `None` each time that it takes longer than a process has work for, while there are tasks
+        behind that which runs.
+        """
+        if not self.inbox.has_more():
+            if len(self.flight) >= MIN_GATHERED:
+                # Each time that this thread is woken costs more than what it does with an answer.
+                time.sleep(min(GATHER_SECONDS, self.seconds * len(self.flight) / 3))
+            if len(self.flight) > 1 and not self._wait(AHEAD_SECONDS):
+                return None
+            # A child that a task has forked may keep the pipe open beyond the process's end.
+            while not self._wait(1.0):
+                if not self.is_alive() and not self._wait(0.0):
                     raise EOFError
-            answer = self.pipe.recv_bytes()
+        return self.inbox.next()
+
+    def is_late(self) -> bool:
+        """Whether the present task takes so long that others go first even if none is idle."""
+        return time.monotonic() > self.since + LATE_SECONDS
+
+    def settle(self, answer: Message) -> Any:
+        """Return what the task was for that *answer* is of."""
+        with self.lock:
+            # It has read all messages until this one.
+            number = -1
+            while number != answer.number:
+                number, size = self.sent.popleft()
+                self.bytes -= size
+            task = self.flight.pop(number)
+            self.answers += 1
+            self.held = False
+        if not self.inbox.has_more():
+            self._pace()
+        return task
+
+    def _pace(self) -> None:
+        """See how long tasks take, by all answers that have been read."""
+        now = time.monotonic()
+        self.seconds = max((now - self.since) / (self.answers - self.paced), 1e-9)
+        self.since, self.paced = now, self.answers
+        self.depth = min(self.most, 1 + int(AHEAD_SECONDS / self.seconds), 2 * self.depth)
+
+    def take_back(self, count: int = MAX_AHEAD) -> list[Any]:
+        """Return what up to *count* tasks were for that have not begun, the first one first."""
+        if os.getpid() != self.pid:
+            return []
+        with self.lock:
+            numbers = [] if self.held else self._take_tokens(count)
+            return [self.flight.pop(number) for number in numbers]
+
+    def bury(self) -> tuple[list[Any], list[Any]]:
+        """After its end: return what the tasks were for that it had begun, and had not begun."""
+        self.process.join(10)
+        if self.is_alive():  # a task has closed what it did not open
+            self.process.kill()
+            self.process.join()
+        self.held = False
+        unbegun = self.take_back(_NUMBERS)
+        with self.lock:
+            begun = list(self.flight.values())
+            self.flight.clear()
+        if unbegun and not begun and not self.answers:
+            begun.append(unbegun.pop(0))
+        return begun, unbegun
+
+    def call(self, threads: int, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Return the result of a call in the idle process, or raise what it raises.
+
+        Raise `loky.BrokenProcessPool` if the process ends.
+        """
+        self.send([(None, self.packer.pack((fn, args, {})))], threads)
+        try:
+            while (answer := self.receive()) is None:
+                pass
         except (EOFError, OSError) as error:
-            self.process.join(10)
-            text = f"{self.process.name} has ended with exit code {self.process.exitcode}"
-            raise broken(f"process {text} before it had a result") from error
-        has_failed, result = pickle.loads(answer)
-        if has_failed:
-            raise result
-        return result
+            self.bury()
+            raise self.broken() from error
+        self.settle(answer)
+        return result_of(answer)
+
+    def broken(self) -> RuntimeError:
+        """Return what a task fails with whose process has ended."""
+        text = f"{self.process.name} has ended with exit code {self.process.exitcode}"
+        return broken(f"process {text} before it had a result")
 
     def end(self) -> None:
         """Have the process end, and wait for that. In a forked child, do nothing."""
         if os.getpid() == self.pid:
             with suppress(OSError):  # it has ended already
-                self.pipe.send(None)
+                self._write_end()
             self.process.join()
-            self.pipe.close()
+            with self.lock:  # others may try to take something back
+                _close(self.ours)
+
+    if sys.platform == "win32":
+        room = 0
+        most = 1
+
+        def _make_pipes(self, context: Any) -> tuple[list[Connection], list[Connection]]:
+            self.messages, theirs = context.Pipe()
+            self.ours = [self.messages]
+            self.inbox = Inbox(self.messages)
+            return [theirs], []
+
+        def _wait(self, seconds: float) -> bool:
+            return bool(self.messages.poll(seconds))
+
+        def _write_tokens(self, tokens: bytes) -> None:
+            pass
+
+        def _write_end(self) -> None:
+            self.messages.send_bytes(b"")
+
+        def _take_tokens(self, count: int) -> list[int]:
+            return []
+
+    else:
+        most = MAX_AHEAD
+
+        def _make_pipes(self, context: Any) -> tuple[list[Connection], list[Connection]]:
+            """Make the three pipes; return the process's ends, and that which both have."""
+            messages, self.messages = context.Pipe(duplex=False)
+            # It is one open file for both sides, so that the process does not wait in it either.
+            self.tokens, self.token_writer = context.Pipe(duplex=False)
+            os.set_blocking(self.tokens.fileno(), False)
+            answers, theirs = context.Pipe(duplex=False)
+            self.ours = [self.messages, self.token_writer, self.tokens, answers]
+            self.inbox = Inbox(answers)
+            self.poll = _poll_for(answers)
+            self.room = _size_of(self.messages.fileno()) // 2
+            return [messages, theirs], [self.tokens]
+
+        def _wait(self, seconds: float) -> bool:
+            return bool(self.poll.poll(1000 * seconds))
+
+        def _write_tokens(self, tokens: bytes) -> None:
+            os.write(self.token_writer.fileno(), tokens)
+
+        def _write_end(self) -> None:
+            os.write(self.token_writer.fileno(), _END)
+
+        def _take_tokens(self, count: int) -> list[int]:
+            try:
+                return list(os.read(self.tokens.fileno(), count))
+            except OSError:  # there is none, or the pipe has been closed
+                return []
+
+
+def _poll_for(pipe: Connection) -> Any:
+    """Return what waits until there is something in *pipe*."""
+    import select
+
+    poll = select.poll()  # type: ignore[attr-defined,unused-ignore]  # not on Windows
+    poll.register(pipe, select.POLLIN)  # type: ignore[attr-defined,unused-ignore]
+    return poll
+
+
+def _close(ends: list[Connection]) -> None:
+    for end in ends:
+        end.close()
+
+
+def _size_of(pipe: int) -> int:
+    """Return how many bytes *pipe* holds."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    return _PIPE_BYTES
 
 
 def broken(text: str) -> RuntimeError:
@@ -90,19 +323,62 @@ def broken(text: str) -> RuntimeError:
     return error
 
 
-def _serve(pipe: Connection, threads: int) -> None:
-    """In the process: run calls until there are no more, or the parent has gone."""
+def result_of(answer: Message) -> Any:
+    """Return the result that *answer* brings, or raise what the call has raised."""
+    result = unpack(answer)
+    if answer.mark:
+        raise result
+    return result
+
+
+def _serve(threads: int, *pipes: Connection) -> None:
+    """In the process: run tasks until there are no more, or the parent has gone."""
+    pid = os.getpid()
+    packer = Packer()
+    inbox, answers = Inbox(pipes[0]), pipes[0]
+    wait: Callable[[], int | None] = _no_token
+    if len(pipes) > 1:
+        answers, wait = pipes[1], _tokens_of(pipes[2])
     while True:
         try:
-            limit = pipe.recv()
-            if limit is None:
-                return
-            if limit != threads:
-                threads = limit
+            token = wait()
+            message = inbox.next()
+            while token is not None and message.number != token:  # it was taken back
+                message = inbox.next()
+            if message.mark != threads:
+                threads = message.mark
                 _limit_threads(threads)
-            pipe.send_bytes(_answer(pipe.recv_bytes()))
+            number = message.number
+            failed, parcel = _run(message, packer)
+            del message
+            if os.getpid() != pid:
+                return  # a child that the task has forked, and that came back from it
+            write(answers, parcel.addressed(number, failed))
+            del parcel
         except (EOFError, OSError, KeyboardInterrupt):
             return
+
+
+def _no_token() -> None:
+    """Where nothing is sent ahead, each message is to be run."""
+
+
+def _tokens_of(pipe: Connection) -> Callable[[], int]:
+    """Return what waits for the next token. It raises `EOFError` if there are no more."""
+    descriptor, poll = pipe.fileno(), _poll_for(pipe)
+
+    def wait() -> int:
+        while True:
+            try:
+                token = os.read(descriptor, 1)
+            except BlockingIOError:
+                poll.poll()
+            else:
+                if token in (b"", _END):
+                    raise EOFError
+                return token[0]
+
+    return wait
 
 
 def _limit_threads(threads: int) -> None:
@@ -111,23 +387,16 @@ def _limit_threads(threads: int) -> None:
     import_module("threadpoolctl").threadpool_limits(threads)
 
 
-def _answer(task: bytes) -> bytes:
-    """Return what is to be sent of a call: whether it has failed, and its result or exception."""
+def _run(message: Message, packer: Packer) -> tuple[bool, Parcel]:
+    """Run a task; return whether it has failed, and its result or exception as it is sent."""
     try:
-        fn, args, kwargs = pickle.loads(task)
-        return _pickled((False, fn(*args, **kwargs)))
+        fn, args, kwargs = unpack(message)
+        return False, packer.pack(fn(*args, **kwargs))
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
         try:
-            return _pickled((True, _with_traceback(error)))
+            return True, packer.pack(_with_traceback(error))
         except BaseException as unsendable:  # noqa: BLE001 - a result may raise it
-            return _pickled((True, _with_traceback(unsendable)))
-
-
-def _pickled(what: Any) -> bytes:
-    # Not by loky's `dumps`: the buffer that it returns is in the way of the garbage collection.
-    file = io.BytesIO()
-    import_module("loky.backend.reduction").dump(what, file)
-    return file.getvalue()
+            return True, packer.pack(_with_traceback(unsendable))
 
 
 def _with_traceback(error: BaseException) -> Any:

@@ -1,0 +1,203 @@
+"""Messages between a process pool and its processes: how they are pickled, framed, sent and read.
+
+A message is a head, the sizes of its buffers, the pickled object and the buffers. The head has the
+message's number, and a mark: of a task the threads that it may use, of an answer whether it has
+failed. Buffers are what pickle's protocol 5 hands out, such as a large array's memory: they are
+written from where they are and read to where they stay, as large `bytes` are written, too.
+
+Everything else is pickled as loky does it, by its reducers and by cloudpickle. Its pickler is
+kept from one object to the next, since making one costs four times as much as most objects do.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import os
+import pickle
+import struct
+import sys
+from contextlib import suppress
+from importlib import import_module
+from types import SimpleNamespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from typing import Any
+
+_HEAD = struct.Struct("<BHHQ")  # number, mark, how many buffers, bytes of the pickled object
+_SIZE = struct.Struct("<Q")  # bytes of a buffer
+_CHUNK = 64 * 1024  # read at once; a buffer is one of its own from this size on
+_MAX_BUFFERS = 1000  # the rest is pickled with the object
+_JOINED = 16 * 1024  # up to this size one write of all parts costs less than several
+
+
+class Parcel:
+    """A pickled object, in the parts that are to be written, and their *size*."""
+
+    __slots__ = ("body", "buffers", "parts", "size")
+
+    def __init__(self, parts: list[Any], buffers: list[memoryview]) -> None:
+        self.body = sum(map(len, parts))
+        self.buffers = buffers
+        sizes = [_SIZE.pack(len(buffer)) for buffer in buffers]
+        self.parts = [*sizes, *parts, *buffers]
+        self.size = _HEAD.size + _SIZE.size * len(sizes) + self.body + sum(map(len, buffers))
+
+    def addressed(self, number: int, mark: int) -> list[Any]:
+        """Return the parts of the message with that number and mark."""
+        return [_HEAD.pack(number, mark, len(self.buffers), self.body), *self.parts]
+
+
+class Packer:
+    """Pickles objects, for one thread."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self.buffers: list[memoryview] = []
+        self.key: object = None
+        self.pickler: Any = None
+
+    def pack(self, what: object) -> Parcel:
+        """Return *what*, pickled. Raise what pickling raises."""
+        reduction = import_module("loky.backend.reduction")
+        # Modules register reducers when they are imported, and programs choose loky's pickler.
+        own = getattr(reduction, "_dispatch_table", ())
+        key = (reduction.get_loky_pickler(), len(own), len(copyreg.dispatch_table))
+        if key != self.key:
+            self.pickler, self.key = self._make(key[0]), key
+        pickler = self.pickler
+        try:
+            pickler.dump(what)
+            return Parcel(self.parts[:], self.buffers[:])
+        finally:
+            # What it has pickled must neither be referred to nor be kept alive.
+            self.parts.clear()
+            self.buffers.clear()
+            pickler.clear_memo()
+            if hasattr(pickler, "globals_ref"):
+                pickler.globals_ref = {}
+
+    def _make(self, kind: Any) -> Any:
+        file = SimpleNamespace(write=self.parts.append)
+        pickler = kind(file, protocol=5)
+        if isinstance(pickler, pickle.Pickler):  # loky passes no callback on, so begin once more
+            pickle.Pickler.__init__(pickler, file, 5, buffer_callback=self._is_small)
+        return pickler
+
+    def _is_small(self, buffer: pickle.PickleBuffer) -> bool:
+        """Keep *buffer* for itself if it is large; whether it is to be pickled like all else."""
+        with suppress(BufferError):  # it is not in one piece
+            memory = buffer.raw()
+            # What is read is a `bytearray`, which anybody may write to.
+            if memory.nbytes >= _CHUNK and not memory.readonly and len(self.buffers) < _MAX_BUFFERS:
+                self.buffers.append(memory)
+                return False
+        return True
+
+
+class Message:
+    """What has been read: a number, a mark, and what is to be unpickled."""
+
+    __slots__ = ("body", "buffers", "mark", "number")
+
+    def __init__(
+        self, number: int, mark: int, body: bytes | memoryview, buffers: list[bytearray]
+    ) -> None:
+        self.number, self.mark, self.body, self.buffers = number, mark, body, buffers
+
+
+def unpack(message: Message) -> Any:
+    """Return the object that *message* brings. Raise what unpickling raises."""
+    return pickle.loads(message.body, buffers=message.buffers)
+
+
+class Inbox:
+    """Messages as they come from a connection."""
+
+    def __init__(self, source: Connection) -> None:
+        self.source = source
+        self.data = b""
+        self.at = 0
+
+    def has_more(self) -> bool:
+        """Whether at least a part of another message has been read."""
+        return self.at < len(self.data)
+
+    def next(self) -> Message:
+        """Return the next message; wait for it. Raise `EOFError` if there is none any more."""
+        number, mark, count, size = _HEAD.unpack(self.take(_HEAD.size))
+        sizes = [_SIZE.unpack(self.take(_SIZE.size))[0] for _ in range(count)]
+        body = self.take(size)
+        return Message(number, mark, body, [self.take_own(n) for n in sizes])
+
+    def take(self, size: int) -> bytes | memoryview:
+        """Return the next *size* bytes."""
+        if len(self.data) - self.at < size:
+            if size > _CHUNK:
+                return memoryview(self.take_own(size))
+            while len(self.data) - self.at < size:
+                self.data = self.data[self.at :] + self.read()
+                self.at = 0
+        begin, self.at = self.at, self.at + size
+        return self.data[begin : self.at]
+
+    def take_own(self, size: int) -> bytearray:
+        """Return the next *size* bytes, in memory of their own."""
+        own = bytearray(size)
+        with memoryview(own) as rest:
+            there = self.data[self.at : self.at + size]
+            rest[: len(there)] = there
+            self.at += len(there)
+            done = len(there)
+            while done < size:
+                done += self.read_into(rest[done:])
+        return own
+
+    if sys.platform == "win32":
+
+        def read(self) -> bytes:
+            """Return a message. Raise `EOFError` at the end, which an empty one is."""
+            if data := self.source.recv_bytes():
+                return data
+            raise EOFError
+
+        def read_into(self, memory: memoryview) -> int:
+            """Read the next bytes into *memory*; return how many. Raise `EOFError` at the end."""
+            raise AssertionError("a message has come whole")
+
+    else:
+
+        def read(self) -> bytes:
+            """Return some bytes. Raise `EOFError` at the end."""
+            data = os.read(self.source.fileno(), _CHUNK)
+            if not data:
+                raise EOFError
+            return data
+
+        def read_into(self, memory: memoryview) -> int:
+            """Read the next bytes into *memory*; return how many. Raise `EOFError` at the end."""
+            count = os.readv(self.source.fileno(), [memory])
+            if not count:
+                raise EOFError
+            return count
+
+
+if sys.platform == "win32":
+
+    def write(target: Connection, parts: list[Any]) -> None:
+        """Write one message, or several."""
+        target.send_bytes(b"".join(parts))
+
+else:
+
+    def write(target: Connection, parts: list[Any]) -> None:
+        """Write one message, or several."""
+        descriptor = target.fileno()
+        if sum(map(len, parts)) <= _JOINED:
+            parts = [b"".join(parts)]
+        for part in parts:
+            with memoryview(part) as view:
+                done = 0
+                while done < len(view):
+                    done += os.write(descriptor, view[done:])
