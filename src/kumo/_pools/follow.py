@@ -7,8 +7,8 @@ No lock is held while a library is called: its setter may log, wait, or use kumo
 may be closed in one thread while it sets a count in another; the other then restores once more,
 after itself. So each library ends with the setting that it had before.
 
-Whatever is raised while a follower is made leaves no library changed: the `except BaseException`
-in it closes the watch and raises again.
+An error while a follower is made leaves no library changed: the `except BaseException` in it closes
+the watch and raises again.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A message is a head, the sizes of its buffers, the pickled object and the buffers. The head has the
 message's number, and a mark: of a task the threads that it may use, of an answer whether it has
-failed. Buffers are what pickle's protocol 5 hands out, such as a large array's memory: they are
-written from where they are and read to where they stay, as large `bytes` are written, too.
+failed. Buffers are the memory that pickle's protocol 5 hands out, such as a large array's. It is
+written without a copy in the pickle and read without one, and large `bytes` are written so too.
 
 Everything else is pickled as loky does it, by its reducers and by cloudpickle. Its pickler is
 kept from one object to the next, since making one costs four times as much as most objects do.
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct("<BHHQ")  # number, mark, how many buffers, bytes of the pickled object
 _SIZE = struct.Struct("<Q")  # bytes of a buffer
-_CHUNK = 64 * 1024  # read at once; a buffer is one of its own from this size on
+_CHUNK = 64 * 1024  # read at once; a buffer is sent apart from this size on
 _MAX_BUFFERS = 1000  # the rest is pickled with the object
 _JOINED = 16 * 1024  # up to this size one write of all parts costs less than several
 
 
 class Parcel:
-    """A pickled object, in the parts that are to be written, and their *size*."""
+    """A pickled object, as parts to write, and their *size*."""
 
     __slots__ = ("body", "buffers", "parts", "size")
 
@@ -71,7 +71,7 @@ class Packer:
             pickler.dump(what)
             return Parcel(self.parts[:], self.buffers[:])
         finally:
-            # What it has pickled must neither be referred to nor be kept alive.
+            # The next object must not refer to this one, and nothing may keep this one alive.
             self.parts.clear()
             self.buffers.clear()
             pickler.clear_memo()
@@ -86,10 +86,10 @@ class Packer:
         return pickler
 
     def _is_small(self, buffer: pickle.PickleBuffer) -> bool:
-        """Keep *buffer* for itself if it is large; whether it is to be pickled like all else."""
+        """Keep *buffer* for itself if it is large; `True` if pickle should copy it."""
         with suppress(BufferError):  # it is not in one piece
             memory = buffer.raw()
-            # What is read is a `bytearray`, which anybody may write to.
+            # The reader gets a `bytearray`, which anybody may write to.
             if memory.nbytes >= _CHUNK and not memory.readonly and len(self.buffers) < _MAX_BUFFERS:
                 self.buffers.append(memory)
                 return False
@@ -97,7 +97,7 @@ class Packer:
 
 
 class Message:
-    """What has been read: a number, a mark, and what is to be unpickled."""
+    """A message that has been read: a number, a mark, and the pickled object."""
 
     __slots__ = ("body", "buffers", "mark", "number")
 
@@ -143,7 +143,7 @@ class Inbox:
         return self.data[begin : self.at]
 
     def take_own(self, size: int) -> bytearray:
-        """Return the next *size* bytes, in memory of their own."""
+        """Return the next *size* bytes, in a separate `bytearray`."""
         own = bytearray(size)
         with memoryview(own) as rest:
             there = self.data[self.at : self.at + size]

@@ -4,11 +4,11 @@ What it guarantees, and how:
 
 - A name belongs to one pool. It is taken in one step under `_naming`, after the arguments have been
   checked, and let go of at `shutdown` or when the pool is collected: the dictionary is weak.
-- The size is that of the watch's newest estimate. Whatever sets it reads the estimate again
+- The size is that of the watch's newest estimate. The code that sets it reads the estimate again
   afterwards, and the crew refuses a size of a watch that it does not follow any more. So neither
   two changes at once nor a `resize` in the middle of one leave an old size.
 - A watch keeps no pool alive: it has a weak reference, and ends the crew of a pool that is gone.
-- Nothing is logged and no foreign code is called with `_naming` held.
+- Nothing is logged and no foreign code is called while `_naming` is locked.
 - A constructor that raises has shut down what it had begun.
 
 How tasks, workers and forks are dealt with is the crew's: see `queue.py`.

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-# A number of threads that was found so long ago is found anew, even if nothing has changed that
-# the pool would see: a pool of a fixed size has no watch, and the environment none at all.
+# A number of threads that is so old is computed again, even if the pool has seen no change.
+# A pool of a fixed size has no watch, and nothing watches the environment.
 FRESH_SECONDS = 0.1
 
 
@@ -180,7 +180,7 @@ class ProcessPool(Pool):
 class _Future(Future["Any"]):
     """A future whose task may have been sent to a process that has not begun it."""
 
-    _claim: tuple[_Crew, Worker] | None = None  # where it was sent ahead to
+    _claim: tuple[_Crew, Worker] | None = None  # the process that it was sent to
 
     def cancel(self) -> bool:
         """Cancel the task if it has not begun; whether it is cancelled."""
@@ -218,7 +218,7 @@ class _Future(Future["Any"]):
 class _Crew(Crew):
     """Threads that each have a process, in which they have their tasks run.
 
-    A task in the queue is a future and what is to be packed for it, or the parcel if it has been
+    A task in the queue is a future and the call to pack for it, or the parcel if it has been
     packed. In flight with a process are the same two.
     """
 
@@ -282,7 +282,7 @@ class _Crew(Crew):
             self.bury(worker, error)
 
     def send(self, worker: Worker, task: Any) -> None:
-        """Send a task to the process, which is idle. What cannot be sent fails."""
+        """Send a task to the process, which is idle. A task that cannot be sent fails."""
         if (packed := self.pack(worker, task)) and packed[0].send_to(self, worker, now=True):
             worker.send([(packed, packed[1])], self.threads_now())
 
@@ -466,7 +466,7 @@ def _fail(future: Future[Any], error: BaseException) -> None:
 
 
 def _set(set_outcome: Callable[[Any], object], outcome: object) -> None:
-    """Set a future's outcome. What its callbacks raise is logged, as it would be nobody's."""
+    """Set a future's outcome. Errors of its callbacks are logged, as nobody would see them."""
     try:
         set_outcome(outcome)
     except BaseException:  # noqa: BLE001 - logged, and the worker goes on

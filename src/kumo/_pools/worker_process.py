@@ -15,10 +15,10 @@ What it guarantees, and how:
   does the first of these fail, since a process that cannot even start would be started for ever.
 - The program never waits for a busy process: what is sent ahead fits into the pipe, at half of
   its size, since each write may waste a part of a page. A larger message is for an idle process
-  alone. Where tokens cannot be taken back, on Windows, nothing is sent ahead.
+  alone. Tokens cannot be taken back on Windows, so nothing is sent ahead there.
 - Each message has the number of threads that its task may use, and libraries are limited before
-  the task begins. Variables hold from the start of the process.
-- A process is started with the crew's lock free. What is locked is `_starting` alone: a fork waits
+  the task begins. Variables limit them from the start of the process.
+- A process is started with the crew's lock free. Only `_starting` is locked: a fork waits
   for it, since what multiprocessing and loky lock meanwhile would stay locked in the child.
 - In a forked child nothing is read, written or taken back: all of it is the parent's.
 """
@@ -78,7 +78,7 @@ class Worker:
         self.pid = os.getpid()
         self.lock = threading.Lock()  # for `flight`, the tokens and what follows from them
         self.flight: dict[int, Any] = {}  # what it was sent and has not answered, in order
-        self.sent: deque[tuple[int, int]] = deque()  # messages that the pipe may hold, and sizes
+        self.sent: deque[tuple[int, int]] = deque()  # messages that may be in the pipe, and sizes
         self.bytes = 0  # of these
         self.number = 0  # of the next message
         self.depth = 1  # how many tasks it may have
@@ -107,7 +107,7 @@ class Worker:
         return alive
 
     def fits(self, parcel: Parcel, batch: list[tuple[Any, Parcel]]) -> bool:
-        """Whether that can be sent ahead with *batch*, after what the pipe may hold."""
+        """Whether that can be sent ahead with *batch*, after those that may be in the pipe."""
         size = parcel.size + sum(other.size for _, other in batch)
         return self.bytes + size <= self.room and len(self.sent) + len(batch) < _NUMBERS // 2
 
@@ -308,7 +308,7 @@ def _close(ends: list[Connection]) -> None:
 
 
 def _size_of(pipe: int) -> int:
-    """Return how many bytes *pipe* holds."""
+    """Return how many bytes fit into *pipe*."""
     if sys.platform == "linux":
         import fcntl
 
@@ -360,7 +360,7 @@ def _serve(threads: int, *pipes: Connection) -> None:
 
 
 def _no_token() -> None:
-    """Where nothing is sent ahead, each message is to be run."""
+    """Nothing is sent ahead, so each message is run."""
 
 
 def _tokens_of(pipe: Connection) -> Callable[[], int]:
