@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import skip_real
@@ -22,6 +23,7 @@ from kumo._watch.change import LostError, Settling, is_silent
 if sys.platform != "linux":
     pytest.skip("inotify is Linux's", allow_module_level=True)
 
+from kumo._watch import events
 from kumo._watch.events import Allowance, Events
 
 V1 = "/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us"
@@ -242,6 +244,19 @@ def test_a_number_that_is_anothers_is_neither_read_nor_closed(opened: Events) ->
     finally:
         for each in (number, reading, writing):
             os.close(each)
+
+
+def test_files_of_another_file_system_are_not_trusted(
+    opened: Events, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As lxcfs shows them: inotify accepts them, and reports nothing."""
+    opened.close()
+    imitation = tmp_path / "cpu.max"
+    imitation.write_text("max 100000")
+    monkeypatch.setattr(events, "deciding_files", lambda pid: [str(imitation)])
+    with pytest.raises(LostError, match="no file that decides can be watched"):
+        Events()
+    assert inotifies() == []
 
 
 def run(
