@@ -39,6 +39,15 @@ def snapshot(system: System, topology: bool = False) -> str:
     return "".join(parts) + "-- expect --\n" + "".join(_expect(estimate))
 
 
+def script() -> str:
+    """Return the shell script that writes a machine file of a Linux machine without Python."""
+    from pkgutil import get_data
+
+    found = get_data("kumo", "_snapshot.sh")
+    assert found is not None  # it is a part of the package
+    return found.decode()
+
+
 def _heading(name: str) -> str:
     """Escape a newline, which a heading cannot contain, and what would read as one escaped."""
     if not any(part in name for part in ("\n", "\\012", "\\134")):
