@@ -32,7 +32,8 @@ def main(target: str = "kumo.pyz") -> None:
         file.write(START)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             _add(archive, "__main__.py", MAIN.encode())
-            for source in sorted([*SOURCE.rglob("*.py"), *SOURCE.rglob("*.html"), *SOURCE.rglob("*.sh")]):
+            files = [*SOURCE.rglob("*.py"), *SOURCE.rglob("*.html"), *SOURCE.rglob("*.sh")]
+            for source in sorted(files):
                 _add(archive, source.relative_to(SOURCE).as_posix(), source.read_bytes())
     path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     print(path)
