@@ -24,7 +24,7 @@ from kumo._records import OverrideError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["KumoCollector", "register"]
 
@@ -85,7 +85,13 @@ class KumoCollector(Collector):
 
 
 class HostCollector(Collector):
-    """Exports the counters of every cgroup of this host that has a quota, by its directory."""
+    """Exports the counters of every cgroup of this host that has a quota, by its directory.
+
+    *progress* is called with how many cgroups have been looked at.
+    """
+
+    def __init__(self, progress: Callable[[int], None] | None = None) -> None:
+        self._progress = progress
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing, so that registering reads nothing."""
@@ -96,7 +102,9 @@ class HostCollector(Collector):
         from kumo._pressure.host import MAX_CGROUPS, cgroups_with_quota
         from kumo._survey import open_system
 
-        groups, complete = cgroups_with_quota(open_system("process", None, None))
+        groups, complete = cgroups_with_quota(
+            open_system("process", None, None), MAX_CGROUPS, self._progress
+        )
         if not complete:
             _LOGGER.warning("only the first %d cgroups were looked at", MAX_CGROUPS)
         yield from map(_metric, of_cgroups(groups))

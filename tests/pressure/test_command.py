@@ -298,3 +298,23 @@ def test_the_count_does_not_depend_on_it() -> None:
     )
 
     assert not [name for name in ran.stdout.split() if name.startswith("kumo._pressure")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
+def test_on_a_terminal_it_shows_how_far_it_is() -> None:
+    master, slave = os.openpty()
+    ran = subprocess.run(
+        [sys.executable, "-m", "kumo", "pressure", "--seconds", "1.1", "--pid", str(os.getpid())],
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        check=False,
+        timeout=60,
+    )
+    os.close(slave)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+
+    assert (ran.returncode, ran.stdout.count(b"\n") > 3) == (0, True)
+    assert "watching: 0 of 1.1 s" in shown
+    assert "watching: 1 of 1.1 s" in shown
+    assert shown.endswith("\r\x1b[K")  # the line is gone

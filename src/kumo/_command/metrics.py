@@ -6,12 +6,13 @@ import os
 import threading
 
 from kumo._command.options import add_pid, positive
-from kumo._command.output import say, write
+from kumo._command.output import Progress, say, write
 from kumo._errors import InputError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from prometheus_client import CollectorRegistry
 
@@ -52,19 +53,24 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--address goes with --port alone")
     if options.all and options.paths:
         raise UsageError("--paths does not go with --all, which labels cgroups by their path")
-    registry = _registry(options)
     if options.port is not None:
-        _serve(registry, options.address or LOCALHOST, options.port)
-    elif options.textfile is not None:
-        _write_file(registry, options.textfile)
-    else:
+        _serve(_registry(options), options.address or LOCALHOST, options.port)
+        return 0
+    with Progress() as progress:
+        registry = _registry(options, lambda number: progress.show(f"reading: {number} cgroups"))
+        if options.textfile is not None:
+            _write_file(registry, options.textfile)
+            return 0
         from prometheus_client import generate_latest
 
-        write(generate_latest(registry).decode())
+        text = generate_latest(registry).decode()
+    write(text)
     return 0
 
 
-def _registry(options: argparse.Namespace) -> CollectorRegistry:
+def _registry(
+    options: argparse.Namespace, progress: Callable[[int], None] | None = None
+) -> CollectorRegistry:
     try:
         from prometheus_client import CollectorRegistry
     except ImportError:
@@ -76,7 +82,7 @@ def _registry(options: argparse.Namespace) -> CollectorRegistry:
 
     registry = CollectorRegistry()
     if options.all:
-        registry.register(HostCollector())
+        registry.register(HostCollector(progress))
         return registry
     try:
         estimate(pid=options.pid)  # so that an error shows now and not at a scrape

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import inf
 
 from kumo._command.options import add_json, add_pid, positive_seconds
-from kumo._command.output import say, table, write, write_json
+from kumo._command.output import Progress, say, stderr_is_terminal, table, write, write_json
 from kumo._errors import InputError
-from kumo._pressure.pressure import pressure
+from kumo._pressure.pressure import watched
 from kumo._pressure.records import Verdict
 from kumo._records import fields_of
 from kumo._text import quoted, show_rate
@@ -66,10 +66,21 @@ def _held(seen: Pressure, options: argparse.Namespace) -> Verdict:
 
 
 def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pressure:
-    if options.seconds > SILENT:
-        say(f"watching for {options.seconds:g} s")
+    seconds = options.seconds
+    shown = seconds > SILENT and stderr_is_terminal()
+    if seconds > SILENT and not shown:
+        say(f"watching for {seconds:g} s")
     try:
-        return pressure(pid=options.pid, seconds=options.seconds, after=before)
+        with Progress() as progress:
+            progress.show(f"watching: 0 of {seconds:g} s" if shown else "")
+            return watched(
+                options.pid,
+                seconds,
+                before,
+                (lambda passed: progress.show(f"watching: {passed:.0f} of {seconds:g} s"))
+                if shown
+                else None,
+            )
     except ProcessLookupError as error:
         raise InputError(f"--pid {options.pid}: {error.strerror}") from None
 

@@ -12,9 +12,12 @@ from errno import ESRCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kumo._pressure.records import Pressure
 
 STEP = 0.005  # seconds that the probe sleeps at a time
+SHOWN = 1.0  # seconds between two reports of progress
 LONGEST = 86_400  # seconds
 
 
@@ -34,7 +37,17 @@ def pressure(
     >>> seen.verdict.code, seen.verdict.advice  # doctest: +ELLIPSIS
     ('...', '...')
     """
-    seen = _watch(pid, seconds, probing=pid is None)
+    return watched(pid, seconds, after)
+
+
+def watched(
+    pid: int | None,
+    seconds: float,
+    after: Pressure | None,
+    show: Callable[[float], None] | None = None,
+) -> Pressure:
+    """Do what `pressure` does. *show* is called now and then with the seconds so far."""
+    seen = _watch(pid, seconds, probing=pid is None, show=show)
     if after is None:
         return seen
     from kumo._pressure.rules import steadied
@@ -55,7 +68,9 @@ def headroom(seconds: float = 0.25) -> float:
     return _watch(None, seconds, probing=False).headroom
 
 
-def _watch(pid: int | None, seconds: float, probing: bool) -> Pressure:
+def _watch(
+    pid: int | None, seconds: float, probing: bool, show: Callable[[float], None] | None = None
+) -> Pressure:
     from kumo._pressure.read import read
     from kumo._pressure.window import judge
     from kumo._survey import open_system, survey
@@ -67,9 +82,9 @@ def _watch(pid: int | None, seconds: float, probing: bool) -> Pressure:
     system = open_system("process", pid, None)
     estimate = survey(system)
     before = read(system, estimate, time.monotonic())
-    late = _sleep(seconds) if probing else []
+    late = _sleep(seconds, show) if probing else []
     if not probing:
-        time.sleep(seconds)
+        _wait(seconds, show)
     try:
         later = open_system("process", pid, None)
     except ProcessLookupError:
@@ -86,12 +101,25 @@ def _ended(pid: int | None) -> ProcessLookupError:
     return ProcessLookupError(ESRCH, "the process has ended", str(pid))
 
 
-def _sleep(seconds: float) -> list[float]:
+def _wait(seconds: float, show: Callable[[float], None] | None) -> None:
+    """Sleep, in one go if there is nothing to show."""
+    start = now = time.monotonic()
+    while (left := start + seconds - now) > 0:
+        time.sleep(min(left, SHOWN) if show is not None else left)
+        now = time.monotonic()
+        if show is not None:
+            show(now - start)
+
+
+def _sleep(seconds: float, show: Callable[[float], None] | None) -> list[float]:
     """Sleep in steps, and return by how much each wake-up was late."""
     late = []
-    now = time.monotonic()
+    now = shown = time.monotonic()
     end = now + seconds
     while now < end:
+        if show is not None and now - shown >= SHOWN:
+            shown = now
+            show(now - end + seconds)
         due = now + STEP
         time.sleep(STEP)
         now = time.monotonic()
