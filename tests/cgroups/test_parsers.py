@@ -849,3 +849,21 @@ def test_without_a_cgroup_of_its_own_a_thread_is_in_the_processs() -> None:
     text = THREADED.replace("/proc/thread-self/cgroup", "/elsewhere")
 
     assert survey(Machine(text, "thread")).quota == 6.0
+
+
+@pytest.mark.parametrize(
+    ("machine", "step"),
+    [
+        (
+            "clause-override-nothing-known",
+            "Mount /proc and the cgroup file system in the container",
+        ),
+        ("clause-v1-mount-missing", "Mount the cgroup file system in the container"),
+    ],
+)
+def test_the_note_on_what_is_not_mounted_asks_for_what_is_missing(machine: str, step: str) -> None:
+    path = Path(__file__).parents[1] / "machines" / f"{machine}.txt"
+
+    (text,) = [n.text for n in survey(read_machine(path)).notes if n.code == "cgroup-not-mounted"]
+
+    assert step in text

@@ -134,7 +134,7 @@ def seams(
         )
         from kumo._cgroups.unmounted import not_mounted
 
-        yield from not_mounted(system, f"No mount shows the {hierarchy}")
+        yield from not_mounted(system, f"No mount shows the {hierarchy}", "the cgroup file system")
     elif not found.directories:
         yield note("path-outside-mounts", path=shown)
     else:

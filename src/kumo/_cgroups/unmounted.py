@@ -59,10 +59,11 @@ def root_of(line: str) -> str | None:
     return "LX zone" if is_zone else None
 
 
-def not_mounted(system: System, what: str) -> Iterator[Note]:
+def not_mounted(system: System, what: str, missing: str) -> Iterator[Note]:
     """Yield the note that no quota can be read, since *what*; none for gVisor, which has its own.
 
-    The step is one that can be followed on that system.
+    The step is one that can be followed on that system: to mount what is *missing*, if nothing
+    else is known.
     """
     name = system.fact("sandbox")
     if name == GVISOR:
@@ -73,5 +74,5 @@ def not_mounted(system: System, what: str) -> Iterator[Note]:
         except OSError:
             lines = []
         name = next(filter(None, map(root_of, lines)), None)
-    found, errs, step = WITHOUT.get(name or "", (what, "over", MOUNT))
+    found, errs, step = WITHOUT.get(name or "", (what, "over", MOUNT.format(missing)))
     yield note("cgroup-not-mounted", errs, what=found, step=step)

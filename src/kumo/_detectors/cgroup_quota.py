@@ -69,7 +69,9 @@ def _quotas(system: System) -> Iterator[Limit | Note]:
             from kumo._cgroups.unmounted import not_mounted
 
             what = "does not exist" if text is None else "is empty"
-            yield from not_mounted(system, f"{membership} {what}")
+            yield from not_mounted(
+                system, f"{membership} {what}", "/proc and the cgroup file system"
+            )
             return
         paths, bad = parse_membership(text)
         if bad or not paths:
