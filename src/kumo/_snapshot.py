@@ -66,7 +66,7 @@ def _public(system: System, name: str, text: str) -> str | None:
         own = system.asked.get("!pid")
         if own in text.split():
             return f"{own}\n"
-        # That a top level has the file tells whether it is the hierarchy's root.
+        # That a top level has the file shows whether it is the hierarchy's root.
         return "" if f"{directory}/cgroup.events" in system.asked else None
     if name.endswith(("/.machine.ad", "\\.machine.ad")):
         return _slot(text)
@@ -75,7 +75,7 @@ def _public(system: System, name: str, text: str) -> str | None:
 
 
 def _membership(text: str) -> str:
-    """The lines that an estimate uses; without any, one that tells that there are others."""
+    """The lines that an estimate uses; without any, one that says that there are others."""
     kept = []
     for line in text.split("\n"):
         controllers, _ = membership(line)
@@ -101,7 +101,7 @@ def _mounts(text: str) -> str:
 
 
 def _slot(text: str) -> str:
-    """The CPUs of HTCondor's slot; its other attributes tell of the host and its owner."""
+    """The CPUs of HTCondor's slot; its other attributes are about the host and its owner."""
     lines = text.split("\n")
     return "".join(
         f"{line}\n" for line in lines if line.partition("=")[0].strip().lower() == "cpus"

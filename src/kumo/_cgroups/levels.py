@@ -134,8 +134,8 @@ def parse_mounts(text: str) -> tuple[list[Mount], list[str]]:
 def _hidden(mounts: list[Mount], on: dict[str, list[Mount]]) -> set[str]:
     """Return the numbers of the mounts whose point is reached by nothing: another is in the way.
 
-    *on* has the mounts by the one they stand on. The way to a mount leads over all those that
-    it stands on, directly or not. Another mount is in the way if it stands beside one of these and
+    *on* has the mounts by the one they lie on. The way to a mount leads over all those that
+    it stands on, directly or not. Another mount is in the way if it lies beside one of these and
     its point is a directory above the other's; or if it has the mount's own point, and stands on
     the mount or was mounted later, without being a part of the way itself.
     """
@@ -156,7 +156,7 @@ def _hidden(mounts: list[Mount], on: dict[str, list[Mount]]) -> set[str]:
 
 
 def _beside(on: dict[str, list[Mount]]) -> tuple[set[str], set[str]]:
-    """Return the mounts below the point of another that stands on the same mount, and at it."""
+    """Return the mounts below the point of another that lies on the same mount, and at it."""
     crossed: set[str] = set()
     twins: set[str] = set()
     for beside in on.values():
@@ -180,15 +180,15 @@ def _beside(on: dict[str, list[Mount]]) -> tuple[set[str], set[str]]:
 def _from_the_roots(
     mounts: list[Mount], on: dict[str, list[Mount]], crossed: set[str], twins: set[str]
 ) -> Iterator[tuple[Mount, int, int, bool]]:
-    """Yield each mount after the one it stands on: the mount, its place in the table, and its way.
+    """Yield each mount after the one it lies on: the mount, its place in the table, and its way.
 
     That is how many mounts of the way have its point and a later place, and whether
-    another mount is in the way of those that it stands on.
+    another mount is in the way of those that it lies on.
     """
     places = {mount.number: place for place, mount in enumerate(mounts)}
     visited: set[str] = set()
     on_way: dict[str, list[int]] = {}  # by point, the places of the mounts on the way, in order
-    # Those on no other, then whatever is left: in a broken table mounts may stand on each other.
+    # Those on no other, then whatever is left: in a broken table mounts may lie on each other.
     roots = [mount for mount in mounts if mount.parent not in places]
     for root in (*roots, *mounts):
         stack = [(root, False, False, False)]

@@ -68,7 +68,7 @@ def parse_stat(text: str) -> dict[int, CpuTimes]:
 
 
 def parse_usage(text: str) -> float | None:
-    """Return the CPU seconds that a cgroup of v2 has used; `None` if it does not tell.
+    """Return the CPU seconds that a cgroup of v2 has used; `None` if it does not report it.
 
     Format: a line ``usage_usec 5000000`` of ``cpu.stat``.
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
@@ -78,7 +78,7 @@ def parse_usage(text: str) -> float | None:
 
 
 def parse_cpuacct(text: str) -> float | None:
-    """Return the CPU seconds that a cgroup of v1 has used; `None` if it does not tell.
+    """Return the CPU seconds that a cgroup of v1 has used; `None` if it does not report it.
 
     Format: ``439885000``, nanoseconds, in ``cpuacct.usage``.
     https://docs.kernel.org/admin-guide/cgroup-v1/cpuacct.html

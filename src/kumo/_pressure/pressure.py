@@ -1,6 +1,6 @@
 """``kumo.pressure`` and ``kumo.headroom``: what holds a process back, and what it leaves unused.
 
-`reading` reads what a system tells at one moment, by the parsers of `parsers`; `judging` makes
+`reading` reads what a system reports at one moment, by the parsers of `parsers`; `judging` makes
 the pressure between two readings, a record of `records`; `verdict` judges it; `command` is the
 verb. The window between the readings is here.
 """

@@ -27,7 +27,7 @@ OWN = "/proc/self"
 
 
 class Reading(NamedTuple):
-    """What a system told at one moment, *at*, in seconds of any one clock.
+    """The answers of a system at one moment, *at*, in seconds of any one clock.
 
     *threads* are the seconds run and waited by the thread's directory, *processes* the seconds
     that each process and its ended children ran by the process's, *cgroups* by theirs.
@@ -66,7 +66,7 @@ class _Reader:
 
 
 def read(system: System, estimate: Estimate, at: float) -> Reading:
-    """Read what *system* tells now. *estimate* names the cgroups; *at* is the time."""
+    """Read what *system* reports now. *estimate* names the cgroups; *at* is the time."""
     reader = _Reader(system)
     processes, threads = _tree(reader)
     levels = [read_counters(limit, reader.text) for limit in quota_limits(estimate.limits)]

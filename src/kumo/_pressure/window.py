@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from kumo._records import Estimate, Limit
 
 MOST = 0.9  # of what all threads did, so that those that hardly ran do not count
-COARSE = 0.03  # s by which what the threads of a process ran may differ, told in ticks and exactly
+COARSE = (
+    0.03  # s by which what the threads of a process ran may differ, reported in ticks and exactly
+)
 
 
 def judge(
@@ -137,7 +139,7 @@ def _share(before: float | None, after: float | None, seconds: float) -> float |
 
 
 def _cpus_worth(name: str, mask: int, before: Reading, after: Reading) -> float | None:
-    """How many of the CPUs of a set were so, taken together; `None` if none of them tells."""
+    """How many of the CPUs of a set were so, taken together; `None` if none of them reports it."""
     known = [cpu for cpu in after.cpus if mask >> cpu & 1 and cpu in before.cpus]
     if mask and not known:
         return None

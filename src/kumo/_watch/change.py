@@ -59,9 +59,9 @@ def describe(limit: Limit) -> str:
 
 
 class Settling:
-    """When one watcher is told what: of a shrink at once, of a growth that has held.
+    """When one watch reports a change: a decrease at once, an increase after it has lasted.
 
-    *told* is the estimate that it was told last. A growth is told when each reading for
+    *told* is the estimate that was reported last. An increase is reported when each reading for
     *settle* seconds was above that, and then the least of them.
 
     On cgroup v1 a quota and its period are two files. If the quota was written first, the count may
@@ -82,11 +82,11 @@ class Settling:
         return self._grown is not None
 
     def settled(self, reading: Estimate) -> bool:
-        """Whether *reading* is what was told, and no growth had begun: then `tell` does nothing."""
+        """Whether *reading* was reported, and no increase had begun: then `tell` does nothing."""
         return reading is self.told and self._grown is None
 
     def tell(self, reading: Estimate, now: float) -> Change | None:
-        """Return the change that is to be told after *reading*, taken at *now* in seconds."""
+        """Return the change to report after *reading*, taken at *now* in seconds."""
         before, beyond = self._before_the_half(reading, now), None
         if before is not None:
             if reading.cpus > before.cpus:
@@ -99,7 +99,7 @@ class Settling:
             if now - self._since < self.settle:
                 return None
             reading = self._grown
-        # Made first: if memory is short, the change is still to be told with the next reading.
+        # Made first: if memory is short, the change is reported after the next reading.
         change = Change(self.told, reading) if self.told.cpus != reading.cpus else None
         if before is not None:
             self._half = None
