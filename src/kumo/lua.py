@@ -50,7 +50,7 @@ def install(runtime: Any) -> None:
     gives it too. As in KumoMTA, the function takes nothing and returns an integer, at least 1;
     a malformed ``KUMO_AVAILABLE_PARALLELISM`` is a Lua error with the message of `OverrideError`,
     and so is one beyond the integers of Lua.
-    Raise `TypeError` if *runtime* is no Lua runtime, or if its ``kumo`` is no table; what
+    Raise `TypeError` if *runtime* is not a Lua runtime, or if its ``kumo`` is not a table; what
     is there is left alone.
     https://docs.kumomta.com/reference/kumo/available_parallelism/
     """

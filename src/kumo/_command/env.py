@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
 
 
 def as_shell(changed: Mapping[str, str], shell: str) -> str:
-    """Return a line for each variable; fish quotes as sh does what holds no quote or backslash."""
+    """Return a line for each variable; fish quotes as sh does what has no quote or backslash."""
     from shlex import quote
 
     return "".join(ASSIGNMENT[shell].format(n, quote(value)) + "\n" for n, value in changed.items())

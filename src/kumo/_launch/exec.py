@@ -95,7 +95,7 @@ def _failure(program: str, error: OSError, path: str | None) -> tuple[int, str]:
     """Return the exit code and what is said of a program that was not run."""
     from shutil import which
 
-    # A directory of PATH that may not be searched, and what is no file in one, are passed over.
+    # A directory of PATH that may not be searched, and what is not a file in one, are passed over.
     passed_over = () if "/" in program else (EACCES,)
     if error.errno in (ENOENT, ENOTDIR, *passed_over):
         if which(program, os.F_OK, path) is None:

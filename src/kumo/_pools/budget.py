@@ -26,7 +26,7 @@ def divide(count: int, weights: Mapping[str, float]) -> dict[str, int]:
     """Divide *count* CPUs by *weights*: whole parts, each at least 1, that together are *count*.
 
     By largest remainder, where who would get less than 1 gets 1 first. At a tie the heavier comes
-    first, then the earlier. Where the names are more than the CPUs, each part is 1.
+    first, then the earlier. If the names are more than the CPUs, each part is 1.
     """
     if count <= len(weights):
         return dict.fromkeys(weights, 1)

@@ -63,7 +63,7 @@ def _cgroup_namespace(pid: int | None) -> str | None:
 
 
 def _x_cpu_count(pid: int | None) -> str | None:
-    """The caller's own ``-X cpu_count``; ``default`` too where Python is to ignore variables."""
+    """The caller's own ``-X cpu_count``; ``default`` too if Python has to ignore variables."""
     option = sys._xoptions.get("cpu_count") if pid is None else None
     if option is not None:
         return str(option)

@@ -62,14 +62,14 @@ class System:
         raise NotImplementedError
 
     def proc(self, name: str) -> str:
-        """Return the path of the file in ``/proc`` that is about whom the estimate is for."""
+        """Return the path of the file in ``/proc`` on the process or thread of the estimate."""
         own = f"/proc/thread-self/{name}"
         if self.scope == "thread":
             try:
                 if self.read(own) is not None:
                     return own
             except OSError:
-                return own  # whoever reads it tells
+                return own  # the reader gets the error
         return f"/proc/self/{name}"
 
     def _ask(self, key: str, ask: Callable[[str], str | None], name: str) -> str | None:
@@ -198,8 +198,8 @@ def _read_cgroup(pid: int, path: str, below: str) -> str | None:
 def read_named(path: str, pid: int | None = None) -> str | None:
     """Return the text of a file that a variable names, as process *pid* would be told.
 
-    `None` if it does not exist. Raise `OSError`: EINVAL for what is no regular file, EFBIG
-    beyond 16 MB, EACCES where *pid*'s user may not read it.
+    `None` if it does not exist. Raise `OSError`: EINVAL if it is not a regular file, EFBIG
+    beyond 16 MB, EACCES if *pid*'s user may not read it.
     """
     try:
         if pid is None:
@@ -256,7 +256,7 @@ def _own_directory() -> str:
 
 
 def _mounts_from_here(pid: int) -> str:
-    """The own mount table, then the other process's, whose mounts are reached through its root."""
+    """This process's mount table, then the other one's, whose mounts are reached through its root."""
     text = read_file("/proc/self/mountinfo") or ""
     root = f"/proc/{pid}/root"
     try:
@@ -264,7 +264,7 @@ def _mounts_from_here(pid: int) -> str:
             return text
         other = read_file(f"/proc/{pid}/mountinfo") or ""
     except OSError:
-        return text  # its table is closed to this user: the own mounts are all there is
+        return text  # its table is closed to this user: its own mounts are all there is
     lines = [text.removesuffix("\n")]
     for line in other.split("\n"):
         fields = line.split(" ")

@@ -1,4 +1,4 @@
-"""Machine files: one text that holds everything an estimate reads from one machine.
+"""Machine files: one text with everything an estimate reads from one machine.
 
 A section begins with a line ``-- NAME --`` and runs to the next such line. NAME is a path,
 ``$VARIABLE``, ``!fact`` or ``expect``; a path or fact may be followed by an errno's name in
@@ -51,7 +51,7 @@ class MachineError(ValueError):
 
 
 def parse_sections(text: str) -> dict[str, str | OSError]:
-    """Return each section's text by its name, an `OSError` if the name holds an errno.
+    """Return each section's text by its name, an `OSError` if the name contains an errno.
 
     Raise `MachineError` if *text* has no section or one with an unknown kind of name.
     """
@@ -204,7 +204,7 @@ class Machine(System):
 
 
 def read_machine(path: str | os.PathLike[str], scope: Scope = "process") -> Machine:
-    """Return the machine that a file holds.
+    """Return the machine that a file describes.
 
     Raise `OSError` if it cannot be read, `MachineError` if it is not in the form or too long.
     """

@@ -2,7 +2,7 @@
 
 The process chooses what lies there. It may mount a file system of its own whose daemon never
 answers, bind a pipe or a device over any file, and exchange links while they are followed.
-https://man7.org/linux/man-pages/man7/path_resolution.7.html has the steps of a path. What holds:
+https://man7.org/linux/man-pages/man7/path_resolution.7.html has the steps of a path. Guarantees:
 
 - Each step is opened by itself, as a place and without its file system being asked to open it,
   and the process's mount table says which file system it is on before the next step asks
