@@ -256,7 +256,7 @@ def _own_directory() -> str:
 
 
 def _mounts_from_here(pid: int) -> str:
-    """This process's mount table, then the other one's, whose mounts are reached through its root."""
+    """Return this process's mount table, then the other one's, whose mounts lie below its root."""
     text = read_file("/proc/self/mountinfo") or ""
     root = f"/proc/{pid}/root"
     try:
