@@ -79,6 +79,7 @@ complete -c kumo -n '_shtab_kumo_using explain' -l at-least -x -d 'if the count 
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a snapshot -d 'Print a machine file: everything that an estimate reads from this machine.'
 complete -c kumo -n '_shtab_kumo_using snapshot' -s h -l help -d 'show this help message and exit'
 complete -c kumo -n '_shtab_kumo_using snapshot' -l topology -d 'include what kumo topology reads'
+complete -c kumo -n '_shtab_kumo_using snapshot' -l sh -d 'print a shell script that writes one on a Linux machine without Python'
 complete -c kumo -n '_shtab_kumo_using snapshot' -l pid -x -d 'answer for process N'
 complete -c kumo -n '_shtab_kumo_using snapshot' -l machine -xka "(__fish_complete_path (commandline -ct))" -d 'answer for the machine in a machine file; - is stdin'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a run -d 'Run a command whose environment states how many CPUs it can use.'
