@@ -135,3 +135,25 @@ def test_a_throttled_process_in_a_terminal(
     finally:
         spin.kill()
         spin.wait()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="it drops root's rights"
+)
+def test_what_needs_root_is_said() -> None:
+    program = (
+        "import os, sys; from kumo._top.read import reader; read = reader(int(sys.argv[1])); read();"
+        "os.setuid(65534); print(read().remarks)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(os.getpid())],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+    )
+
+    assert ran.stderr == ""
+    assert "could not be read (EACCES)" in ran.stdout
+    assert "'root can read more'" in ran.stdout
