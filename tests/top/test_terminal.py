@@ -143,7 +143,8 @@ def test_a_throttled_process_in_a_terminal(
 )
 def test_what_needs_root_is_said() -> None:
     program = (
-        "import os, sys; from kumo._top.read import reader; read = reader(int(sys.argv[1])); read();"
+        "import os, sys; from kumo._top.read import reader; read = reader(int(sys.argv[1]))\n"
+        "read()\n"
         "os.setuid(65534); print(read().remarks)"
     )
     ran = subprocess.run(
