@@ -664,3 +664,17 @@ def test_futures_are_the_standard_ones() -> None:
         future: Future[int] = pool.submit(int)
         assert type(future) is Future
         assert list(pool.map(pow, [2, 3], [3, 2])) == [8, 9]
+
+
+def test_a_pool_that_the_override_fixes_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under ``kumo run`` the variable is set, and changes of the limits are not followed."""
+    caplog.set_level(logging.INFO, "kumo")
+    monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "2")
+
+    with kumo.ThreadPool("fixed"):
+        pass
+
+    line = "thread pool fixed: 2 threads, share 1 of 2 CPUs, fixed by KUMO_AVAILABLE_PARALLELISM"
+    assert caplog.messages[0] == line

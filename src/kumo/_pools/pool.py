@@ -24,7 +24,7 @@ import threading
 import weakref
 from concurrent.futures import Executor, Future
 
-from kumo._override import parse_override
+from kumo._override import VARIABLE, parse_override
 from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._records import OverrideError
@@ -249,7 +249,9 @@ class Pool(Executor):
         while (watch := crew.watch) is not None:
             parallelism = self._count(watch.estimate)
             size, old = self._bounded(self._source.of(parallelism)), crew.size
-            why = f"{self._source} of {parallelism} CPUs{what and '; '}{what}"
+            # A pool that the override keeps from following the limits says so.
+            fixed = f", fixed by {VARIABLE}" if os.environ.get(VARIABLE) else ""
+            why = f"{self._source} of {parallelism} CPUs{fixed}{what and '; '}{what}"
             if size == old or not crew.resize(size, watch):  # else look again: it may be another
                 break
             self._log_change(old, size, why)
