@@ -52,16 +52,14 @@ class FakeClient:
         found: dict[str, tuple[str, int]] = function(SimpleNamespace(workers=workers))
         return found
 
-    async def run(
-        self, function: Any, *given: Any, workers: list[str], on_error: str
-    ) -> dict[str, Any]:
+    async def run(self, function: Any, *given: Any, workers: list[str]) -> dict[str, Any]:
         (address,) = workers
         answer = self.answers[address]
         if answer == "hangs":
             await asyncio.Event().wait()
         if answer == "answers":
             return {address: await function(*given)}
-        if isinstance(answer, OSError):
+        if isinstance(answer, Exception):
             raise answer
         return {} if answer is None else {address: answer}
 

@@ -96,9 +96,7 @@ async def _ask_one(
     host = address.rpartition("//")[2].rpartition(":")[0]
     workers = (address if name in ("", address) else name,)
     no_answer = partial(silent, host, engine=ENGINE, slots=slots, workers=workers)
-    question = client.run(
-        portable(_on_worker), program, pressure, workers=[address], on_error="return"
-    )
+    question = client.run(portable(_on_worker), program, pressure, workers=[address])
     try:
         answers = await asyncio.wait_for(question, timeout + (pressure or 0))
     except (asyncio.TimeoutError, TimeoutError):

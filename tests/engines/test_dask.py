@@ -1,0 +1,140 @@
+"""Dask for real: its workers in cgroups with quotas, and as hosts in network namespaces."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from real.conftest import MakeGroup
+
+from engines.venv import BIN, ask, environment, free_port, need, running, slots, wait_for_slots
+
+pytestmark = [pytest.mark.engines, pytest.mark.real]
+LOG = "dask.log"
+
+
+@pytest.fixture(autouse=True)
+def _dask() -> None:
+    need("dask")
+
+
+def scheduler(stack: ExitStack, place: Path, host: str = "127.0.0.1", *prefix: str) -> str:
+    log = stack.enter_context(open(place / LOG, "a"))  # noqa: SIM115
+    port = free_port()
+    command = (*prefix, BIN / "dask", "scheduler", "--host", host, "--port", port, "--no-dashboard")
+    stack.enter_context(running(*command, log=log, cwd=place))
+    return f"tcp://{host}:{port}"
+
+
+def wait_for_workers(count: int, address: str, place: Path) -> None:
+    program = "import sys; from distributed import Client; Client(sys.argv[1], timeout=60)"
+    subprocess.run(
+        [BIN / "python", "-c", f"{program}.wait_for_workers({count}, timeout=60)", address],
+        check=True, timeout=120, cwd=place, env=environment(),
+    )  # fmt: skip
+
+
+def test_believed_after_the_fix_and_live(tmp_path: Path, make_group: MakeGroup) -> None:
+    group = make_group(cpus=1)
+    with ExitStack() as stack:
+        address = scheduler(stack, tmp_path)
+        log = stack.enter_context(open(tmp_path / LOG, "a"))
+        worker = (BIN / "dask", "worker", address, "--no-dashboard")
+        with running(*worker, group=group, log=log, cwd=tmp_path):
+            wait_for_workers(1, address, tmp_path)
+            before = ask("dask", address, cwd=tmp_path)
+            assert slots(before) == [len(os.sched_getaffinity(0))]
+            assert before["groups"][0]["verdict"] == "over"
+            assert before["groups"][0]["cpus"] == 1
+
+        with running(*worker, "--preload", "kumo.dask", group=group, log=log, cwd=tmp_path):
+            wait_for_workers(1, address, tmp_path)
+            assert slots(ask("dask", address, cwd=tmp_path)) == [1]
+            group.limit(2)
+            wait_for_slots(2, "dask", address, cwd=tmp_path)
+            group.limit(0.5)
+            wait_for_slots(1, "dask", address, cwd=tmp_path)
+
+
+def test_a_worker_that_hangs_and_one_that_dies(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        address = scheduler(stack, tmp_path)
+        log = stack.enter_context(open(tmp_path / LOG, "a"))
+        worker = (BIN / "dask", "worker", address, "--no-dashboard", "--no-nanny", "--name")
+        stack.enter_context(running(*worker, "good", log=log, cwd=tmp_path))
+        bad = stack.enter_context(running(*worker, "bad", log=log, cwd=tmp_path))
+        wait_for_workers(2, address, tmp_path)
+        os.kill(bad.pid, signal.SIGSTOP)
+
+        found = ask("dask", address, "--timeout", "3", cwd=tmp_path)
+
+        assert (found["nodes"], found["answered"]) == (2, 1)
+        assert found["silent"][0]["reason"] == "no answer in 3 seconds"
+        assert found["silent"][0]["workers"] == ["bad"]
+        asking = subprocess.Popen(
+            [BIN / "python", "-m", "kumo", "fleet", "dask", address, "--json", "--timeout", "60"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+            env=environment(),
+        )  # fmt: skip
+        time.sleep(2)
+        os.kill(bad.pid, signal.SIGKILL)
+        answer, _ = asking.communicate(timeout=90)
+        assert '"answered": 1' in answer
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[tuple[str, str]]]:
+    """Two network namespaces on a bridge: the name and the address of each."""
+    bridge = f"kb{os.getpid() % 100_000}"
+    subnet = f"10.{200 + os.getpid() % 50}.77"
+    made = []
+    with ExitStack() as stack:
+
+        def ip(*words: str) -> None:
+            subprocess.run(["ip", *words], check=True)
+
+        def undo(*words: str) -> None:
+            with suppress(subprocess.CalledProcessError):
+                ip(*words)
+
+        ip("link", "add", bridge, "type", "bridge")
+        stack.callback(undo, "link", "del", bridge)
+        ip("address", "add", f"{subnet}.1/24", "dev", bridge)
+        ip("link", "set", bridge, "up")
+        for number in (2, 3):
+            name, outer, inner = f"{bridge}n{number}", f"{bridge}o{number}", f"{bridge}i{number}"
+            ip("netns", "add", name)
+            stack.callback(undo, "netns", "del", name)
+            ip("link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name)
+            ip("link", "set", outer, "master", bridge, "up")
+            ip("-n", name, "address", "add", f"{subnet}.{number}/24", "dev", inner)
+            ip("-n", name, "link", "set", inner, "up")
+            ip("-n", name, "link", "set", "lo", "up")
+            made.append((name, f"{subnet}.{number}"))
+        yield made
+
+
+def test_two_hosts(tmp_path: Path, make_group: MakeGroup, hosts: list[tuple[str, str]]) -> None:
+    with ExitStack() as stack:
+        gateway = hosts[0][1].rpartition(".")[0] + ".1"
+        address = scheduler(stack, tmp_path, gateway)
+        log = stack.enter_context(open(tmp_path / LOG, "a"))
+        groups = [make_group(cpus=1), make_group(cpus=1)]
+        for (name, host), group in zip(hosts, groups, strict=True):
+            inside = ("ip", "netns", "exec", name, BIN / "dask", "worker", address)
+            # ip netns exec mounts /sys anew, without the cgroups below it.
+            enter = ("nsenter", f"--net=/run/netns/{name}", *inside[4:])
+            options = ("--no-dashboard", "--no-nanny", "--host", host, "--name", name)
+            stack.enter_context(running(*enter, *options, group=group, log=log, cwd=tmp_path))
+        wait_for_workers(2, address, tmp_path)
+
+        found = ask("dask", address, cwd=tmp_path)
+
+        assert (found["nodes"], found["answered"]) == (2, 2)
+        assert found["over"] == 2 * (len(os.sched_getaffinity(0)) - 1)
