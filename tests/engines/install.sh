@@ -1,8 +1,12 @@
 #!/bin/sh
 # Brings the cluster engines of tests/engines on a bare Debian, as root. What is there is left alone.
+# Dask, Ray and Celery come from PyPI, into a virtual environment in $KUMO_ENGINES_CACHE, by default
+# ~/.cache/kumo-engines.
+#
+#     sh tests/engines/install.sh [PYTHON]
 set -eu
 missing=""
-for package in slurmd slurmctld slurm-client munge openmpi-bin busybox-static; do
+for package in slurmd slurmctld slurm-client munge openmpi-bin busybox-static redis-server; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
@@ -14,3 +18,9 @@ if [ -n "$missing" ]; then
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
     [ -z "${made:-}" ] || rm -f "$policy"
 fi
+
+cache="${KUMO_ENGINES_CACHE:-$HOME/.cache/kumo-engines}"
+python="${1:-python3}"
+[ -x "$cache/venv/bin/pip" ] || "$python" -m venv "$cache/venv"
+[ -x "$cache/venv/bin/ray" ] ||
+    "$cache/venv/bin/pip" install --quiet --disable-pip-version-check distributed ray celery redis

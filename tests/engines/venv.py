@@ -25,7 +25,7 @@ SOURCES = Path(kumo.__file__).parents[1]
 
 def need(program: str) -> None:
     if not (BIN / program).exists():
-        skip_real(f"there is no {BIN / program}: tests/engines/install_python.sh")
+        skip_real(f"there is no {BIN / program}: tests/engines/install.sh")
 
 
 def free_port() -> int:
