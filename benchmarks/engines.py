@@ -305,6 +305,9 @@ def page(rows: list[dict[str, Any]], versions: dict[str, str], load: float) -> s
         f"Load before the run: {load:.1f}. "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
+        "Slots are certain; tasks and lateness depend on what else ran. In rows without a quota "
+        "both arms are the same, so their ratios show the noise"
+        + ("; this machine was busy, and nothing about speed follows." if load > 1 else "."),
         "Each engine started in a quota of 1.0. The quota then changed as it ran, in this order.",
         "",
         "| engine | quota | slots, default | slots, kumo | tasks/s, default | tasks/s, kumo "
