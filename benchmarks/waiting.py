@@ -1,9 +1,9 @@
 """Work that waits, in a pool of the parallelism whose workers say when they wait.
 
-    python benchmarks/waiting.py [--seconds S] [--rounds N]
+    python benchmarks/waiting.py [--seconds S] [--rounds N] [--max-waiting N]
 
 Each task computes for a part of its time and waits for the rest, in Python, as `time.sleep`. Tasks
-a second of `kumo.ThreadPool(share=1, max_waiting=64)` with `pool.waiting()` around the wait, of
+a second of `kumo.ThreadPool(max_waiting=64)` with `pool.waiting()` around the wait, of
 the same pool without it, of the standard executor with its default size, and of the best of fixed
 sizes from 1 to 128. All take turns in each round; the medians are shown.
 """
@@ -11,6 +11,7 @@ sizes from 1 to 128. All take turns in each round; the medians are shown.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -57,9 +58,9 @@ def rate(pool: Executor, waits: float, wait: Wait, seconds: float) -> float:
     return ended / (now - begun)
 
 
-def one_round(waits: float, seconds: float) -> dict[str, float]:
+def one_round(waits: float, seconds: float, most: int) -> dict[str, float]:
     found = {}
-    with kumo.ThreadPool("waiting", max_waiting=64) as pool:
+    with kumo.ThreadPool("waiting", max_waiting=most) as pool:
         found["waiting"] = rate(pool, waits, pool.waiting, seconds)
     with kumo.ThreadPool("plain") as plain:
         found["plain"] = rate(plain, waits, nullcontext, seconds)
@@ -75,13 +76,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--max-waiting", type=int, default=64)
     options = parser.parse_args()
     count = kumo.available_parallelism()
-    print(f"{count} CPUs; tasks a second, medians of {options.rounds} rounds")
+    load = "" if not hasattr(os, "getloadavg") else f", load average {os.getloadavg()[0]:.0f}"
+    print(f"{count} CPUs{load}; tasks a second, medians of {options.rounds} rounds\n")
     print("| waiting | declared | plain | standard | best fixed | of the best |")
     print("| --: | --: | --: | --: | --: | --: |")
     for waits in WAITING:
-        rounds = [one_round(waits, options.seconds) for _ in range(options.rounds)]
+        rounds = [
+            one_round(waits, options.seconds, options.max_waiting) for _ in range(options.rounds)
+        ]
         middle = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
         # What only computes is compared with sizes that are no more than the count.
         sizes = [size for size in FIXED if waits or size <= count]

@@ -21,7 +21,14 @@ from kumo._pools.pin import CAN_PIN, Places, pin_to
 from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.queue import Crew
 from kumo._pools.task import STANDARD_LOGGER
-from kumo._pools.worker_process import MAX_THREADS, VARIABLES, Worker, broken, result_of
+from kumo._pools.worker_process import (
+    MAX_THREADS,
+    VARIABLES,
+    Worker,
+    broken,
+    call_all,
+    result_of,
+)
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -173,7 +180,7 @@ class ProcessPool(Pool):
         [4, 3, 2, 1]
         """
         chunks = _chunks(zip(*iterables, strict=False), check_count("chunksize", chunksize))
-        results = super().map(partial(_call_all, fn), chunks, timeout=timeout, **more)
+        results = super().map(partial(call_all, fn), chunks, timeout=timeout, **more)
         return chain.from_iterable(results)
 
 
@@ -491,7 +498,3 @@ def _prepare(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> N
 def _chunks(calls: Iterator[T], size: int) -> Iterator[list[T]]:
     while chunk := list(islice(calls, size)):
         yield chunk
-
-
-def _call_all(fn: Callable[..., T], calls: list[tuple[Any, ...]]) -> list[T]:
-    return [fn(*args) for args in calls]

@@ -40,9 +40,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from typing import Any
+    from typing import Any, TypeVar
 
     from kumo._pools.messages import Message, Parcel
+
+    T = TypeVar("T")
 
 # By what libraries limit their threads when they load; the first are those that threadpoolctl
 # can change later. numba takes another value for an error once it has begun.
@@ -329,6 +331,14 @@ def result_of(answer: Message) -> Any:
     if answer.mark:
         raise result
     return result
+
+
+def call_all(fn: Callable[..., T], calls: list[tuple[Any, ...]]) -> list[T]:
+    """In the process: return the results of a chunk of calls.
+
+    It is here since the process has imported this module, and needs no other for it.
+    """
+    return [fn(*args) for args in calls]
 
 
 def _serve(threads: int, *pipes: Connection) -> None:
