@@ -33,8 +33,8 @@ WRONG_USAGE = [
     (["--pid", "1", "--machine", SOME], "argument --machine: not allowed with argument --pid"),
     (["--machine", SOME, "--pid", "1"], "argument --pid: not allowed with argument --machine"),
 ]
-EXPLAIN_HAS = "it has --help, --json, --pid, --machine"
-NO_JSON = "--json is not an option of kumo snapshot: it has --help, --topology, --pid, --machine"
+EXPLAIN_HAS = "it has --help, --json, --svg, --pid, --machine"
+NO_JSON = "--json is not an option of kumo snapshot: it has --help, --topology, --sh, --pid"
 WRONG_USAGE_OF_A_VERB = [
     ("explain", ["explain", "--bogus"], f"--bogus is not an option of kumo explain: {EXPLAIN_HAS}"),
     ("explain", ["--bogus", "explain"], f"--bogus is not an option of kumo explain: {EXPLAIN_HAS}"),

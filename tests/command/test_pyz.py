@@ -40,8 +40,8 @@ def run(pyz: Path, *arguments: str) -> Ran:
 def test_every_verb_runs_out_of_the_archive(pyz: Path, verb: str) -> None:
     ran = run(pyz, verb, *ARGUMENTS[verb])
 
-    # Python itself may believe in more than the count here.
-    assert ran.code == 0 or (verb, ran.code) == ("doctor", 1)
+    # Python itself may believe in more than the count here, and so may the nodes of the tests.
+    assert ran.code == 0 or (verb in ("doctor", "fleet") and ran.code == 1)
     assert BEFORE.sub("", ran.stderr) == ""
     assert ran.stdout
 

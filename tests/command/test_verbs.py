@@ -21,9 +21,9 @@ COMMAND = PACKAGE / "_command"
 PAGE = CHECKOUT / "docs" / "reference" / "command.md"
 SOME = machine("ecs-66-task-level-v1")
 SHAPE = {"add_arguments", "run"}
-# A program of its own, whose stdout is a pipe to the probe, and what a log handler raises, which
+# Two programs of their own, whose stdout is a pipe to kumo, and what a log handler raises, which
 # goes to stderr as `logging` itself would write it.
-OTHERS = {"_measure/worker.py", "_watch/say.py"}
+OTHERS = {"_fleet/node.py", "_measure/worker.py", "_watch/say.py"}
 
 
 def functions(path: Path) -> set[str]:

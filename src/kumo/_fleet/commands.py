@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from signal import SIGTERM
 
 from kumo._errors import InputError
@@ -157,8 +159,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
-        try:
-            os.killpg(process.pid, 9)
-        except (OSError, AttributeError):  # it has just ended, or there are no process groups
+        if sys.platform == "win32":  # which has no process groups to send a signal to
             process.kill()
+        else:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(process.pid, 9)
         process.wait()

@@ -167,7 +167,7 @@ class Machine(System):
 
         A path is also refused if it is too long for Linux, before each directory is looked for.
         """
-        if len(os.fsencode(path)) >= PATH_MAX:
+        if len(path) >= PATH_MAX:
             raise OSError(errno.ENAMETOOLONG, "File name too long", path)
         error = self._error(path)
         if error is not None:
