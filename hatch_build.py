@@ -50,7 +50,9 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
         if failure:
             self.app.display_warning(f"a wheel without the library of kumo run --view: {failure}")
         elif version == "editable":
-            shutil.copyfile(made, Path(self.root) / "src" / LIBRARY)
+            library = Path(self.root) / "src" / LIBRARY
+            whole = shutil.copyfile(made, library.with_suffix(f".{os.getpid()}"))
+            os.replace(whole, library)  # programs that run with the old one keep it
         else:
             build_data["force_include"][str(made)] = LIBRARY
             build_data["pure_python"] = False

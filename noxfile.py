@@ -26,7 +26,7 @@ THREADS = (
     *(f"tests/pools/test_{name}.py" for name in ("budget", "pool", "pool_quota")),
     *(f"tests/watch/test_{name}.py" for name in ("settling", "watch")),
 )
-REAL = "real or programs or site or engines"
+REAL = "real or programs or site or engines or slow"
 THREADS_NEED = ("pytest", "hypothesis", "anyio", "trio")
 
 
@@ -90,7 +90,9 @@ def kernel(session: nox.Session) -> None:
 def threads(session: nox.Session) -> None:
     """The hot path, the watch and the pools, on an interpreter that tests/hot/install*.sh bring."""
     session.install("--only-binary", ":all:", "-e", ".", *THREADS_NEED)
-    session.run("pytest", "--durations=15", "-m", "not programs", *THREADS, *session.posargs)
+    session.run(
+        "pytest", "--durations=15", "-m", "not programs and not slow", *THREADS, *session.posargs
+    )
 
 
 @nox.session(python=MAIN)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each test is a pytest with workers of its own
+
 THREE = {"KUMO_AVAILABLE_PARALLELISM": "3"}
 Pytest = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -58,6 +58,9 @@ CALLS = [
     ["--help"],
     ["run", "--help"],
 ]
+# Without an option doctor asks each runtime and library that is installed.
+SLOW = (["doctor"], ["doctor", "--json"])
+TRIED = [pytest.param(call, marks=[pytest.mark.slow] * (call in SLOW)) for call in CALLS]
 # What is said before the answer is there.
 BEFORE = re.compile(r"kumo: spins on .* burst credits\n")
 ASCII = [
@@ -139,7 +142,7 @@ def test_every_verb_is_tried() -> None:
 
 
 @pytest.mark.parametrize("buffering", ["", "1"])
-@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("arguments", TRIED, ids=lambda words: " ".join(words[:2]))
 def test_full_output(kumo: Kumo, arguments: list[str], buffering: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
@@ -150,7 +153,7 @@ def test_full_output(kumo: Kumo, arguments: list[str], buffering: str) -> None:
 
 
 @pytest.mark.parametrize("buffering", ["", "1"])
-@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("arguments", TRIED, ids=lambda words: " ".join(words[:2]))
 def test_reader_is_gone(kumo: Kumo, arguments: list[str], buffering: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -160,7 +163,7 @@ def test_reader_is_gone(kumo: Kumo, arguments: list[str], buffering: str) -> Non
     assert ran == (141, "", "")
 
 
-@pytest.mark.parametrize("arguments", CALLS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("arguments", TRIED, ids=lambda words: " ".join(words[:2]))
 def test_closed_output(kumo: Kumo, arguments: list[str]) -> None:
     ran = run(["sh", "-c", '"$@" >&-', "sh", kumo.script, *arguments])
 

@@ -23,6 +23,7 @@ DIFFERENT = {
 }
 
 
+@pytest.mark.slow
 def test_the_standard_librarys_tests_pass_but_for_those_that_the_docs_name() -> None:
     if importlib.util.find_spec(SUITE) is None:
         pytest.skip("this Python is installed without its own tests")

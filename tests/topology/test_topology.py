@@ -219,6 +219,7 @@ def test_the_most_cpus_that_list_no_groups() -> None:
     assert len(found.notes[0].text) < 500
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on CPU time")
 def test_the_cost_is_linear_in_the_cpus() -> None:
     """All of it takes about 5 s; quadratic time takes more than the two minutes allowed."""
