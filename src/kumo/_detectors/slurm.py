@@ -52,8 +52,14 @@ def detect(system: System) -> Iterator[Limit | Note]:
         yield left_out(system, names, reason, counts)
     else:
         told = f"job {job or own or '?'}"
-        found = list(_step(system, told, notes)) if own or node else []
-        yield from found or _node(system, told, at, notes)
+        in_a_step = own or node
+        found = list(_step(system, told, notes)) if in_a_step else []
+        granted = found or list(_node(system, told, at, notes))
+        yield from granted
+        names = tuple(filter(system.env, (PER_TASK, ON_NODE)))
+        if names and not granted and not in_a_step:
+            reason = f"nothing says that this process is in a task of {told}: {NODE} is not set"
+            yield left_out(system, names, reason, "in a batch script or a task of srun")
         yield from in_login(system) if node and not own else ()
     yield from notes
 
