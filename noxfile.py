@@ -27,6 +27,7 @@ THREADS = (
     *(f"tests/watch/test_{name}.py" for name in ("settling", "watch")),
 )
 REAL = "real or programs or site or engines or slow"
+STARTS = [f"tests/command/test_{name}.py" for name in ("output", "pyz", "streams")]
 THREADS_NEED = ("pytest", "hypothesis", "anyio", "trio")
 
 
@@ -68,7 +69,9 @@ def docs(session: nox.Session) -> None:
 def fast(session: nox.Session) -> None:
     """What needs nothing but this Python."""
     session.install("-e", ".[test]")
-    session.run("pytest", "--durations=15", *session.posargs)
+    # A thousand starts of the command are tried on one Python.
+    rest = [f"--ignore={path}" for path in STARTS if session.python != MAIN]
+    session.run("pytest", "--durations=15", *rest, *session.posargs)
 
 
 @nox.session(python=MAIN)

@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
     from kumo._pools.budget import Share
 
+    class _Step:
+        """Celery states no types."""
+
+        def __init__(self, worker: Any, **options: Any) -> None: ...
+
+else:
+    _Step = bootsteps.StartStopStep
+
 __all__ = ["FollowLimits", "setup"]
 
 _LOGGER = logging.getLogger("kumo")
@@ -89,13 +97,13 @@ def _in_process(**more: Any) -> None:
         import_module("threadpoolctl").threadpool_limits(_inner)
 
 
-class FollowLimits(bootsteps.StartStopStep):  # type: ignore[misc, unused-ignore]
+class FollowLimits(_Step):
     """The step of a worker that keeps its pool at its CPUs."""
 
-    requires = ("celery.worker.components:Pool", "celery.worker.components:Timer")
+    requires: tuple[str, ...] = ("celery.worker.components:Pool", "celery.worker.components:Timer")
 
     def __init__(self, worker: Any, **options: Any) -> None:
-        self.enabled = getattr(worker, "kumo_follows", False)
+        self.enabled: bool = getattr(worker, "kumo_follows", False)
         self._watch: Any = None
         self._timer: Any = None
         self._size: Any = None
@@ -112,7 +120,7 @@ class FollowLimits(bootsteps.StartStopStep):  # type: ignore[misc, unused-ignore
         from kumo._watch.watch import watch
 
         self._size = (
-            ThreadsSize(worker) if hasattr(worker.pool, "executor") else PreforkSize(worker)
+            _ThreadsSize(worker) if hasattr(worker.pool, "executor") else _PreforkSize(worker)
         )
         worker.kumo_size = self._size
         self._watch = watch()
@@ -142,7 +150,7 @@ class FollowLimits(bootsteps.StartStopStep):  # type: ignore[misc, unused-ignore
                 )
 
 
-class ThreadsSize:
+class _ThreadsSize:
     """The size of a threads pool. Threads beyond it end their tasks, and then take no others."""
 
     def __init__(self, worker: Any) -> None:
@@ -161,7 +169,7 @@ class ThreadsSize:
         self.pool.executor._max_workers = self.pool.limit = count
 
 
-class PreforkSize:
+class _PreforkSize:
     """The size of a prefork pool.
 
     ``pool.shrink`` can end a process that has just been given a task, which is then lost. So a

@@ -33,13 +33,18 @@ if TYPE_CHECKING:
 
     from kumo._watch.change import Change
 
+    class _Plugin:
+        """Dask may not be installed where types are checked."""
+else:
+    _Plugin = WorkerPlugin
+
 __all__ = ["FollowLimits", "dask_setup", "dask_teardown"]
 
 _LOGGER = logging.getLogger("kumo")
 # Between attempts to reach the scheduler, which does not know a worker until it has registered.
 RETRY = 1.0  # seconds
 ENDED = ("closing", "closed", "closing_gracefully", "failed")
-_followers: dict[int, Follower] = {}  # by the worker's id: tests run several in a process
+_followers: dict[int, _Follower] = {}  # by the worker's id: tests run several in a process
 
 
 class HookError(RuntimeError):
@@ -61,7 +66,7 @@ def dask_teardown(worker: Any) -> None:
         follower.close()
 
 
-class FollowLimits(WorkerPlugin):  # type: ignore[misc, unused-ignore]
+class FollowLimits(_Plugin):
     """A plugin that sets each worker's threads to its CPUs, and follows the limits.
 
     Workers that join later get it too. One without kumo logs that, and keeps its threads.
@@ -101,10 +106,10 @@ def _load_plugin() -> Any:
     return FollowLimits()
 
 
-def _follow(worker: Any) -> Follower:
+def _follow(worker: Any) -> _Follower:
     follower = _followers.get(id(worker))
     if follower is None:
-        follower = _followers[id(worker)] = Follower(worker)
+        follower = _followers[id(worker)] = _Follower(worker)
         try:
             follower.start()
         except BaseException:
@@ -113,7 +118,7 @@ def _follow(worker: Any) -> Follower:
     return follower
 
 
-class Follower:
+class _Follower:
     """Keeps one worker's threads, and what its scheduler believes of them, at its CPUs.
 
     The threads that you chose are the most. The number that Dask found by itself is not kept to:

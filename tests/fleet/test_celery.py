@@ -200,7 +200,7 @@ def test_another_app_in_the_process_is_left_alone(celery: Any) -> None:
 
 def test_a_prefork_pool_grows_by_processes(celery: Any) -> None:
     worker = FakeWorker(1)
-    size = celery.PreforkSize(worker)
+    size = celery._PreforkSize(worker)
 
     size.bring_to(3)
 
@@ -210,7 +210,7 @@ def test_a_prefork_pool_grows_by_processes(celery: Any) -> None:
 
 def test_an_idle_pool_shrinks_at_once(celery: Any) -> None:
     worker = FakeWorker(3)
-    size = celery.PreforkSize(worker)
+    size = celery._PreforkSize(worker)
 
     size.bring_to(1)
 
@@ -221,7 +221,7 @@ def test_an_idle_pool_shrinks_at_once(celery: Any) -> None:
 
 def test_a_busy_pool_ends_no_process_that_may_have_a_task(celery: Any) -> None:
     worker = FakeWorker(2)
-    size = celery.PreforkSize(worker)
+    size = celery._PreforkSize(worker)
     worker.pool.give(1, pid=11)
     worker.pool.give(2, pid=12)
 
@@ -243,7 +243,7 @@ def test_a_busy_pool_ends_no_process_that_may_have_a_task(celery: Any) -> None:
 
 def test_a_shrink_that_is_taken_back_leaves_the_processes(celery: Any) -> None:
     worker = FakeWorker(2)
-    size = celery.PreforkSize(worker)
+    size = celery._PreforkSize(worker)
     worker.pool.give(1, pid=11)
     worker.pool.give(2, pid=12)
     size.bring_to(1)
@@ -258,7 +258,7 @@ def test_a_shrink_that_is_taken_back_leaves_the_processes(celery: Any) -> None:
 
 def test_a_place_that_is_held_goes_back_before_the_pool_grows(celery: Any) -> None:
     worker = FakeWorker(2)
-    size = celery.PreforkSize(worker)
+    size = celery._PreforkSize(worker)
     worker.pool.give(1)
     size.bring_to(1)
     assert (size.held, worker.pool.num_processes) == (1, 2)
@@ -272,7 +272,7 @@ def test_without_an_event_loop_no_process_ends(celery: Any) -> None:
     worker = FakeWorker(2)
     worker.use_eventloop = False
     worker.pool._pool._putlock = SimpleNamespace(acquire=lambda timeout: True, release=lambda: None)
-    size = celery.PreforkSize(worker)
+    size = celery._PreforkSize(worker)
 
     size.bring_to(1)
 
@@ -284,12 +284,12 @@ def test_a_threads_pool_is_resized(celery: Any) -> None:
     executor = SimpleNamespace(_max_workers=1)
     worker.pool = SimpleNamespace(limit=1, num_processes=1, executor=executor)
 
-    celery.ThreadsSize(worker).bring_to(4)
+    celery._ThreadsSize(worker).bring_to(4)
 
     assert (executor._max_workers, worker.pool.limit) == (4, 4)
     del executor._max_workers
     with pytest.raises(RuntimeError, match="cannot be resized"):
-        celery.ThreadsSize(worker)
+        celery._ThreadsSize(worker)
 
 
 def test_the_step_goes_on_after_an_error_and_says_it_once(

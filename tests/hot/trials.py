@@ -152,9 +152,7 @@ def interrupted_while_it_surveys(groups: list[Group]) -> Iterator[int]:
     assert interrupted(4, lambda: _hot_count._survey("process")) > 20
     yield len(CPUS)
     assert _hot_count._kept is not None
-    # On Python 3.14 an interrupt has been seen to leave a file of the survey open, rarely.
-    spare = 2 if sys.version_info >= (3, 14) else 0
-    assert len(open_descriptors()) <= len(before) + spare, names_of_descriptors()
+    assert len(open_descriptors()) == len(before), names_of_descriptors()
 
 
 def interrupted_with_its_traceback_stored(groups: list[Group]) -> Iterator[int]:

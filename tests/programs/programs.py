@@ -262,10 +262,14 @@ NOT_RUN = {
     "DUCC0_NUM_THREADS": "tried by hand",
     "LLAMA_ARG_THREADS": "llama.cpp is not in Debian 12, and has no binary on PyPI or npm",
     "MODIN_CPUS": "tried by hand: it brings Ray",
+    "HL_NUM_THREADS": "tried by hand",
     "OMP_NUM_THREADS_ALL": "tried by hand with Intel's runtime and MKL",
+    "OPENIMAGEIO_THREADS": "tried by hand",
+    "OPENMM_CPU_THREADS": "tried by hand",
     "ORT_INTER_OP_NUM_THREADS": "benchmarks/reach.py runs onnxruntime",
     "ORT_INTRA_OP_NUM_THREADS": "benchmarks/reach.py runs onnxruntime",
     "PARSL_CORES": "tried by hand",
+    "PXR_WORK_THREAD_LIMIT": "tried by hand",
 }
 
 

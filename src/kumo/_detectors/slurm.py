@@ -53,8 +53,8 @@ def detect(system: System) -> Iterator[Limit | Note]:
     else:
         told = f"job {job or own or '?'}"
         in_a_step = own or node
-        found = list(_step(system, told, notes)) if in_a_step else []
-        granted = found or list(_node(system, told, at, notes))
+        granted: list[Limit | Note] = [*_step(system, told, notes)] if in_a_step else []
+        granted = granted or [*_node(system, told, at, notes)]
         yield from granted
         names = tuple(filter(system.env, (PER_TASK, ON_NODE)))
         if names and not granted and not in_a_step:

@@ -249,8 +249,8 @@ class Pool(Executor):
         while (watch := crew.watch) is not None:
             parallelism = self._count(watch.estimate)
             size, old = self._bounded(self._source.of(parallelism)), crew.size
-            # A pool that the override keeps from following the limits says so.
-            fixed = f", fixed by {VARIABLE}" if os.environ.get(VARIABLE) else ""
+            # At its start, a pool that the override keeps from following the limits says so.
+            fixed = f", fixed by {VARIABLE}" if not what and os.environ.get(VARIABLE) else ""
             why = f"{self._source} of {parallelism} CPUs{fixed}{what and '; '}{what}"
             if size == old or not crew.resize(size, watch):  # else look again: it may be another
                 break

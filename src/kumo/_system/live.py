@@ -227,10 +227,10 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
         if most == MAX_NAMED_BYTES and not S_ISREG(os.fstat(opened[0]).st_mode):
             raise OSError(EINVAL, "not a regular file")
         while part := os.read(opened[0], 65536):
-            parts.append(part)
             size += len(part)
             if size > most:
                 raise OSError(EFBIG, os.strerror(EFBIG))
+            parts.append(part)  # no if at the end of the loop: see tests/hot/test_jumps.py
     except OSError as error:
         if error.errno is None or error.filename == path:
             raise  # the first is not the system's, but a signal handler's TimeoutError

@@ -91,6 +91,11 @@ def open_cgroup(pid: int, path: str, flags: int = NAMED) -> int:
     return found
 
 
+def _must_be_cgroup(mounts: _Mounts, places: list[int]) -> None:
+    if mounts.check(places[-1]) not in CGROUPS or len(places) > MAX_STEPS:
+        raise OSError(EXDEV, os.strerror(EXDEV))
+
+
 def _open_beneath(place: int, steps: list[str], flags: int, mounts: _Mounts) -> int:
     """Open what lies *steps* below a directory of a control group, through no other mount."""
     path = "/".join(steps) or "."
@@ -104,8 +109,7 @@ def _open_beneath(place: int, steps: list[str], flags: int, mounts: _Mounts) -> 
     try:
         for step in steps[:-1]:
             places.append(os.open(step, PLACE, dir_fd=places[-1]))
-            if mounts.check(places[-1]) not in CGROUPS or len(places) > MAX_STEPS:
-                raise OSError(EXDEV, os.strerror(EXDEV))
+            _must_be_cgroup(mounts, places)
         last = os.open(steps[-1] if steps else ".", PLACE, dir_fd=places[-1])
         places.append(last)
         if mounts.check(last) not in CGROUPS:

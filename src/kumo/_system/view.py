@@ -38,9 +38,10 @@ def kernel_mask(thread: int) -> int:
     path = f"/proc/{thread or 'thread-self'}/status"
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.startswith(FIELD):
-                    return parse_cpulist(line[len(FIELD) :])
+            lines = file.readlines()
     except FileNotFoundError:
         raise ProcessLookupError(3, "no such process", str(thread)) from None
+    for line in lines:
+        if line.startswith(FIELD):
+            return parse_cpulist(line[len(FIELD) :])
     raise OSError(ENODATA, f"no {FIELD[:-1]}", path)
