@@ -295,10 +295,25 @@ class Worker:
                 return []
 
 
+class _Select:
+    """The wait of `_poll_for` where eventlet has taken `select.poll` away."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+
+    def poll(self, milliseconds: float | None = None) -> list[Any]:
+        import select
+
+        seconds = None if milliseconds is None else milliseconds / 1000
+        return select.select([self.pipe], [], [], seconds)[0]
+
+
 def _poll_for(pipe: Connection) -> Any:
     """Return what waits until there is something in *pipe*."""
     import select
 
+    if not hasattr(select, "poll"):
+        return _Select(pipe)
     poll = select.poll()  # type: ignore[attr-defined,unused-ignore]  # not on Windows
     poll.register(pipe, select.POLLIN)  # type: ignore[attr-defined,unused-ignore]
     return poll
