@@ -9,7 +9,7 @@ from conftest import skip_real
 
 from measure import staged
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.quiet]
 ROUNDS = 2
 TRIES = 8
 DISTURBED = 0.15  # CPUs of the host

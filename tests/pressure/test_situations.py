@@ -16,7 +16,7 @@ if sys.platform != "linux":
 
 from pressure.stages import PROGRAM, STAGES, stage
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.quiet]
 ROUNDS = 3
 TRIES = 4
 
