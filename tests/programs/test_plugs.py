@@ -161,7 +161,8 @@ def test_joblib(make_group: MakeGroup, tmp_path: Path) -> None:
 
 def test_dask_worker(make_group: MakeGroup, tmp_path: Path) -> None:
     needs_package("distributed")
-    (line,) = examples("Dask", "sh")
+    lines = "".join(examples("Dask", "sh")).splitlines()
+    (line,) = [line for line in lines if "--nworkers" in line]
     where = tmp_path / "scheduler.json"
     line = line.strip().replace("tcp://127.0.0.1:8786", f"--scheduler-file {where}")
     ask = (
