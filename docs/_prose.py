@@ -22,6 +22,10 @@ ITEM = re.compile(r"^\s*(?:[-*+]|\d+\.) +")
 END = re.compile(r"(?<=[.!?])[)\"]?(?:\s+(?=[A-Z(\[`*\"]|kumo )|[ ]*\n)|(?<=:)[ ]*\n")
 NOT_AN_END = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|etc|No|Nos|p|pp|Inc|St)|\b[A-Z])\.$")
 MIN_WORDS_OF_A_STRING = 4
+PARAMETER = re.compile(r"(?<![\w*])\*(\w+)\*(?![\w*])")  # in a docstring, a name in the code
+DOCTEST = re.compile(r"^ *(?:>>>|\.\.\.) .*", re.MULTILINE)
+# A string that is a program in JavaScript, Lua or Python.
+PROGRAM = re.compile(r"(?:const|local|import|from \w+ import|for) .*\n")
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,9 @@ def of_python(source: str) -> Iterator[Sentence]:
         if node in inner:
             continue
         text = _string(node)
-        if text is not None and len(text.split()) >= MIN_WORDS_OF_A_STRING:
-            yield from _text(node.lineno, text)
+        if text is None or PROGRAM.match(text) or len(text.split()) < MIN_WORDS_OF_A_STRING:
+            continue
+        yield from _text(node.lineno, text)
     yield from _comments(source)
 
 
@@ -122,6 +127,7 @@ def _comments(source: str) -> Iterator[Sentence]:
 
 def _text(line: int, text: str) -> Iterator[Sentence]:
     """Yield the sentences of a docstring or comment that begins at *line*."""
+    text = PARAMETER.sub("CODE", DOCTEST.sub("CODE", text))
     for offset, block in _paragraphs(plain(text).split("\n")):
         yield from _split(line + offset - 1, "\n".join(block))
 

@@ -244,7 +244,7 @@ def note(code: str, errs: Errs | None = None, /, **detail: object) -> Note:
 
 
 def unreadable(where: str, error: OSError) -> Note:
-    """Return the note that *where* could not be read."""
+    """Return the note that the place *where* could not be read."""
     from errno import EXDEV
 
     why = error_name(error)
@@ -254,7 +254,7 @@ def unreadable(where: str, error: OSError) -> Note:
 
 
 def malformed(where: str, text: str, form: str) -> Note:
-    """Return the note that the text of *where* is *text* instead of *form*.
+    """Return the note that the place *where* has *text* instead of *form*.
 
     A variable or an option was typed by somebody, so the note asks to correct it.
     """

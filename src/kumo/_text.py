@@ -31,17 +31,17 @@ def error_name(error: OSError) -> str:
 
 
 def show_rate(cpus: float) -> str:
-    """Return *cpus* with two decimals, or one digit where two decimals would say 0.00."""
+    """Return *cpus* with two decimals, or one digit if two decimals would say 0.00."""
     return f"{cpus:.2f}" if cpus >= 0.01 else f"{cpus:.1g}"
 
 
 def repr_short(text: str) -> str:
-    """Return *text* between quotes, on one line, in printable ASCII, cut where it is long."""
+    """Return *text* between quotes, on one line, in printable ASCII, cut if it is long."""
     return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
 def quoted(text: str, most: int) -> str:
-    """Return *text* as it is where it is printable, else escaped; cut beyond *most* characters."""
+    """Return *text* as it is if it is printable, else escaped; cut beyond *most* characters."""
     cut = text[: most + 1]
     shown = cut if cut.isprintable() else ascii(cut)[1:-1]
     return shown if len(shown) <= most else shown[:most] + "..."

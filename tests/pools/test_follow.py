@@ -252,12 +252,12 @@ def test_a_number_out_of_range_is_an_error(options: dict[str, Any], message: str
 
 @pytest.mark.parametrize("name", ["anyio", "asyncio", "trio"])
 def test_what_belongs_to_a_loop_needs_one(name: str) -> None:
-    with pytest.raises(RuntimeError, match=r"can be followed only where its event loop runs"):
+    with pytest.raises(RuntimeError, match=r"can be followed only in its event loop"):
         kumo.follow(name)
 
 
 def test_what_belongs_to_a_loop_needs_that_one() -> None:
-    message = "{} can be followed only where its event loop runs: call follow in a coroutine there"
+    message = "{} can be followed only in its event loop: call follow in a coroutine there"
 
     async def main(other: str) -> None:
         with pytest.raises(RuntimeError, match=message.format(other)):

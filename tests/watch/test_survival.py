@@ -84,7 +84,7 @@ def test_a_hook_that_raises(
             assert eventually(lambda count=count: pool.size == count)
 
     assert caplog.messages == [
-        "telling a watch of a change went wrong: RuntimeError: of the hook; kumo goes on"
+        "reporting a change to a watch went wrong: RuntimeError: of the hook; kumo goes on"
     ]
 
 
@@ -99,7 +99,7 @@ def test_a_handler_that_raises(
         assert eventually(lambda: pool.size == 2)
         assert pool.submit(int).result(MOMENT) == 0
 
-    assert sum("the estimate before it stands" in text for text in handler.texts) == 1
+    assert sum("the estimate before it remains" in text for text in handler.texts) == 1
     assert "RuntimeError: of the handler" in capfd.readouterr().err
 
 
@@ -124,7 +124,7 @@ def test_a_reading_that_fails(
         assert eventually(lambda: pool.size == 2)
 
     assert len(caplog.messages) == 1
-    assert caplog.messages[0].endswith("; the estimate before it stands")
+    assert caplog.messages[0].endswith("; the estimate before it remains")
 
 
 def test_anything_else_in_the_loop_that_fails(

@@ -318,7 +318,8 @@ def test_a_wrong_override_meanwhile_is_told_once_and_changes_nothing(
         assert next(watch).new.binding.source == "override"
 
     assert [record.getMessage() for record in caplog.records] == [
-        f"{name}='many' is not a positive decimal integer, such as 4; the estimate before it stands"
+        f"{name}='many' is not a positive decimal integer, such as 4"
+        "; the estimate before it remains"
     ]
 
 

@@ -3,8 +3,8 @@
 The parsers take text. `levels` asks a system which directories show the process's own
 cgroup and its ancestors, and gives them by their distance from it.
 
-A process may make many mounts, with long names, and ask for them to be read: so the cost of all
-of this is linear in the length of the mount table, and does not grow with mounts times levels.
+A process may make many mounts with long names, and ask for them to be read. So the cost of all
+of this is linear in the length of the mount table. It does not grow with mounts times levels.
 """
 
 from __future__ import annotations
@@ -135,9 +135,9 @@ def _hidden(mounts: list[Mount], on: dict[str, list[Mount]]) -> set[str]:
     """Return the numbers of the mounts whose point is reached by nothing: another is in the way.
 
     *on* has the mounts by the one they lie on. The way to a mount leads over all those that
-    it stands on, directly or not. Another mount is in the way if it lies beside one of these and
-    its point is a directory above the other's; or if it has the mount's own point, and stands on
-    the mount or was mounted later, without being a part of the way itself.
+    it lies on, directly or not. Another mount is in the way if it lies beside one of these and
+    its point is a directory above the other's. So is one with the mount's own point that lies on
+    the mount or was mounted later, unless it is a part of the way itself.
     """
     crossed, twins = _beside(on)
     by_point: dict[str, list[int]] = {}
@@ -219,7 +219,7 @@ def under(path: str, top: str) -> bool:
 
 
 def locate(root: str, path: str) -> tuple[int, list[str]] | None:
-    """Return where the cgroup *path* is below a mount whose root is *root*; `None` if outside it.
+    """Return the place of the cgroup *path* below a mount of root *root*; `None` if outside it.
 
     That is a number of levels whose names are hidden, then names. Both are relative to the
     cgroup namespace's root, with one ``/..`` for each level above it.
@@ -250,8 +250,8 @@ def _ups(path: str) -> tuple[int, list[str]]:
 class Levels:
     """The directories that show the process's own cgroup and its ancestors.
 
-    *directories* holds, by the distance from the process's own cgroup, the same level as
-    each mount shows it, *covered* one that another mount covers; *whole*: from the root on.
+    *directories* has, by the distance from the process's own cgroup, the same level as each
+    mount shows it. *covered* has one that another mount covers. *whole*: all from the root on.
     """
 
     __slots__ = ("_full", "_places", "covered", "directories", "whole")
@@ -260,9 +260,9 @@ class Levels:
         self.directories: list[list[str]] = []
         self.covered: dict[int, str] = {}
         self.whole = False
-        # Through how many mounts each level has been looked at. What a mount shows begins with
-        # the process's own level: so the numbers never grow with the distance, and the levels
-        # that no further mount is needed for come first.
+        # Through how many mounts each level has been looked at. Each mount shows levels from the
+        # process's own on. So the numbers never grow with the distance, and the levels that need
+        # no further mount come first.
         self._places: list[int] = []
         self._full = 0
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 # By hierarchy: the files of a quota, the file of its burst, the form of the quota's text, and
-# the word for no quota. Whatever differs between v1 and v2 is decided here.
+# the word for no quota. All that differs between v1 and v2 is decided here.
 FILES = {
     V2: (("cpu.max",), "cpu.max.burst", "QUOTA PERIOD in microseconds", "max"),
     "cpu": (
@@ -35,12 +35,12 @@ INITIAL_NAMESPACE = "cgroup:[4026531835]"  # PROC_CGROUP_INIT_INO in include/lin
 def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
     """Return quota and period in microseconds, `None` if *text* sets no quota.
 
-    Format: ``150000 100000``, ``max 100000``; v1's two files, joined, ``-1 100000``,
-    where *unlimited* is ``-1``. Raise `ValueError` if *text* has another form.
+    Format: ``150000 100000``, ``max 100000``; v1's two files, joined, ``-1 100000``.
+    *unlimited* is v1's ``-1``, v2's ``max``. Raise `ValueError` if *text* has another form.
     """
     quota, _, period = text.partition(" ")
     none = quota in (unlimited, "0") or (quota[:1] == "-" and _number(quota[1:]))
-    without = ("0", "") if unlimited == "-1" else ("0",)  # v1's period has a file of its own
+    without = ("0", "") if unlimited == "-1" else ("0",)  # v1's period has a separate file
     if none and (period in without or _number(period)):
         return None
     if not _number(quota) or not _number(period):
@@ -63,7 +63,7 @@ def level_limits(
 ) -> Iterator[Limit | Note]:
     """Yield a limit for each level, from the process's own cgroup up.
 
-    Where the controller lives in another hierarchy, levels without its files say nothing.
+    If the controller belongs to another hierarchy, levels without its files say nothing.
     """
     for distance, directories in enumerate(found.directories):
         if not directories and not at_home:
@@ -126,7 +126,7 @@ def _quota(
 def seams(
     system: System, controller: str, path: str, found: Levels, mounts: list[Mount]
 ) -> Iterator[Note]:
-    """Yield notes on what cannot be seen: the whole hierarchy, the own cgroup, the ancestors."""
+    """Yield notes on what cannot be seen: the hierarchy, the process's own cgroup, ancestors."""
     shown = quoted(path, 200)
     if not any(mount.shows(controller) for mount in mounts):
         hierarchy = (

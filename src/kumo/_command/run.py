@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 DESCRIPTION = "Run a command whose environment states how many CPUs it can use."
 DETAILS = """\
 The command replaces this process, and keeps its terminal, signals and exit
-status. What is set in the environment stays as it is. NAME is a variable or a
-group: see --print.
+status. Variables that are set already stay as they are. NAME is a variable or
+a group: see --print.
 The exit code is the command's own, or one of these.
 """
 EXITS = {

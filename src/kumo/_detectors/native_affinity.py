@@ -23,8 +23,8 @@ CALLS = ("GetProcessAffinityMask", "cpuset_getaffinity", "sched_getaffinity_np",
 def parse_sets(text: str) -> dict[str, str]:
     """Return the CPU list of the process and, if the call has it, of the calling thread.
 
-    Format: a line ``process 0-7`` and perhaps a line ``thread 3``. An empty list is no set at
-    all, so that every CPU may be used. Raise `ValueError` for anything else.
+    Format: a line ``process 0-7`` and perhaps a line ``thread 3``. An empty list means
+    that there is no set: every CPU may be used. Raise `ValueError` for anything else.
     """
     sets = dict(line.partition(" ")[::2] for line in text.split("\n"))
     if "process" not in sets or not sets.keys() <= {"process", "thread"}:

@@ -1,1 +1,1 @@
-"""What runtimes and a running process believe, and the verdict on it."""
+"""The beliefs of runtimes and of running processes, and the verdict on them."""

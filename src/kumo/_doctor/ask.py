@@ -1,10 +1,10 @@
 """Finding the runtimes of this machine, and asking each of them: with a timeout, a few at a time.
 
-Each runs in an empty directory and a session of its own, with no input. What it prints goes
-through a pipe, of which `MOST` bytes are kept, and it is killed when it prints without an end.
-Whatever it started is killed with it, when it has answered as well as when it has not. What left
-its session is killed when all have been asked: on Linux, processes whose parent has ended become
-this process's children meanwhile.
+Each runs in an empty directory and a separate session, with no input. Its output goes through
+a pipe, of which `MOST` bytes are kept, and it is killed when it prints without an end. All that
+it started is killed with it, whether it has answered or not. Processes that left its session are
+killed when all programs have been asked: on Linux, a process whose parent has ended becomes this
+process's child meanwhile.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def _ask_all(
                 answered(answer)
             return answers
         except BaseException:
-            # Whatever it is, a key, a signal's exception or an output that is closed: it goes on
-            # when the programs have been killed, for which the pool would wait otherwise.
+            # It may be a key, a signal's exception or a closed output: it goes on when the
+            # programs have been killed. Otherwise the pool would wait for them.
             running.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

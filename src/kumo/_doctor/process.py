@@ -1,4 +1,4 @@
-"""What the files about one process say: its threads, its settings, its verdict. Pure."""
+"""One process, by the files about it: its threads, its settings, its verdict. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decided about grants at a survey, and whether it is still the same.
+"""The sources of the grants at a survey, and whether they are still the same.
 
 A grant follows from variables, from the files that they name, from the host's name, the
 process's cgroup, which `Kept` looks at, and for Nomad's cores from the thread's mask.
@@ -33,7 +33,7 @@ class Grants:
         self.mask: str | None = None
 
     def keep(self, estimate: Estimate, system: System) -> bool:
-        """Keep what a survey was told; whether all of it can be asked for again."""
+        """Keep the answers that a survey got; whether all of them can be asked for again."""
         rates = [limit.where for limit in estimate.limits if limit.kind == "rate"]
         ours = {dirname(where) for where in rates}
         for name, answer in system.asked.items():

@@ -351,7 +351,7 @@ class Kept:
 def _raised_by_the_program(error: BaseException) -> bool:
     """Whether *error* comes out of code of the program: a signal handler's, such as a time limit.
 
-    What the calls here raise has no frame but theirs; a library may have replaced some of them.
+    An error of the calls here has no frame but theirs; a library may have replaced some of them.
     """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
@@ -362,7 +362,7 @@ def _raised_by_the_program(error: BaseException) -> bool:
     return name.partition(".")[0] not in ("kumo", "os", "posixpath", "gevent", "eventlet")
 
 
-# Who is making a `Kept`, and how many surveys of others that may still take. They do not wait.
+# The maker of a `Kept`, and how many surveys of others that may still take. They do not wait.
 _maker: tuple[ref[Kept], int] | None = None
 MAX_SURVEYS = 1000  # then the maker counts as lost, such as in a traceback that somebody stores
 

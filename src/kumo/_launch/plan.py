@@ -1,4 +1,4 @@
-"""What ``kumo run`` is going to set, and why: from a count and an environment, without effects."""
+"""The variables that ``kumo run`` sets, and why: from a count and an environment, no effects."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ class Outer(Record):
 class Decision(Record):
     """The decision on one variable.
 
-    *action* is ``"set"``, ``"lower"`` (what the outer kumo run set), ``"keep"`` (the user's, or the
-    outer's) or ``"skip"``. *number* is kumo's number in *value*, `None` if the value is not
-    kumo's. *value* is `None` if the variable is not set.
+    *action* is ``"set"``, ``"lower"`` (what the outer kumo run set), ``"keep"`` (the user's or
+    the outer's value) or ``"skip"``.
+    *number* is kumo's number in *value*, `None` if the value is not kumo's.
+    *value* is `None` if the variable is not set.
     """
 
     name: str

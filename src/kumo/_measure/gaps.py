@@ -24,7 +24,7 @@ SHORTEST, LONGEST = 0.005, 1.0  # s: the periods that are looked for; Linux allo
 LOOKED_AT = 4.0  # s of stops that a period is looked for in
 STOPS = 64  # of which the longest count
 IN_STEP = 0.95  # of 1: how well the ends of the stops have to keep a period, if they are few
-CHANCE = 3.3  # over the square root of their number: what is no chance for any of the periods tried
+CHANCE = 3.3  # over the square root of their number: chance does not reach it for any period tried
 NEAR = 0.15  # of a period by which a stop may end early or late: others may have the CPU then
 SHARE = 0.4  # of the time lost that has to lie in these stops: a neighbour's periods are not ours
 
@@ -146,7 +146,7 @@ def _candidates(shortest: float, longest: float, window: float) -> Iterable[floa
 def _weighed(found: Iterable[Span], window: float) -> list[Span]:
     """Return the weight and the end of each stop, the heaviest first.
 
-    The weight is the length's square: where others run, small stops accompany the quota's.
+    The weight is the length's square: if others run, small stops accompany the quota's.
     """
     return sorted((((e - b) ** 2, e) for b, e in found if e < window), reverse=True)
 

@@ -1,7 +1,7 @@
 """``kumo.measure()``: what is really delivered.
 
-`probe` runs the workers (`worker`) and ends them, `gaps` finds the period in which they are
-stopped, `ticks` and `quotas` read what the CPUs and the visible quotas did meanwhile, `verdict`
+`probe` runs the workers (`worker`) and ends them. `gaps` finds the period in which they are
+stopped. `ticks` and `quotas` read what the CPUs and the visible quotas did meanwhile. `verdict`
 concludes, and `command` shows it.
 """
 

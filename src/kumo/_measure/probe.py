@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 WORKER = Path(__file__).with_name("worker.py")
 AHEAD = 0.05  # s between the workers' order and their start
 AHEAD_EACH = 0.002  # s more for each worker
-ORDER = 64  # bytes of a worker's order, of which a pipe's page holds a whole number
+ORDER = 64  # bytes of a worker's order: a pipe's page has room for a whole number of them
 SHOW = 0.1  # s between two calls that report the progress
 
 

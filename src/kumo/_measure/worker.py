@@ -51,7 +51,7 @@ def main(parent: int, cpus: str = "") -> None:
 def _spin(
     start: int, end: int, parent: int, waited: Callable[[], int]
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield each gap, from where to where, and the time waited so far: all in nanoseconds."""
+    """Yield each gap, its start and end, and the time waited so far: all in nanoseconds."""
     clock = time.monotonic_ns
     last = start
     while last < end and os.getppid() == parent:

@@ -25,8 +25,8 @@ _LOGGER = logging.getLogger("kumo")
 def divide(count: int, weights: Mapping[str, float]) -> dict[str, int]:
     """Divide *count* CPUs by *weights*: whole parts, each at least 1, that together are *count*.
 
-    By largest remainder, where who would get less than 1 gets 1 first. At a tie the heavier comes
-    first, then the earlier. If the names are more than the CPUs, each part is 1.
+    By largest remainder: a part that would get less than 1 gets 1 first. At a tie the heavier
+    comes first, then the earlier. If the names are more than the CPUs, each part is 1.
     """
     if count <= len(weights):
         return dict.fromkeys(weights, 1)
@@ -122,7 +122,7 @@ def _fraction(text: str) -> Any:
 
 def _is_positive(number: object) -> bool:
     try:
-        # What cannot be compared is no number, which the type checker does not know.
+        # A value that cannot be compared is not a number, which the type checker does not know.
         return bool(0 < number < inf)  # type: ignore[operator]
     except TypeError:
         return False

@@ -63,15 +63,15 @@ def follow(
 ) -> Follow:
     """Set each of *things* to the parallelism, now and at each change, until the result is closed.
 
-    A thing is the name of a library, ``"anyio"``, ``"asyncio"``, ``"loky"``, ``"numba"``,
-    ``"threadpoolctl"``, ``"torch"`` or ``"trio"``, or a limiter of anyio's or trio's. *share*
+    A thing is a limiter of anyio's or trio's, or the name of a library: ``"anyio"``,
+    ``"asyncio"``, ``"loky"``, ``"numba"``, ``"threadpoolctl"``, ``"torch"`` or ``"trio"``. *share*
     is a fraction of the parallelism or a part of a `Budget`, as for `ThreadPool`. Each thing is
     set to all of it, at least to *minimum*. Limiters and asyncio's executor let up to
     *max_waiting* more calls run while as many wait within `Follow.waiting`.
 
-    Raise `ValueError` for another thing or none or a number out of range, `ImportError` if
-    the library is not installed, `RuntimeError` if it needs a running event loop and there
-    is none, or one that hides what it has, `OverrideError` as `estimate` does.
+    Raise `ValueError` for another thing, for none or for a number out of range.
+    Raise `ImportError` if the library is not installed, `OverrideError` as `estimate` does.
+    Raise `RuntimeError` if it needs a running event loop, and none runs or it hides what it has.
 
     >>> with kumo.follow("threadpoolctl") as following:  # BLAS and OpenMP
     ...     following.parallelism >= 1
@@ -309,7 +309,7 @@ def _threadpoolctl() -> Setting:
 
 # https://loky.readthedocs.io/en/stable/API.html#loky.cpu_count
 def _loky() -> Setting:
-    # A reusable executor is its thread's own. It is resized where it is asked for next, and
+    # A reusable executor is its thread's own. It is resized when it is asked for next, and
     # has then as many workers as this lets loky count; joblib's copy reads it too.
     variable = "LOKY_MAX_CPU_COUNT"
     before = os.environ.get(variable)

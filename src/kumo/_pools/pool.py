@@ -263,7 +263,7 @@ class Pool(Executor):
             say(_LOGGER.info, text, self._kind, self.name, old, size, self._plural, why)
 
     def _fixed(self, count: int | None) -> tuple[int | None, str]:
-        """Return the size that does not follow, and where it is from; `None` if it follows."""
+        """Return the size that does not follow, and its source; `None` if it follows."""
         ascii_only = (c if c.isascii() and c.isalnum() else "_" for c in self.name)
         variable = f"KUMO_{''.join(ascii_only).upper()}_{self._plural.upper()}"
         text = os.environ.get(variable)
@@ -293,7 +293,7 @@ def check_count(what: str, count: SupportsIndex) -> int:
 
 
 def _teller(gone: weakref.ref[Pool], crew: Crew) -> Callable[[str], None]:
-    """What the watch calls, and which keeps no pool alive."""
+    """Return the function that the watch calls, and which keeps no pool alive."""
 
     def tell(what: str) -> None:
         pool = gone()

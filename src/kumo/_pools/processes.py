@@ -54,7 +54,7 @@ class ProcessPool(Pool):
 
     The size is ``KUMO_<NAME>_PROCESSES`` in the environment, else *processes*, else *share*, as
     with `ThreadPool`, and follows as there. If the share is more than one CPU for each process,
-    tasks can use the rest in threads: those of OpenMP and BLAS are limited to that number in
+    tasks can use the rest in threads. Those of OpenMP and BLAS are limited to that number in
     each process. *initializer* is called in each process when that starts. A name may be left
     out, and ``ProcessPool(4)`` and *max_workers* are *processes*, as with `ThreadPool`.
 
@@ -253,7 +253,7 @@ class _Crew(Crew):
         self.limits: tuple[object, float, int] = (None, 0.0, 1)  # see `threads_now`
 
     def work(self, number: int) -> None:
-        """What a worker's thread does; its process ends with it."""
+        """Run a worker's thread; its process ends with it."""
         try:
             super().work(number)
         finally:
@@ -410,13 +410,13 @@ class _Crew(Crew):
         return threads
 
     def threads_of_each(self) -> int:
-        """The threads for each process, by its part; fewer where a variable says so already."""
+        """The threads for each process, by its part; fewer if a variable says so already."""
         if self.places is not None:
             return 1
         watch = self.watch
         parallelism = watch.estimate.parallelism if watch else available_parallelism()
         part = self.source.of(parallelism)
-        # Not `size` where that follows: it may be that of another estimate still.
+        # Not `size` if that follows: it may be that of another estimate still.
         each = max(1, part // (self.bounds(part) if watch else self.size))
         said = (os.environ.get(variable, "") for variable in VARIABLES)
         return min([each, *(int(text) for text in said if text.isdecimal() and int(text))])
@@ -430,7 +430,7 @@ class _Crew(Crew):
         return worker
 
     def start_process(self, threads: int) -> Worker:
-        """Start this thread's process; where the initializer fails, end as broken."""
+        """Start this thread's process; if the initializer fails, end as broken."""
         self.own.worker = worker = Worker(threading.current_thread().name, threads)
         if self.places is not None:
             self.own.cpu = cpu = self.places.take()

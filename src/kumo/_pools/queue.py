@@ -8,7 +8,7 @@ What it guarantees, and how:
   second sees the other.
 - A place among the workers is reserved under the lock, and the thread started after the lock is
   released: starting waits for the new thread, and under gevent and eventlet lets other greenlets
-  run. Until the worker confirms its place, whoever starts it can take the place back.
+  run. Until the worker confirms its place, the thread that starts it can take the place back.
 - Nothing is logged and no foreign code is called while a lock is held. A handler may look at the
   pool; a finalizer that ends a pool takes no lock (`abandon`).
 - Workers are let go after their present task, never in it. Those that leave are still joined.
@@ -66,9 +66,9 @@ def sweep() -> None:
 class Crew:
     """Up to *size* workers, each started for a task that no parked one is there for.
 
-    A worker takes tasks from the queue's front. It parks if there is none, and leaves if there is
-    none to come or the workers are more than `limit`: the size, and one more for each worker that
-    waits within `block`, up to *max_waiting*.
+    A worker takes tasks from the queue's front. It parks if there is none. It leaves if none
+    will come, or if the workers are more than `limit`. That is the size, and one more for each
+    worker that waits within `block`, up to *max_waiting*.
     """
 
     step: Callable[..., None] = staticmethod(run)  # what a worker does with a task
@@ -133,7 +133,7 @@ class Crew:
             if self.closed:
                 raise self.closed()
             self.tasks.append(task)
-            # Who has waited longest: whoever has just parked may still be on its way there.
+            # The one parked longest: one that has just parked may still be on its way there.
             if (self.parked and self.wake(0)) or self.workers >= self.limit:
                 return
             thread = self.reserve()
@@ -204,7 +204,7 @@ class Crew:
             say(LOGGER.warning, text, self.name, here, self.size, error)
 
     def work(self, number: int) -> None:
-        """What a worker's thread does."""
+        """Run a worker's thread."""
         gate = threading.Lock()
         gate.acquire()
         with self.lock:
@@ -238,9 +238,10 @@ class Crew:
                     future.set_exception(BROKEN())
 
     def park(self, gate: threading.Lock, tasks: deque[Task]) -> bool:
-        """Wait until there may be a task; `False` if there will be none for this worker."""
-        # Announced first and looked at then, while all others look for who is parked last: so no
-        # lock is needed, which the one that starts this thread may hold.
+        """Wait until there may be a task; `False` if none will come for this worker."""
+        # This thread announces that it parks, then looks for a task. All others do their part
+        # first, and look for parked workers last. So this takes no lock: the thread that starts
+        # this one may have it.
         self.parked.append(gate)
         if tasks or self.closed or self.workers > self.limit or tasks is not self.tasks:
             try:
@@ -299,7 +300,7 @@ class Crew:
     def block(self) -> bool:
         """The calling worker begins to wait, so that another may work; `False` for another thread.
 
-        `unblock` is to be called exactly if the answer is `True`.
+        Call `unblock` if the answer is `True`, and only then.
         """
         me, thread = threading.current_thread(), None
         with self.lock:
@@ -432,6 +433,6 @@ def _after_fork() -> None:
         crew.renew()
 
 
-# The standard executor's own door: before the threads that are no daemons are waited for.
+# The standard executor's own door: before threads other than daemons are waited for.
 threading._register_atexit(_exit)  # type: ignore[attr-defined]
 in_child(_after_fork)

@@ -32,7 +32,7 @@ def run(
     arguments: tuple[Any, ...],
     keywords: Mapping[str, Any],
 ) -> None:
-    """Run a task. What its future's callbacks raise is logged, as it would be nobody's."""
+    """Run a task. Errors of its future's callbacks are logged, as nobody would get them."""
     try:
         if not future.set_running_or_notify_cancel():
             return

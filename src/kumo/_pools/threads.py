@@ -96,8 +96,8 @@ class ThreadPool(Pool, ThreadPoolExecutor):
         """How many workers have a task and are not within `waiting`."""
         return max(0, self.busy - self.blocked)
 
-    # What programs read of the standard executor, though it is not public; for type checkers these
-    # are attributes there.
+    # Programs read these of the standard executor, though they are not public. For type checkers
+    # they are attributes there.
 
     @property
     def _max_workers(self) -> int:  # type: ignore[override]

@@ -425,7 +425,7 @@ def _run(message: Message, packer: Packer) -> tuple[bool, Parcel]:
 
 
 def _with_traceback(error: BaseException) -> Any:
-    """What is unpickled as *error*, with the traceback's text as its cause."""
+    """An object that is unpickled as *error*, with the traceback's text as its cause."""
     with_traceback = import_module("multiprocessing.pool").ExceptionWithTraceback
     return with_traceback(error, error.__traceback__)
 

@@ -1,8 +1,8 @@
-"""``kumo.pressure`` and ``kumo.headroom``: what holds a process back, and what it leaves unused.
+"""``kumo.pressure`` and ``kumo.headroom``: what slows a process down, and what it leaves unused.
 
-`reading` reads what a system reports at one moment, by the parsers of `parsers`; `judging` makes
-the pressure between two readings, a record of `records`; `verdict` judges it; `command` is the
-verb. The window between the readings is here.
+`reading` reads what a system reports at one moment, by the parsers of `parsers`. `judging` makes
+the pressure between two readings, a record of `records`. `verdict` judges it, and `command` is
+the verb. The window between the readings is here.
 """
 
 from __future__ import annotations

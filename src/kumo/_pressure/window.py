@@ -88,7 +88,7 @@ def _ended(before: Reading, after: Reading) -> float:
 
 
 def _turns(did: dict[str, tuple[float, float]], seconds: float) -> Gil:
-    """What the threads of the process itself did."""
+    """Return how the threads of the process itself ran and waited."""
     own = [times for task, times in did.items() if task.startswith(f"{OWN}/")]
     used, waiting = (sum(part) for part in zip(*own, strict=True)) if own else (0.0, 0.0)
     number, done = 0, 0.0

@@ -1,1 +1,1 @@
-"""What is known about other programs, as data."""
+"""Knowledge about other programs, as data."""

@@ -238,8 +238,7 @@ _ROWS = (
         effect="set",
         sees=ONE_LEVEL,
         why=(
-            "sees no quota before Go 1.25; since then only that of its own level, "
-            "rounded up, at least 2"
+            "sees no quota before Go 1.25; since then only its own level's, rounded up, at least 2"
         ),
         source="https://pkg.go.dev/runtime#GOMAXPROCS",
         known="run",
@@ -857,8 +856,8 @@ _ROWS = (
         reader="gunicorn, uvicorn, puma",
         use="workers",
         effect="set",
-        why="starts servers; uvicorn.run with more than 1 refuses to start",
-        source="gunicorn 27.0.1: config.py; uvicorn 0.54: config.py; puma: configuration.rb",
+        why="starts servers, and uvicorn.run refuses to start with more than 1",
+        source="gunicorn 27.0.1: config.py; uvicorn 0.54: config.py, puma: configuration.rb",
         known="run",
     ),
     Knob(

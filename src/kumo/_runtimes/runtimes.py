@@ -27,8 +27,8 @@ class Belief(NamedTuple):
 class Call(NamedTuple):
     """The source of a call's answer, the variable that fixes it, others that it heeds.
 
-    *since* is the first version that reads *variable*: the version of Python, if the answer
-    names one. *instead* replaces the call if no variable fixes it. *io* marks the size of a pool
+    *since* is the first version that reads *variable*, of Python if the answer names one.
+    *instead* replaces the call if no variable fixes it. *io* marks the size of a pool
     that waits for input and output.
     """
 
@@ -43,9 +43,10 @@ class Call(NamedTuple):
 class Runtime(NamedTuple):
     """A runtime: *commands* are patterns of its names on PATH, or *module* is what is imported.
 
-    The *steps* are run in turn in a new directory with the *files*. In them ``{program}`` is what
-    was found. *read* turns all that they print into beliefs. *flags* are appended, after a comma,
-    to variables of the environment. *calls* says of each call that answers how it is judged.
+    The *steps* are run in turn in a new directory with the *files*. In them ``{program}`` is the
+    program that was found. *read* turns all that they print into beliefs.
+    *flags* are appended, after a comma, to variables of the environment. *calls* says of each call
+    that answers how it is judged.
     """
 
     name: str

@@ -70,7 +70,7 @@ def _resource_set(pid: int | None) -> str | None:
         return None
     rset = c_void_p(pointer("rs_alloc", RS_EMPTY, library=LIBRARY))
     try:
-        # A union that holds a process's id: all bits set read as RS_MYSELF at either end.
+        # A union with a process's id in it: all bits set read as RS_MYSELF at either end.
         call("ra_getrset", R_PROCESS, c_ssize_t(RS_MYSELF), 0, rset, library=LIBRARY)
         return str(call("rs_getinfo", rset, R_NUMPROCS, 0, library=LIBRARY))
     finally:

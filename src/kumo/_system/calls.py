@@ -1,7 +1,7 @@
-"""What is a call and not a file: one function a fact, its answer as text.
+"""The facts that come from calls, not files: one function a fact, its answer as text.
 
-Each takes the id of the process that is asked for, `None` for the caller. The text is what a
-machine file's ``!fact`` holds; `None` if the system has no such call.
+Each takes the id of the process that is asked for, `None` for the caller. The text is that of
+a machine file's ``!fact``; `None` if the system has no such call.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _x_cpu_count(pid: int | None) -> str | None:
 
 
 def _gil(pid: int | None) -> str | None:
-    """``1`` where the caller's own interpreter has a global lock, ``0`` where it has none."""
+    """``1`` if the caller's own interpreter has a global lock, ``0`` if it has none."""
     enabled = getattr(sys, "_is_gil_enabled", None)  # Python 3.13
     return None if pid is not None else str(int(enabled is None or enabled()))
 
@@ -92,7 +92,7 @@ if sys.platform == "linux" or sys.platform == "android":
     POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
                 "SCHED_DEADLINE", "SCHED_EXT")  # fmt: skip
 
-    # What gVisor answers for uname's version: that of Linux 4.4, pkg/sentry/kernel/version
+    # gVisor's answer for uname's version: that of Linux 4.4, pkg/sentry/kernel/version
     GVISOR = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
 
     def _sandbox(pid: int | None) -> str | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Scope = Literal["process", "thread"]
     Answer = str | OSError | None
 
-# What a file that does not exist answers, or whose cgroup or process has just gone.
+# The errors of a file that does not exist, or whose cgroup or process has just gone.
 ABSENT = (ENOENT, ENOTDIR, ENODEV, ESRCH)
 PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 # Nobody is waited for if a variable names a pipe or a device, and no more is read than this.
@@ -27,12 +27,13 @@ MAX_FILE_BYTES = 2**26
 
 
 class System:
-    """What an estimate asks, and the memory of what it was answered.
+    """The source that an estimate asks, and the memory of its answers.
 
-    Absent is `None`, what cannot be read raises `OSError`, and each name is read once.
-    *asked* maps a file's path, ``$NAME`` or ``!fact`` to its answer. *scope* is
-    whose parallelism is asked for: the process's or the calling thread's. *named* are the paths
-    of *asked* that a variable has named, an empty variable being none.
+    The answer of an absent file is `None`. A file that cannot be read raises `OSError`. Each name
+    is read once.
+    *asked* maps a file's path, ``$NAME`` or ``!fact`` to its answer.
+    *scope* says whose parallelism is asked for, the process's or the calling thread's.
+    *named* are the paths of *asked* that a variable has named. An empty variable names no path.
     """
 
     def __init__(self, scope: Scope = "process") -> None:
@@ -103,7 +104,7 @@ class LiveSystem(System):
         super().__init__(scope)
         self.pid = pid
         self.own = None if pid is None else f"/proc/{pid}"
-        # What that process has mounts for, it may have put anything at: see open_as.
+        # That process may have put anything at the places that it mounts: see open_as.
         self.foreign = None if pid is None else f"/proc/{pid}/root/"
         self.variables: dict[str, str] | OSError | None = None
 
@@ -132,7 +133,7 @@ class LiveSystem(System):
         return read_named(path, self.pid)
 
     def _place(self, path: str) -> str:
-        """Return where what *path* names is found: in the directory of the process asked for."""
+        """Return the place that *path* means: in the directory of the process asked for."""
         if not path.startswith("/proc/"):
             return path
         if self.own is None and path.startswith("/proc/self/"):
@@ -196,7 +197,7 @@ def _read_cgroup(pid: int, path: str, below: str) -> str | None:
 
 
 def read_named(path: str, pid: int | None = None) -> str | None:
-    """Return the text of a file that a variable names, as process *pid* would be told.
+    """Return the text of a file that a variable names, as process *pid* would read it.
 
     `None` if it does not exist. Raise `OSError`: EINVAL if it is not a regular file, EFBIG
     beyond 16 MB, EACCES if *pid*'s user may not read it.
@@ -242,9 +243,9 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
 
 
 def _own_directory() -> str:
-    """The process's directory, or the calling thread's where the main thread has ended.
+    """The process's directory, or the calling thread's if the main thread has ended.
 
-    What has ended has no program, and ``/proc/self`` shows it in the root cgroup.
+    A thread that has ended has no program, and ``/proc/self`` shows it in the root cgroup.
     """
     try:
         os.readlink("/proc/self/exe")

@@ -38,7 +38,7 @@ MAX_EXPANDED = 2**20  # bytes of a compressed one: what any megabyte costs has a
 
 
 class MachineError(ValueError):
-    """A machine file that is not in the form; the message says where and what would be right.
+    """A machine file that is not in the form; the message has the place and what would be right.
 
     >>> try:
     ...     kumo.estimate(machine=os.devnull)

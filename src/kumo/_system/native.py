@@ -76,5 +76,5 @@ def online_processors() -> str | None:
 
 
 def words_to_cpulist(words: Iterable[int], bits: int) -> str:
-    """Return the CPU list of a set that is held in words of *bits* bits, CPU 0 in the first."""
+    """Return the CPU list of a set that is stored in words of *bits* bits, CPU 0 in the first."""
     return format_cpulist(sum(word << bits * index for index, word in enumerate(words)))

@@ -1,14 +1,14 @@
 """Opening what another process has at a path: below its root, and nothing that could block.
 
-The process chooses what lies there. It may mount a file system of its own whose daemon never
+The process chooses what lies there. It may mount a file system whose daemon it runs and never
 answers, bind a pipe or a device over any file, and exchange links while they are followed.
 https://man7.org/linux/man-pages/man7/path_resolution.7.html has the steps of a path. Guarantees:
 
-- Each step is opened by itself, as a place and without its file system being asked to open it,
-  and the process's mount table says which file system it is on before the next step asks
-  that for a name. Only file systems of the kernel's own are gone through: `LOCAL`. Network file
+- Each step is opened by itself, as a place: its file system is not asked to open it. The
+  process's mount table says which file system it is on, before the next step asks that file
+  system for a name. Only the kernel's own file systems are gone through: `LOCAL`. Network file
   systems and FUSE are not, and nothing on them is opened.
-- What is opened in the end is a regular file, or a directory, on such a file system.
+- The last step opens a regular file, or a directory, on such a file system.
 - The name of a control group leads through control groups alone.
 """
 
@@ -35,7 +35,7 @@ LOCAL: tuple[str, ...] = (
     *CGROUPS, "rootfs", "ramfs", "tmpfs", "sysfs", "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs",
     "zfs", "bcachefs", "squashfs", "erofs",
 )  # fmt: skip
-# Of a process with a user namespace of its own, the layers may be on FUSE. Others' are root's.
+# If a process has a separate user namespace, the layers may be on FUSE. Others' are root's.
 OVERLAY = "overlay"
 # https://man7.org/linux/man-pages/man2/openat2.2.html, the same number on every architecture but
 # Alpha; RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH
@@ -47,8 +47,8 @@ def open_as(pid: int, path: str) -> int:
     """Return a descriptor to the regular file that process *pid* has at the absolute *path*.
 
     A file counts as readable to the process's user if its owner or everybody may read it and
-    search the directories above; to root, if everybody may, since programs that
-    have root's rights are started by others. Raise `OSError`; EXDEV for a file system
+    search the directories above. To root it does only if everybody may, since others start
+    programs that have root's rights. Raise `OSError`; EXDEV for a file system
     that is not opened for another process.
     """
     user = parse_user(read_file(f"/proc/{pid}/status") or "")
@@ -201,7 +201,7 @@ def parse_user(status: str) -> int:
 
 
 def _allow(place: int, user: int, what: int) -> None:
-    """Raise `OSError` unless *user*, if that is not who asks, may do *what* there."""
+    """Raise `OSError` unless *user*, if that is not the asking user, may do *what* there."""
     found = os.fstat(place)
     if what == SEARCH and not S_ISDIR(found.st_mode):
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))

@@ -1,4 +1,4 @@
-"""What ``/proc`` says of a process in one line: its name, state, times, start and environment."""
+"""A process by ``/proc``, in one line: its name, state, times, start and environment."""
 
 from __future__ import annotations
 
@@ -87,8 +87,9 @@ def read_environ(pid: int) -> dict[str, str]:
 
     Format: ``NAME=value`` entries, each ended by a NUL.
     https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
-    To read them is to read the process's memory, and it chooses what lies there: pages of a file
-    on a FUSE mount of its own would be waited for. So only memory of no file is read.
+    To read them is to read the process's memory, and it chooses what lies there: a read would
+    wait for pages of a file on a FUSE mount that the process serves. So only memory of no file is
+    read.
     """
     from errno import EXDEV
 

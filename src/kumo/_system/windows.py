@@ -78,7 +78,7 @@ def masks_text(masks: Iterable[GroupAffinity]) -> str:
 def affinity_text(active: Mapping[int, int], mask: int) -> str:
     """Return the process's CPUs; *active* are its groups with their numbers of active CPUs.
 
-    *mask* is zero where the process's threads are in several groups: then all CPUs of these
+    *mask* is zero if the process's threads are in several groups: then all CPUs of these
     may be used, and which of a group's numbers are active does not matter.
     """
     if mask and len(active) == 1:
@@ -143,7 +143,7 @@ if sys.platform == "win32":
         _ask("GetProcessAffinityMask", _process(), ctypes.byref(mask), ctypes.byref(of_system))
         process = f"process {affinity_text(active, mask.value)}"
         if len(active) > 1:
-            return process  # a thread's group is where it starts, not where it has to stay
+            return process  # a thread starts in its group, and need not stay there
         own = GroupAffinity()
         thread = c_void_p(_kernel32.GetCurrentThread())
         _ask("GetThreadGroupAffinity", thread, ctypes.byref(own))

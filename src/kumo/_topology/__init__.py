@@ -1,1 +1,1 @@
-"""Where the CPUs lie that a process may use: read, as records, and divided among workers."""
+"""The places of the CPUs that a process may use: read, as records, and divided among workers."""

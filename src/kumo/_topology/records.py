@@ -89,10 +89,11 @@ class Core(Record):
 class Topology(Record):
     """The places of the CPUs that a process may use.
 
-    *cores* are those that have such CPUs, by their lowest. The other CPUs are the machine's:
-    *online*, *offline* if they are present and not online, *isolated* by ``isolcpus=`` or by an
-    isolated cpuset partition of the process. *accelerators* are the machine's PCI devices for
-    display and computing. *notes* say what could not be read.
+    *cores* are those that have such CPUs, by their lowest.
+    The machine's CPUs are *online*, or *offline* if they are present and not online.
+    *isolated* are those that ``isolcpus=`` or an isolated cpuset partition of the process sets
+    apart. *accelerators* are the machine's PCI devices for display and computing. *notes* say
+    what could not be read.
 
     >>> topology = kumo.topology(machine="machine.txt")
     >>> topology.physical_cores, topology.cpus

@@ -43,7 +43,7 @@ class Change(Record):
 
     @property
     def what(self) -> str:
-        """What changed, on one line: ``quota 2.00 -> 0.50 at /sys/fs/cgroup/a/cpu.max``."""
+        """The change on one line: ``quota 2.00 -> 0.50 at /sys/fs/cgroup/a/cpu.max``."""
         old, new = self.old.binding, self.new.binding
         if (old.source, old.where) != (new.source, new.where):
             return f"{describe(old)} -> {describe(new)}"
@@ -106,7 +106,7 @@ class Settling:
         elif reading.cpus < self.told.cpus:
             quotas, periods = written(self.told, reading)
             self._half = (self.told, quotas, now) if quotas and not periods else None
-        # What is beyond the count before is a growth as any.
+        # The part beyond the count before is a growth as any.
         self._grown, self._since, self.told = beyond, now, reading
         return change
 
@@ -173,7 +173,7 @@ def _without_events(until: float) -> bool:
 
 
 class Readings:
-    """This process's estimate at each call; surveyed anew only where the limit has changed.
+    """This process's estimate at each call; surveyed again only if the limit has changed.
 
     *pause* waits until a time of the monotonic clock, and returns whether an event came by then.
     """
@@ -214,7 +214,7 @@ class Readings:
 
 
 def _blind(found: Estimate, before: Estimate) -> bool:
-    """Whether more could not be read than before, as without descriptors: that is no growth."""
+    """Whether more could not be read than before, as without descriptors: that is not a growth."""
     return any(note.code in BLIND for note in {*found.notes} - {*before.notes})
 
 

@@ -1,6 +1,6 @@
 """The event loop that runs in the calling thread, asyncio's or trio's, as kumo needs it.
 
-anyio runs on one of the two, and so needs nothing of its own.
+anyio runs on one of the two, and so needs nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Post = Callable[[Callable[[], object]], object]
 
     class Event(Protocol):
-        """What `asyncio.Event` and `trio.Event` have in common."""
+        """The methods that `asyncio.Event` and `trio.Event` share."""
 
         def set(self) -> None:
             """Let those that wait go on."""
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def running() -> tuple[Any, Post] | None:
     """Return the library whose loop runs here, and how another thread has it call a function.
 
-    `None` if no loop runs. What is posted to a loop that has ended is a `RuntimeError`.
+    `None` if no loop runs. To post to a loop that has ended raises `RuntimeError`.
     """
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
@@ -45,7 +45,7 @@ def need_loop(what: str, *loops: str) -> None:
     """Raise `RuntimeError` if to follow *what* needs a loop of *loops*, and none runs here."""
     found = running()
     if found is None or found[0].__name__ not in loops:
-        text = "can be followed only where its event loop runs: call follow in a coroutine there"
+        text = "can be followed only in its event loop: call follow in a coroutine there"
         raise RuntimeError(f"{what} {text}")
 
 

@@ -23,7 +23,7 @@ def say(log: Callable[..., object], text: str, *arguments: object, **options: An
 
 
 def _show() -> None:
-    """Write the present exception to stderr, as `logging` does for the handlers of its own."""
+    """Write the present exception to stderr, as `logging` does for its own handlers."""
     try:
         if sys.stderr is not None:
             import traceback

@@ -5,13 +5,13 @@ What it guarantees, and how:
 - There is one such thread, and only while something is watched. `_thread` is the one that is
   meant to do it, set under `lock` before it is started. A thread that finds another in its place
   ends; one that has died is noticed by `resume`, which any use of a watch calls.
-- It goes on, whatever a callback, a hook, a logging handler or the allocator raises. Each reading
-  and each watch has a ``try`` of its own, and so has each turn of the loop. Should the thread end
-  all the same, it starts its successor. What went wrong is logged once.
-- Nothing is logged, no foreign code is called and no thread is started while `lock` is held. So a
-  handler or a callback may use kumo, and under gevent and eventlet, where another greenlet of
-  the same thread would wait for the lock for ever, none runs meanwhile.
-- What is waited for is made when it is needed, of whatever a monkey-patcher has put into
+- It goes on, whatever a callback, a hook, a logging handler or the allocator raises. Each reading,
+  each watch and each turn of the loop has a separate ``try``. Should the thread end all the same,
+  it starts its successor. Each error is logged once.
+- While a thread has `lock`, it logs nothing, calls no foreign code and starts no thread. So a
+  handler or a callback may use kumo. Under gevent and eventlet another greenlet of the same
+  thread would wait for the lock for ever: none runs meanwhile.
+- Locks and events are made when they are needed, of what a monkey-patcher has put into
   `threading` by then: a lock from before would stop every greenlet of the process.
 - A finalizer takes no lock: what it drops goes into `_dropped`, by one atomic call.
 - It sleeps until something happens: `bell.py` and `events.py` say what wakes it.
@@ -117,7 +117,7 @@ def resume(watch: Watch) -> None:
     try:
         read = Readings(watch._settling.told, bell.pause)
         with suppress(Exception):
-            # What a reading imports is loaded now, in this thread. A fork while another thread
+            # The imports of a reading are loaded now, in this thread. A fork while another thread
             # imports a module leaves half of that module in the child for good.
             read()
         with lock:
@@ -232,7 +232,7 @@ def _poll(read: Callable[[], Estimate], wrong: str) -> str:
         expected = isinstance(error, OverrideError | OSError | ImportError)
         text = str(error) if expected else f"{type(error).__name__}: {error}"
         if text != wrong:
-            say(_LOGGER.warning, "%s; the estimate before it stands", text)
+            say(_LOGGER.warning, "%s; the estimate before it remains", text)
         return text
     now = time.monotonic()
     with lock:
@@ -242,7 +242,7 @@ def _poll(read: Callable[[], Estimate], wrong: str) -> str:
             try:
                 watch._tell(reading, now)
             except BaseException as error:  # noqa: BLE001 - the others are still to be served
-                complain("telling a watch of a change", error)
+                complain("reporting a change to a watch", error)
     return ""
 
 
@@ -323,6 +323,6 @@ def _is_main_interpreter() -> bool:
 
 if _is_main_interpreter():
     atexit.register(_end)
-else:  # before the threads that are no daemons are waited for
+else:  # before threads other than daemons are waited for
     threading._register_atexit(_end)  # type: ignore[attr-defined]
 in_child(_after_fork)

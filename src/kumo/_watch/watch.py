@@ -130,7 +130,7 @@ class Watch:
     def how(self) -> str:
         """``"events"`` if the kernel reports changes, ``"readings"`` if kumo only looks for them.
 
-        What has no event is read every second or `interval`; without events, every 0.1 s.
+        Sources without an event are read every second or `interval`; without events, every 0.1 s.
         """
         return _watcher.how()
 
@@ -156,7 +156,7 @@ class Watch:
         _call(wakes)
 
     def _tell(self, reading: Estimate, now: float) -> None:
-        """Take a reading of the watcher's thread, at *now* in seconds, and tell what follows."""
+        """Take a reading of the watcher's thread, at *now* in seconds, and report what follows."""
         with _watcher.lock:
             change = None if self._closed else self._settling.tell(reading, now)
             if change is None:
