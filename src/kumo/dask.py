@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kumo._watch.change import Change
 
     class _Plugin:
-        """Dask may not be installed where types are checked."""
+        """Dask may be missing when types are checked."""
 else:
     _Plugin = WorkerPlugin
 

@@ -296,7 +296,7 @@ class Worker:
 
 
 class _Select:
-    """The wait of `_poll_for` where eventlet has taken `select.poll` away."""
+    """The wait of `_poll_for` if eventlet has taken `select.poll` away."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe = pipe
