@@ -26,7 +26,7 @@ Everything is read at the moment of the scrape or export, so nothing runs in bet
 
 ## Prometheus
 
-Install the extra `prometheus` ([how to install an extra](../index.md)) and register the collector once:
+Install the extra `prometheus` ([how to install an extra](../index.md#extras)) and register the collector once:
 
 ```python
 import kumo.prometheus
@@ -60,7 +60,7 @@ kumo.prometheus.register(registry)
 
 ## Without Python code
 
-The verb [`kumo metrics`](command.md) exports any process, or with `--all` every cgroup of this host that has a quota:
+The verb [`kumo metrics`](command.md#kumo-metrics) exports any process, or with `--all` every cgroup of this host that has a quota:
 
 ```sh
 kumo metrics --pid 4242

@@ -29,7 +29,7 @@ def runtime(request: pytest.FixtureRequest) -> Any:
     try:
         module = import_module(f"lupa.{request.param}")
     except ImportError:
-        skip_real("lupa is not installed: pip install 'kumo-parallelism[lua]'")
+        skip_real("lupa is not installed: pip install lupa")
     runtime = module.LuaRuntime()
     kumo.lua.install(runtime)
     return runtime
@@ -195,7 +195,7 @@ def test_strict_globals_and_locked_tables(dialect: str, before: str) -> None:
     try:
         strict = import_module(f"lupa.{dialect}").LuaRuntime()
     except ImportError:
-        skip_real("lupa is not installed: pip install 'kumo-parallelism[lua]'")
+        skip_real("lupa is not installed: pip install lupa")
     strict.execute(before)
 
     kumo.lua.install(strict)

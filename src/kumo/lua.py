@@ -45,7 +45,7 @@ MOST = 2**63 - 1  # the largest integer of Lua, https://www.lua.org/manual/5.4/m
 def install(runtime: Any) -> None:
     """Put ``available_parallelism`` into the table ``kumo`` of a Lua *runtime*.
 
-    *runtime* is a ``LuaRuntime`` of the package ``lupa``, which ``kumo-parallelism[lua]``
+    *runtime* is a ``LuaRuntime`` of the package ``lupa``, which the extra ``lua``
     brings. A global table ``kumo`` that is there is added to, and ``require 'kumo'``
     gives it too. As in KumoMTA, the function takes nothing and returns an integer, at least 1;
     a malformed ``KUMO_AVAILABLE_PARALLELISM`` is a Lua error with the message of `OverrideError`,

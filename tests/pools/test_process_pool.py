@@ -576,7 +576,7 @@ def test_without_the_extra_the_error_names_it() -> None:
     ran = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
     )
-    assert "needs loky and threadpoolctl: pip install 'kumo-parallelism[pools]'" in ran.stdout
+    assert "needs loky and threadpoolctl: pip install loky threadpoolctl" in ran.stdout
 
 
 # --- a real quota

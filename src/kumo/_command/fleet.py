@@ -12,7 +12,7 @@ from kumo._fleet.gather import ask_all, paired
 from kumo._fleet.groups import excess_of
 from kumo._fleet.setting import wanted_slots
 from kumo._records import fields_of, round_cpus
-from kumo._text import quoted, show_rate
+from kumo._text import plural, quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,11 +192,10 @@ def lines(fleet: Fleet, hosts: bool) -> Iterator[str]:
     """Yield the totals, the table and the silent nodes."""
     places = fleet.places
     totals = _totals(fleet, places)
-    counts = (
-        f"{totals['nodes']} nodes asked, {totals['answered']} answered, {len(fleet.silent)} silent"
-    )
+    asked = f"{plural(totals['nodes'], 'node')} asked, {totals['answered']} answered"
+    counts = f"{asked}, {len(fleet.silent)} silent"
     over = [place for place in places if place.excess > 0]
-    places_over = f" on {len(over)} hosts" if over else ""
+    places_over = f" on {plural(len(over), 'host')}" if over else ""
     yield (
         f"{counts}; slots: {totals['slots']:,g}, over by {totals['over']:,g}{places_over}, "
         f"under by {totals['under']:,g}"

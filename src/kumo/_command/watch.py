@@ -47,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
         type=seconds,
         default=1.0,
         metavar="S",
-        help="seconds that a increase has to last, by default 1.0",
+        help="seconds that an increase has to last, by default 1.0",
     )
     add_pid(parser, "watch process N, until it ends")
     parser.add_argument(

@@ -244,8 +244,7 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        install = "kumo-parallelism[pools]" if name == "threadpoolctl" else name
-        raise ImportError(f"{name} is needed: pip install '{install}' ({error})") from error
+        raise ImportError(f"{name} is needed: pip install {name} ({error})") from error
 
 
 # https://anyio.readthedocs.io/en/stable/threads.html#adjusting-the-default-maximum-worker-thread-count

@@ -486,8 +486,7 @@ def _need_extra() -> None:
         import_module("threadpoolctl")
     except ImportError as error:
         raise ImportError(
-            "a process pool needs loky and threadpoolctl: "
-            f"pip install 'kumo-parallelism[pools]' ({error})"
+            f"a process pool needs loky and threadpoolctl: pip install loky threadpoolctl ({error})"
         ) from error
 
 
