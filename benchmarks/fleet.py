@@ -77,10 +77,11 @@ def machine(number: int) -> str:
     paths, quota = place(number)
     files = "".join(f"-- {path}/cpu.max --\nmax 100000\n" for path in paths[:-1])
     own = paths[0].removeprefix("/sys/fs/cgroup")
+    mount, on = 900 + number % 7919, 800 + number % 7907
     return (
         "-- !platform --\nlinux\n-- !affinity --\n0-15\n"
         f"-- /proc/self/cgroup --\n0::{own}\n-- /proc/self/mountinfo --\n"
-        "29 24 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate\n"
+        f"{mount} {on} 0:{26 + number % 100} / /sys/fs/cgroup ro - cgroup2 cgroup rw,nsdelegate\n"
         f"{files.replace('max 100000', f'{quota * 100_000:.0f} 100000', 2)}"
         "-- /sys/devices/system/cpu/online --\n0-15\n"
     )

@@ -57,6 +57,14 @@ def test_a_folder_of_anything(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(fleet)) == fleet
 
 
+def test_an_override_beyond_all_machines_is_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "m.txt").write_text(f"{MACHINE}-- $KUMO_AVAILABLE_PARALLELISM --\n{2**40}\n")
+
+    (node,) = kumo.fleet.gather("files", str(tmp_path)).nodes
+
+    assert node.reason == "its estimate has no number of CPUs"
+
+
 def test_every_machine_of_the_tests_is_a_node() -> None:
     fleet = kumo.fleet.gather("files", str(MACHINES))
 

@@ -12,12 +12,17 @@ import re
 import sys
 
 from kumo._errors import InputError
-from kumo._explain import as_dict
-from kumo._fleet.node import SCHEMA
-from kumo._fleet.reading import MAX_REPORT, ReportError, node_of, parse_report, silent
+from kumo._fleet.alike import Estimates
+from kumo._fleet.reading import (
+    MAX_REPORT,
+    ReportError,
+    check_explained,
+    node_of,
+    parse_report,
+    silent,
+)
 from kumo._records import OverrideError
-from kumo._survey import survey
-from kumo._system.machine_file import MAX_FILE_BYTES, Machine, MachineError
+from kumo._system.machine_file import MAX_FILE_BYTES, MachineError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,14 +53,15 @@ def ask(
 
 
 def _all_nodes(target: str | None) -> Iterator[Node]:
+    estimates = Estimates()
     if target is None or target == "-":
         if sys.stdin is None:
             raise InputError("files -: stdin is closed")
-        yield from _nodes_of(sys.stdin, "stdin")
+        yield from _nodes_of(sys.stdin, "stdin", estimates)
         return
     if not os.path.isdir(target):
         try:
-            yield from _nodes_of_file(target)
+            yield from _nodes_of_file(target, estimates)
         except OSError as error:
             raise InputError(f"files {target!a}: {error.strerror or error}") from None
         return
@@ -69,30 +75,30 @@ def _all_nodes(target: str | None) -> Iterator[Node]:
         path = os.path.join(target, name)
         try:
             if not os.path.isdir(path):
-                yield from _nodes_of_file(path)
+                yield from _nodes_of_file(path, estimates)
         except OSError as error:
             yield silent(_stem(name), f"{name}: {error.strerror or error}", engine=ENGINE)
 
 
-def _nodes_of_file(path: str) -> Iterator[Node]:
+def _nodes_of_file(path: str, estimates: Estimates) -> Iterator[Node]:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # a pipe in the folder does not block
     with open(
         os.open(path, flags), encoding="utf-8", errors="surrogateescape", newline="\n"
     ) as file:
-        yield from _nodes_of(file, _stem(path))
+        yield from _nodes_of(file, _stem(path), estimates)
 
 
 def _stem(path: str) -> str:
     return os.path.basename(path).partition(".")[0] or os.path.basename(path)
 
 
-def _nodes_of(file: TextIO, name: str) -> Iterator[Node]:
+def _nodes_of(file: TextIO, name: str, estimates: Estimates) -> Iterator[Node]:
     """Yield the nodes of an open file; the first lines decide which form it has."""
     begun = ""
     for line in _lines(file):
         if HEADING.match(line.rstrip("\n")):
             rest = file.read(MAX_FILE_BYTES + 1)
-            yield _node_of_machine(begun + line + rest, name)
+            yield _node_of_machine(begun + line + rest, name, estimates)
             return
         place = line.find("{")
         if place >= 0 and '"schema"' in line:
@@ -123,16 +129,17 @@ def _node_of_line(line: str, place: int, name: str) -> Node:
     return node if node.slots is not None or node.estimate is None else _with_online(node)
 
 
-def _node_of_machine(text: str, name: str) -> Node:
+def _node_of_machine(text: str, name: str, estimates: Estimates) -> Node:
+    from kumo._fleet.records import Node
+
     try:
         if len(text) > MAX_FILE_BYTES:
             raise MachineError(f"more than {MAX_FILE_BYTES} characters are not a machine file")
-        machine = Machine(text)
-        estimate = as_dict(survey(machine))
-    except (MachineError, OverrideError, OSError) as error:
+        estimate = estimates.of(text)
+        check_explained(estimate)  # an override may be any number
+    except (MachineError, OverrideError, ReportError, OSError) as error:
         return silent(name, str(error), engine=ENGINE)
-    report = {"schema": SCHEMA, "explain": estimate}
-    return _with_online(node_of(report, engine=ENGINE, host=name))
+    return Node(name, ENGINE, _online(estimate), estimate=estimate)
 
 
 def _with_online(node: Node) -> Node:
@@ -141,7 +148,11 @@ def _with_online(node: Node) -> Node:
     from kumo._records import fields_of
 
     estimate: Any = node.estimate
+    return Node(**{**fields_of(node), "slots": _online(estimate)})
+
+
+def _online(estimate: dict[str, Any]) -> float | None:
+    """Return the online CPUs of an estimate, else those of its first set."""
     online = [limit["cpus"] for limit in estimate["limits"] if limit["source"] == "online"]
     sets = [limit["cpus"] for limit in estimate["limits"] if limit["kind"] == "set"]
-    counts = [cpus for cpus in (*online, *sets) if cpus is not None]
-    return Node(**{**fields_of(node), "slots": counts[0] if counts else None})
+    return next((cpus for cpus in (*online, *sets) if cpus is not None), None)
