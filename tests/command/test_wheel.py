@@ -25,7 +25,9 @@ def names(wheel: Path) -> set[str]:
 
 def test_every_module_and_nothing_else(wheel: Path) -> None:
     sources = [
-        path for path in (CHECKOUT / "src").rglob("*") if path.suffix in (".html", ".py", ".sh", ".typed")
+        path
+        for path in (CHECKOUT / "src").rglob("*")
+        if path.suffix in (".html", ".py", ".sh", ".typed")
     ]
     modules = {path.relative_to(CHECKOUT / "src").as_posix() for path in sources}
     (info,) = {name.partition("/")[0] for name in names(wheel) if ".dist-info/" in name}

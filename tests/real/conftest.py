@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -50,7 +51,11 @@ def make_group() -> Iterator[MakeGroup]:
 
 
 def _remove(path: Path) -> None:
+    """Remove a group; what was killed in it may have to end first."""
+    last = time.monotonic() + 30
     with contextlib.suppress(FileNotFoundError):  # a test may have done it
+        while (path / "cgroup.procs").read_text() and time.monotonic() < last:
+            time.sleep(0.01)
         path.rmdir()
 
 
