@@ -53,8 +53,10 @@ def file_name(name: str) -> str:
 
 
 def plural(number: int | str, unit: str) -> str:
-    """Return ``1 CPU``, ``2 CPUs`` or, of a number as it is shown, ``1.50 CPUs``."""
-    return f"{number} {unit}" if number in (1, "1") else f"{number} {unit}s"
+    """Return ``1 CPU``, ``2 CPUs``, ``2 processes``; of a number as it is shown, ``1.50 CPUs``."""
+    if number in (1, "1"):
+        return f"{number} {unit}"
+    return f"{number} {unit}{'es' if unit.endswith('s') else 's'}"
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -52,7 +52,7 @@ def test_a_sleeping_master_and_its_busy_children_are_one_row_of_their_quota() ->
     assert (web.parallelism, web.quota, web.processes) == (1, 1.0, 3)
     assert (web.threads, web.runnable) == (3, 2.0)
     assert (web.verdict, web.busiest, web.throttling) == ("over", ONE, ALWAYS)
-    assert web.fix.startswith("at most 1 busy processes at a time")
+    assert web.fix.startswith("at most 1 busy process at a time")
     # "/cg" has the same processes and a larger quota: it says nothing more.
     assert set(found) == {"/cg/web", "process 13", HOST}
     assert found["process 13"].verdict == "within"
@@ -133,7 +133,7 @@ def report(*found: Row) -> HostReport:
 LONG = "/sys/fs/cgroup/system.slice/docker-" + "0123456789abcdef" * 4 + ".scope"
 BAD = Row(
     LONG, Process(42, 1, "py\x1bthon"), 3, 1, 1.0, 9, 4.0, ALWAYS, "over", "OpenMP, OpenBLAS",
-    "at most 1 busy processes at a time, as with kumo run --workers auto -- CMD",
+    "at most 1 busy process at a time, as with kumo run --workers auto -- CMD",
 )  # fmt: skip
 GOOD = Row("process 7", Process(7, 1, "x"), 1, 64, inf, 1, 1.0, None, "within", "", "")
 

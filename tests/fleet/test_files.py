@@ -80,6 +80,13 @@ def command(*words: str, given: str = "") -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_a_count_of_one_has_a_singular_noun() -> None:
+    ran = command("files", given=f"n1: {OVER}\n")
+
+    assert ran.stdout.startswith("1 node asked, 1 answered, 0 silent; ")
+    assert " on 1 host, " in ran.stdout
+
+
 def test_the_table_and_its_exit_codes() -> None:
     ran = command("files", given=f"n1: {OVER}\nn2: {OVER}\nn3: {FITS}\nn4: nothing\n")
 
@@ -118,7 +125,7 @@ def test_hosts_json_and_hostfile() -> None:
     [
         (["nonsense"], 2, "'nonsense' is not an engine: there are files"),
         (["files", "/nonexistent"], 3, "files '/nonexistent': No such file or directory"),
-        (["files", "a", "b"], 3, "2 targets for 1 engines"),
+        (["files", "a", "b"], 3, "2 targets for 1 engine:"),
         (["files", "--timeout", "0"], 2, "not a number of seconds above 0"),
         (["files", "--json", "--hostfile"], 2, "exclude each other"),
     ],

@@ -325,7 +325,7 @@ def moved_without_a_descriptor(groups: list[Group]) -> Iterator[int]:
     os.write(move, b"0")
     yield 1
     assert len(warnings) == 1
-    assert "limit of 1 CPUs" in warnings[0]
+    assert "limit of 1 CPU " in warnings[0]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     os.close(move)
     groups[2].set(-1)

@@ -242,7 +242,7 @@ def test_a_sleeping_master_whose_children_are_throttled(make_group: MakeGroup, b
     assert (row["verdict"], row["count"], row["processes"]) == ("over", 1, processes), row
     assert row["runnable"] > 1.5
     assert row["throttling"]["throttled"] > 0
-    assert row["fix"].startswith("at most 1 busy processes at a time")
+    assert row["fix"].startswith("at most 1 busy process at a time")
     assert "77" not in str(row), "an environment was read"
     assert (one["oversubscribed"], one["descendants"]) == (True, 3)
     (level,) = [level for level in one["levels"] if level["where"] == str(group.path)]

@@ -62,9 +62,9 @@ def test_each_change_is_a_line() -> None:
     before, now = reading(1), reading(2, pod=3.0, busy=3)
 
     assert [*changes(before, now)] == [
-        "count 1 → 2 (1.50 → 2.00 CPUs)",
+        "count 1 → 2 (CPUs 1.50 → 2.00)",
         f"quota 1.50 → 3.00 at {POD}",
-        "pool web: 1 → 3 workers",
+        "workers of pool web: 1 → 3",
     ]
     assert [*changes(host(1, 2), host(2, 1))] == [f"no quota any more: {TOP}/job0001"]
     assert [*changes(host(1, 1), host(2, 2))] == [f"new cgroup with quota 1.00: {TOP}/job0001"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._command.output import paragraph
-from kumo._text import quoted, show_rate
+from kumo._text import plural, quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,17 +34,19 @@ class HostReport:
         host = self.host
         busy = [row for row in host.rows if row.verdict != "within" or row.runnable >= 0.5]
         shown = busy[:MAX_ROWS]
-        lines = [f"{_number(host.processes, 'process')}, watched for {host.window:.1f} s", ""]
+        lines = [f"{plural(host.processes, 'process')}, watched for {host.window:.1f} s", ""]
         if shown:
             lines += [HEADER, *(line for row in shown for line in _lines(row)), ""]
         if hidden := len(host.rows) - len(shown):
             left = sum(row.verdict != "within" for row in busy[MAX_ROWS:])
             but = f"{left} of them oversubscribed: see --json" if left else "none oversubscribed"
-            lines += [f"{_number(hidden, 'more group or process')} not shown, {but}", ""]
+            more = f"{plural(hidden, 'more group')} or {'process' if hidden == 1 else 'processes'}"
+            lines += [f"{more} not shown, {but}", ""]
         lines += [line for remark in host.remarks for line in (*paragraph(remark), "")]
         bad = sum(row.verdict != "within" for row in host.rows)
+        all_rows = "groups and processes" if len(host.rows) != 1 else "group or process"
         lines.append(
-            f"oversubscribed: {bad} of {len(host.rows)} groups and processes"
+            f"oversubscribed: {bad} of {len(host.rows)} {all_rows}"
             if bad
             else "not oversubscribed: no group or process"
         )
@@ -62,12 +64,6 @@ class HostReport:
             "groups": [_data(row) for row in host.rows],
             "remarks": host.remarks,
         }
-
-
-def _number(number: int, what: str) -> str:
-    first, *rest = what.split(" or ")
-    plurals = [w + ("es" if w.endswith("s") else "s") for w in (first, *rest)]
-    return f"{number} {what if number == 1 else ' or '.join(plurals)}"
 
 
 def _lines(row: Row) -> list[str]:

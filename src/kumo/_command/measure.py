@@ -11,7 +11,7 @@ from kumo._measure.measure import LEAST, MOST, SECONDS, allowed_by, check_second
 from kumo._measure.verdict import as_dict
 from kumo._override import VARIABLE
 from kumo._survey import estimate
-from kumo._text import quoted
+from kumo._text import plural, quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +62,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _cost(allowed: float, seconds: float) -> str:
     number = ceil(allowed)
-    cpus = "1 CPU" if number == 1 else f"{number} CPUs"
     return (
-        f"spins on {cpus} for {seconds:g} s: up to {number * seconds:g} s of CPU time, "
-        "which may spend burst credits"
+        f"spins on {plural(number, 'CPU')} for {seconds:g} s: "
+        f"up to {number * seconds:g} s of CPU time, which may spend burst credits"
     )
 
 
@@ -90,7 +89,8 @@ def as_text(found: Measurement) -> str:
     """Return the result for people."""
     lines = [f"{found.cpus:.2f} of {found.allowed:.2f} CPUs: {_verdict(found)}", ""]
     if found.period_ms is not None:
-        lines.append(f"period      {found.period_ms:.1f} ms: all stopped {found.stops} times")
+        times = plural(found.stops or 0, "time")
+        lines.append(f"period      {found.period_ms:.1f} ms: all stopped {times}")
     lines.append(f"stopped     {found.stopped:.2f} CPUs, with no other program here running")
     lines.append(f"contention  {found.contention:.2f} CPUs, taken by other programs here")
     if found.steal is not None:

@@ -8,6 +8,7 @@ import threading
 from kumo._command.options import add_pid, positive
 from kumo._command.output import Progress, say, write
 from kumo._errors import InputError, UsageError
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
         _serve(_registry(options), options.address or LOCALHOST, options.port)
         return 0
     with Progress() as progress:
-        registry = _registry(options, lambda number: progress.show(f"reading: {number} cgroups"))
+        registry = _registry(
+            options, lambda number: progress.show(f"reading: {plural(number, 'cgroup')}")
+        )
         if options.textfile is not None:
             _write_file(registry, options.textfile)
             return 0

@@ -7,6 +7,7 @@ import sys
 
 from kumo._command.output import say, stderr_is_terminal
 from kumo._system.view import FILES
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def show(options: Namespace, count: int, environment: dict[str, str]) -> None:
         )
     if stderr_is_terminal():
         every = os.sysconf("SC_NPROCESSORS_ONLN")
-        say(f"showing {min(count, every)} of {every} CPUs to this command (nothing is pinned)")
+        shown = f"{min(count, every)} of {plural(every, 'CPU')}"
+        say(f"showing {shown} to this command (nothing is pinned)")
         if os.geteuid() == 0 and not readable_by_others(library()):
             say(f"other users cannot read {library()}; --view does not reach what runs as them")
 

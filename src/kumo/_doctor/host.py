@@ -22,7 +22,7 @@ from kumo._doctor.process import LOOKS, owner_of
 from kumo._survey import survey
 from kumo._system.live import LiveSystem, read_file
 from kumo._system.process import parse_stat, read_stat
-from kumo._text import whole_number
+from kumo._text import plural, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -326,9 +326,10 @@ def _row(
     if verdict == "throttled":
         fix = f"a larger quota: {mean:.1f} threads want more than {quota:.2f} CPUs"
     elif verdict == "over" and unit == HOST:
-        fix = f"no more than {count} busy threads in all: see the others"
+        fix = f"no more than {plural(count, 'busy thread')} in all: see the others"
     elif verdict == "over" and round(own) <= count:
-        fix = f"at most {count} busy processes at a time, as with kumo run --workers auto -- CMD"
+        busy = plural(count, "busy process")
+        fix = f"at most {busy} at a time, as with kumo run --workers auto -- CMD"
     elif verdict == "over":
         fix = FIXES.get(library, VIEW)
     return Row(

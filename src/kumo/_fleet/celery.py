@@ -15,6 +15,7 @@ from functools import partial
 
 from kumo._errors import InputError
 from kumo._fleet.reading import read_node, silent
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def ask(
     slots = {name: _slots(stats) for name, stats in _broadcast(
         app, "stats", min(WHO_IS_THERE, timeout / 3)
     )}  # fmt: skip
-    progress(f"asking {len(slots)} workers")
+    progress(f"asking {plural(len(slots), 'worker')}")
     answers = _answers(app, sorted(slots), pressure, until)
     for name in sorted(slots):
         yield _node(name, slots[name], answers.get(name), timeout)
@@ -122,7 +123,7 @@ def _node(name: str, slots: float | None, answer: Any, timeout: float) -> Node:
     host = name.partition("@")[2] or name
     no_answer = partial(silent, host, engine=ENGINE, slots=slots, workers=(name,))
     if answer is None:
-        return no_answer(f"no answer in {timeout:g} seconds")
+        return no_answer(f"no answer in {plural(f'{timeout:g}', 'second')}")
     error = answer.get("error") if isinstance(answer, dict) else None
     if error is not None and COMMAND in str(error):
         return no_answer("its app does not call kumo.celery.setup(app)")

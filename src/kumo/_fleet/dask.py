@@ -15,6 +15,7 @@ from functools import partial
 from kumo._errors import InputError
 from kumo._fleet.portable import node_program, portable
 from kumo._fleet.reading import read_node, silent
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ async def _ask_all(
         async with turn:
             nodes.append(await _ask_one(client, address, name, slots, program, pressure, timeout))
         if len(nodes) % SHOW_EVERY == 0:
-            progress(f"{len(nodes)} of {len(members)} workers have answered")
+            progress(f"answered: {len(nodes)} of {plural(len(members), 'worker')}")
 
-    progress(f"asking {len(members)} workers")
+    progress(f"asking {plural(len(members), 'worker')}")
     await asyncio.gather(*(one(address, *member) for address, member in members.items()))
     return nodes
 
@@ -100,7 +101,7 @@ async def _ask_one(
     try:
         answers = await asyncio.wait_for(question, timeout + (pressure or 0))
     except (asyncio.TimeoutError, TimeoutError):
-        return no_answer(f"no answer in {timeout:g} seconds")
+        return no_answer(f"no answer in {plural(f'{timeout:g}', 'second')}")
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - of this worker alone
         return no_answer(f"{type(error).__name__}: {error}")
     answer = answers.get(address)

@@ -6,6 +6,7 @@ from math import isfinite
 
 from kumo._fleet.adapters import load
 from kumo._fleet.records import Fleet
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def paired(
     engines = engine.split(",") if isinstance(engine, str) else list(engine)
     targets = [target] if isinstance(target, str) or target is None else list(target)
     if len(targets) > len(engines):
-        raise InputError(f"{len(targets)} targets for {len(engines)} engines: one each")
+        given = plural(len(targets), "target")
+        raise InputError(f"{given} for {plural(len(engines), 'engine')}: one each")
     for name in engines:
         load(name)
     targets += [None] * (len(engines) - len(targets))

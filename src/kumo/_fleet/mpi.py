@@ -12,7 +12,7 @@ import shlex
 from kumo._errors import InputError
 from kumo._fleet.commands import Answer, node_program, output_of, reports_in, run_all
 from kumo._fleet.reading import ReportError, node_of, silent
-from kumo._text import whole_number
+from kumo._text import plural, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def ask(
     nodes = [node for node in reports if node.host != UNKNOWN]
     missing = {host: place for host, place in hosts.items() if host not in _names(nodes)}
     if missing and (answer.code != 0 or len(nodes) < len(reports)):
-        progress(f"{answer.why or 'no answer'}; each of {len(missing)} hosts is asked alone")
+        each = f"asking {plural(len(missing), 'host')} one by one"
+        progress(f"{answer.why or 'no answer'}; {each}")
         known = {(node.machine, node.host) for node in nodes}
         alone = _each_alone(missing, options, end, seconds)
         nodes += [node for node in alone if (node.machine, node.host) not in known]

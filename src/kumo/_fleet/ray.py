@@ -12,6 +12,7 @@ from functools import partial
 from kumo._errors import InputError
 from kumo._fleet.portable import node_program, portable, run_program
 from kumo._fleet.reading import read_node, silent
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def ask(
         alive = [node for node in ray.nodes() if node["Alive"]]
         slots = _slots(ray)
         tasks = {_task(ray, node["NodeID"], pressure): node for node in alive}
-        progress(f"asking {len(tasks)} nodes")
+        progress(f"asking {plural(len(tasks), 'node')}")
         ready, late = ray.wait(
             list(tasks), num_returns=max(1, len(tasks)), timeout=timeout + (pressure or 0)
         ) if tasks else ([], [])  # fmt: skip
@@ -161,7 +162,7 @@ def _answer(
     no_answer = partial(silent, host, engine=ENGINE, slots=slots.get(name), workers=(name,))
     if late is not None:
         ray.cancel(task, force=True)
-        return no_answer(f"no answer in {late:g} seconds")
+        return no_answer(f"no answer in {plural(f'{late:g}', 'second')}")
     try:
         report = ray.get(task)
     except Exception as error:  # noqa: BLE001 - of this node alone

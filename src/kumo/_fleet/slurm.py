@@ -17,7 +17,7 @@ import uuid
 from kumo._errors import InputError
 from kumo._fleet.commands import node_program, output_of, reports_in, run_all
 from kumo._fleet.reading import ReportError, node_of, silent
-from kumo._text import whole_number
+from kumo._text import plural, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _ask_allocation(
     options: Sequence[str], program: Sequence[str], seconds: float, progress: Callable[[str], None]
 ) -> Iterator[Node]:
     slots = allocation(os.environ, output_of(["scontrol", "show", "hostnames"], seconds))
-    progress(f"{len(slots)} nodes of the allocation asked")
+    progress(f"asking {plural(len(slots), 'node')} of the allocation")
     command = [
         "srun", "--overlap", f"--nodes={len(slots)}", *EACH_NODE, *options, *program,
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def _ask_cluster(
     late = False
     try:
         for number, answer in enumerate(run_all(commands, seconds), 1):
-            progress(f"{number} of {len(commands)} nodes have ended")
+            progress(f"ended: {number} of {plural(len(commands), 'node')}")
             count = nodes[answer.key][0]
             late = late or answer.code is None
             yield _answered(answer, count, seconds)

@@ -168,7 +168,8 @@ if sys.platform == "linux":
         global _warned
         if not _warned:
             _warned = True
-            stands = f"its last known limit of {_known:g} CPUs counts"
+            cpus = "CPU" if _known == 1 else "CPUs"  # an import may need a descriptor
+            stands = f"its last known limit of {_known:g} {cpus} counts"
             try:
                 import logging
 

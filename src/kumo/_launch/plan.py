@@ -153,7 +153,8 @@ def _wanted(
         return None, "--without"
     if knob.use == "inner" and workers is not None:
         share = max(1, count // workers)
-        return knob.number(share), f"{knob.reader}: for each of {workers} workers"
+        each = "for the only worker" if workers == 1 else f"for each of {workers} workers"
+        return knob.number(share), f"{knob.reader}: {each}"
     if knob.servers and servers:
         return knob.number(count), f"{knob.reader}: as many workers as CPUs"
     if knob.use == "workers" and not _named(knob, chosen):

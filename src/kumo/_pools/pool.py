@@ -28,6 +28,7 @@ from kumo._override import VARIABLE, parse_override
 from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._records import OverrideError
+from kumo._text import plural
 from kumo._watch.forks import in_child
 from kumo._watch.say import say
 
@@ -251,7 +252,7 @@ class Pool(Executor):
             size, old = self._bounded(self._source.of(parallelism)), crew.size
             # At its start, a pool that the override keeps from following the limits says so.
             fixed = f", fixed by {VARIABLE}" if not what and os.environ.get(VARIABLE) else ""
-            why = f"{self._source} of {parallelism} CPUs{fixed}{what and '; '}{what}"
+            why = f"{self._source} of {plural(parallelism, 'CPU')}{fixed}{what and '; '}{what}"
             if size == old or not crew.resize(size, watch):  # else look again: it may be another
                 break
             self._log_change(old, size, why)

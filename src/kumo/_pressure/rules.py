@@ -10,7 +10,7 @@ from math import ceil, inf
 
 from kumo._pressure.records import Pressure, Verdict
 from kumo._records import fields_of, round_cpus
-from kumo._text import quoted, show_rate
+from kumo._text import plural, quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def _stall(level: Level) -> float:
 
 def _throttling(level: Level) -> str:
     did = level.throttling
-    periods = f"throttled in {did.throttled} of {did.periods} periods" if did else "throttled"
+    periods = (
+        f"throttled in {did.throttled} of {plural(did.periods, 'period')}" if did else "throttled"
+    )
     return f"{periods} by the quota of {show_rate(level.quota)} CPUs at {quoted(level.where, 200)}"
 
 
@@ -214,11 +216,11 @@ def _busy(seen: Pressure) -> str:
 
 
 def _cpus(seen: Pressure) -> str:
-    return "1 CPU" if seen.cpus == 1 else f"{seen.cpus} CPUs"
+    return plural(seen.cpus, "CPU")
 
 
 def _threads(number: int) -> str:
-    return "1 busy thread" if number == 1 else f"{number} busy threads"
+    return plural(number, "busy thread")
 
 
 def _rate(value: float | None) -> str:

@@ -215,7 +215,7 @@ def levels(seen: Sequence[Level], width: int = WIDE) -> str:
         if level.used is not None:
             words.insert(0, f"used {level.used:.2f}")
         if did is not None and level.quota < inf:
-            words.append(f"throttled in {did.throttled} of {did.periods} periods")
+            words.append(f"throttled in {did.throttled} of {plural(did.periods, 'period')}")
         share = None
         if level.used is not None and level.quota < inf:
             share = level.used / level.quota
@@ -223,7 +223,7 @@ def levels(seen: Sequence[Level], width: int = WIDE) -> str:
             share = did.throttled / did.periods
         rows.append((f"cgroup {level.where}", ", ".join(words), share, throttled > 0))
     if len(seen) > MAX_BARS:
-        rows.append((f"{len(seen) - MAX_BARS} other levels", "", None, False))
+        rows.append((plural(len(seen) - MAX_BARS, "other level"), "", None, False))
     return _bars(rows, width, "CPU time of each cgroup, as a part of its quota", alone=False)
 
 
@@ -325,7 +325,7 @@ def _places(
     if len(groups) > MAX_BARS:
         rest = [cpu for group in groups[MAX_BARS:] for core in group.cores for cpu in core.siblings]
         mine = len(own.intersection(rest))
-        value = f"{mine} of {len(rest)} CPUs may be used"
+        value = f"{mine} of {plural(len(rest), 'CPU')} may be used"
         rows.append((f"{len(groups) - MAX_BARS} more", value, mine / len(rest), False))
     return _bars(rows, width, title, alone)
 

@@ -211,11 +211,12 @@ def _most_throttled(lines: Sequence[Timeline], most: int) -> list[Timeline]:
 def _timeline(line: Timeline, bounds: Bounds) -> dict[str, object]:
     known = [share for share in line.shares if share is not None]
     span = f", from {min(known):.0%} to {max(known):.0%} of a window" if known else ""
-    title = f"Throttled in {line.throttled} of {line.periods} periods{span}"
+    part = f"{line.throttled} of {plural(line.periods, 'period')}"
+    title = f"Throttled in {part}{span}"
     return {
         "where": quoted(line.where, bounds.where),
         "quota": line.quota if line.quota == "none" else plural(line.quota, "CPU"),
-        "words": f"throttled in {line.throttled} of {line.periods} periods ({line.share:.0%})",
+        "words": f"throttled in {part} ({line.share:.0%})",
         "seconds": f"{line.seconds:.2f}",
         "changes": [text for _, text in line.changes[:5]],
         "picture": drawing.timeline(line.shares, [at for at, _ in line.changes], title),

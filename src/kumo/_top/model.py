@@ -8,7 +8,7 @@ from math import inf
 from kumo._cgroups.cpu_stat import difference
 from kumo._doctor.process import families
 from kumo._records import Record
-from kumo._text import quoted, show_rate
+from kumo._text import plural, quoted, show_rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ def _changed_count(before: Estimate, now: Estimate) -> Iterator[str]:
     if before.parallelism != now.parallelism or before.cpus != now.cpus:
         yield (
             f"count {before.parallelism} → {now.parallelism} "
-            f"({_cpus(before.cpus)} → {_cpus(now.cpus)} CPUs)"
+            f"(CPUs {_cpus(before.cpus)} → {_cpus(now.cpus)})"
         )
     if before.binding.source != now.binding.source:
         yield f"what binds: {before.binding.source} → {now.binding.source}"
@@ -319,7 +319,7 @@ def _changed_pools(
         old = (before or {}).get(name)
         if old is not None and old.get("size") != numbers.get("size"):
             sizes = f"{_whole(old.get('size'))} → {_whole(numbers.get('size'))}"
-            yield f"pool {quoted(name, 60)}: {sizes} workers"
+            yield f"workers of pool {quoted(name, 60)}: {sizes}"
 
 
 def _affinity(estimate: Estimate) -> str:
@@ -337,7 +337,7 @@ def head_lines(model: Model, rows: Sequence[Row]) -> tuple[str, str]:
     if now.process is None:
         throttled = sum(bool(row.throttled) for row in rows)
         return (
-            f"this host: {len(rows)} cgroups with a quota, {throttled} throttled",
+            f"this host: {plural(len(rows), 'cgroup')} with a quota, {throttled} throttled",
             _machine_line(before, now, []),
         )
     process = now.process
@@ -380,7 +380,7 @@ def thread_lines(model: Model) -> list[str]:
         return []
     count = process.estimate.parallelism
     total = len(process.threads)
-    below = f" in {process.descendants + 1} processes" if process.descendants else ""
+    below = f" in {plural(process.descendants + 1, 'process')}" if process.descendants else ""
     lines = [f"threads {total}{below}, count {count}"]
     for family in model.families():
         owner = f" {family.owner}" if family.owner else ""
@@ -417,7 +417,7 @@ def status_line(sample: Sample | None, every: float, wanted: float, *, paused: b
     if every > wanted:
         parts.append(
             f"a reading every {every:.0f} s: one takes {sample.cost * 1000:.0f} ms "
-            f"of CPU time for {len(sample.groups)} cgroups"
+            f"of CPU time for {plural(len(sample.groups), 'cgroup')}"
         )
     else:
         parts.append(f"a reading every {every:g} s")

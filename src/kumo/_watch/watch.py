@@ -11,6 +11,7 @@ from functools import partial
 
 from kumo._override import VARIABLE
 from kumo._survey import estimate
+from kumo._text import plural
 from kumo._watch import thread as _watcher
 from kumo._watch.change import Change, Settling, describe
 from kumo._watch.eventloop import make_event
@@ -124,7 +125,8 @@ class Watch:
         how = "closed" if self._closed else f"by {self.how}"
         if self.interval is not None and not self._closed:
             how += f", read every {self.interval:g} s"
-        return f"<Watch: {told.parallelism} CPUs, {describe(told.binding)}, {how}>"
+        count = plural(told.parallelism, "CPU")
+        return f"<Watch: {count}, {describe(told.binding)}, {how}>"
 
     @property
     def how(self) -> str:
