@@ -32,6 +32,7 @@ COMPLETIONS = {
     "fish": "fish/vendor_completions.d/kumo.fish",
 }
 # Another command with its arguments, as each shell completes one.
+SIGNALS = ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2"]
 COMMAND = {
     "preamble": {"bash": '_kumo_commands() {\n  compgen -c -- "$1"\n}\n'},
     "bash": "_kumo_commands",
@@ -76,6 +77,8 @@ def completion(parser: Parser, shell: str) -> str:
             each.complete = shtab.FILE
         elif "COMMAND ..." in str(each.metavar):
             each.complete = COMMAND
+        elif "--signal" in each.option_strings:
+            each.choices = SIGNALS
         elif each.metavar == "NAME":
             each.choices = sorted(GROUPS)
         elif each.metavar == "VERB" and not each.choices:

@@ -120,7 +120,7 @@ complete -c kumo -n '_shtab_kumo_using watch' -l json -d 'print one JSON object 
 complete -c kumo -n '_shtab_kumo_using watch' -l interval -x -d 'seconds between readings, by default 1 beside events and 0.1 without'
 complete -c kumo -n '_shtab_kumo_using watch' -l settle -x -d 'seconds that an increase has to last, by default 1.0'
 complete -c kumo -n '_shtab_kumo_using watch' -l pid -x -d 'watch process N, until it ends'
-complete -c kumo -n '_shtab_kumo_using watch' -l signal -xka "blas blosc bundler cargo celery cmake ctest dask erlang gdal inductor java java-launcher julia make mypy nextest nproc numba numexpr omp omp-limit openblas-default pyfftw r rails uv zstd" -d 'send process N this signal at each change, such as HUP'
+complete -c kumo -n '_shtab_kumo_using watch' -l signal -xka "HUP INT QUIT TERM USR1 USR2" -d 'send process N this signal at each change, such as HUP'
 complete -c kumo -n '_shtab_kumo_using watch' -l exec -xka "(__fish_complete_command)" -d 'run a command at each change; takes the rest of the line'
 complete -c kumo -n '_shtab_kumo_using; and test $_shtab_kumo_npos -eq 0' -a topology -d 'Show the nodes, caches and cores of the CPUs that this process may use.'
 complete -c kumo -n '_shtab_kumo_using topology' -s h -l help -d 'show this help message and exit'

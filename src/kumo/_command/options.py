@@ -183,7 +183,8 @@ def _make_plain_parser() -> Parser:
     parser.description = DESCRIPTION
     verbs = "".join(f"  {verb:<9} {text}\n" for verb, text in VERBS.items())
     ones = (f"{verb}: {load(verb).EXITS[1]}" for verb in ("doctor", "explain", "fleet"))
-    parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, {1: "\n       ".join(ones)})
+    exits = {1: "\n       ".join(ones), 4: f"fleet: {load('fleet').EXITS[4]}"}
+    parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, exits)
     return parser
 
 
