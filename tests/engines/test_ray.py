@@ -1,62 +1,87 @@
-"""Ray for real: one node in a cgroup with a quota."""
+"""Ray for real: a cluster of two hosts in network namespaces, each in a cgroup with a quota."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from real.conftest import MakeGroup
 from real.host import Group
 
-from engines.venv import BIN, ask, empty, environment, free_port, need, slots
+from engines.venv import BIN, empty, environment, need
 
 pytestmark = [pytest.mark.engines, pytest.mark.real]
 # Its tokens are of the user's home, which the tests leave alone.
 RAY = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+PORT = "27699"
+# To import Ray takes seconds, so that one process asks all questions.
+ASK = """
+import sys
+from kumo._command.main import main
+for words in (["--set", "--dry-run"], ["--set"], ["--json"]):
+    main(["fleet", "ray", sys.argv[1], *words])
+    print(end="\\f", flush=True)
+"""
 
 
 @pytest.fixture
-def node(make_group: MakeGroup) -> Iterator[tuple[str, Group]]:
-    """The address of a cluster of one node, and the node's cgroup with a quota of 1."""
+def place() -> Iterator[Path]:
+    """A folder with a short name, as the path of a socket has to be."""
     need("ray")
-    group = make_group(cpus=1)
-    place = Path(tempfile.mkdtemp(prefix="kr", dir="/tmp"))  # the path of a socket is short
-    port = free_port()
-    try:
-        started = subprocess.run(
-            [
-                "sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', group.path,
-                BIN / "ray", "start", "--head", f"--port={port}", f"--temp-dir={place}",
-                "--include-dashboard=false", "--object-store-memory=100000000",
-                "--min-worker-port=27700", "--max-worker-port=27800",
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False,
-            cwd=place, env=environment(**RAY),
-        )  # fmt: skip
-        assert started.returncode == 0, started.stdout[-2000:]
-        yield f"127.0.0.1:{port}", group
-    finally:
-        empty(group)
-        shutil.rmtree(place, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="kr", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
-def test_believed_before_and_after_a_live_change(tmp_path: Path, node: tuple[str, Group]) -> None:
-    address, _ = node
+def run_on(host: str, *words: object, place: Path) -> str:
+    """Return the output of a program in a network namespace."""
+    ran = subprocess.run(
+        ["nsenter", f"--net=/run/netns/{host}", *map(str, words)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False,
+        cwd=place, env=environment(**RAY),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    return ran.stdout
+
+
+def start(host: str, group: Group, *options: str, place: Path) -> None:
+    enter = ("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', group.path)
+    run_on(
+        host, *enter, BIN / "ray", "start", *options, "--object-store-memory=100000000",
+        "--min-worker-port=27700", "--max-worker-port=27800", place=place,
+    )  # fmt: skip
+
+
+def test_two_hosts_before_and_after_a_live_change(
+    place: Path, make_group: MakeGroup, hosts: list[tuple[str, str]]
+) -> None:
+    (head, address), (other, other_address) = hosts
     cores = os.cpu_count()
-    command = [BIN / "python", "-m", "kumo", "fleet", "ray", address, "--set"]
-    for words in (["--dry-run"], []):  # the second shows that the first has changed nothing
-        ran = subprocess.run(
-            [*command, *words], capture_output=True, text=True, check=False, timeout=120,
-            cwd=tmp_path, env=environment(**RAY),
+    groups = make_group(cpus=1), make_group(cpus=1)
+    with ExitStack() as stack:
+        for group in groups:
+            stack.callback(empty, group)
+        start(
+            head, groups[0], "--head", f"--node-ip-address={address}", f"--port={PORT}",
+            f"--temp-dir={place}", "--include-dashboard=false", place=place,
         )  # fmt: skip
-        assert f"{cores} -> 1" in ran.stdout, ran.stderr
+        cluster = f"{address}:{PORT}"
+        there = f"--node-ip-address={other_address}"
+        start(other, groups[1], f"--address={cluster}", there, place=place)
 
-    after = ask("ray", address, cwd=tmp_path, **RAY)
+        tried, done, after = run_on(
+            head, BIN / "python", "-c", ASK, cluster, place=place
+        ).split("\f")[:3]  # fmt: skip
 
-    assert slots(after) == [1]
-    assert (after["groups"][0]["verdict"], after["groups"][0]["cpus"]) == ("fits", 1)
+    for changes in (tried, done):  # the second shows that the first has changed nothing
+        assert changes.count(f"{cores} -> 1") == 2, changes
+    found = json.loads(after[after.index("{") :])
+    assert (found["nodes"], found["answered"], found["over"]) == (2, 2, 0)
+    assert {group["verdict"] for group in found["groups"]} == {"fits"}
+    # Both hosts are of one kernel here, which at 2 CPUs is the limit that they share.
+    assert sum(group["slots"] * len(group["hosts"]) for group in found["groups"]) == 2
