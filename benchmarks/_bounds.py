@@ -17,7 +17,8 @@ def machine(path: str = "/", mask: str = "0-1") -> str:
 
 
 def repeated(line: Callable[[int], str], end: str = "\n") -> str:
-    parts, size = [], 0
+    parts: list[str] = []
+    size = 0
     while size < MEGABYTE:
         parts.append(line(len(parts)))
         size += len(parts[-1]) + 1

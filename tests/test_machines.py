@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from kumo._system.machine_file import Machine, read_machine
 from kumo._topology.read import read_topology
 
 # What an estimate says for each word of `expect`; numbers as machine files write them.
-SAID = {
+SAID: dict[str, Callable[[Estimate], set[str]]] = {
     "parallelism": lambda estimate: {str(estimate.parallelism)},
     "cpus": lambda estimate: {f"{estimate.cpus:g}"},
     "quota": lambda estimate: {"none" if estimate.quota is None else f"{estimate.quota:g}"},

@@ -6,6 +6,7 @@ import pickle
 from itertools import product
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,9 +259,10 @@ def test_a_machine_that_shows_no_memory_has_no_limit() -> None:
 
 def test_an_estimate_without_its_machine_says_so() -> None:
     made = Estimate([Limit("online", "set", 8, "", "")], [])
+    cases: list[dict[str, Any]] = [{"purpose": "physical"}, {"memory": "2G"}]
     for found in (made, pickle.loads(pickle.dumps(survey(Machine(V2))))):
         assert found.workers("lockstep") == found.parallelism
-        for arguments in ({"purpose": "physical"}, {"memory": "2G"}):
+        for arguments in cases:
             with pytest.raises(ValueError, match="does not know its machine"):
                 found.workers(**arguments)
 

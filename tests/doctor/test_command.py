@@ -102,7 +102,7 @@ def test_no_more_than_the_count_is_exit_code_0(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="PYTHON_CPU_COUNT is of Python 3.13")
 def test_the_advice_about_a_variable_that_is_set_helps(tmp_path: Path) -> None:
-    def python(*prefix: str, **variables: str) -> tuple[int, list[tuple[str, str]]]:
+    def python(*prefix: str, **variables: str) -> tuple[int, list[tuple[str, str | None]]]:
         """The count, and the verdicts and advice about what this Python's functions say."""
         ran = subprocess.run(
             [*prefix, *COMMAND, "--json"],

@@ -77,7 +77,7 @@ def test_each_dask_worker_is_asked_on_its_own() -> None:
     nodes = asyncio.run(dask._ask_all(FakeClient(answers), None, 0.5, quiet))
 
     reasons = {found.workers[0]: found.reason for found in nodes}
-    assert [reasons[address] and reasons[address][:30] for address in answers] == [
+    assert [reason and reason[:30] for reason in map(reasons.get, answers)] == [
         None,
         "no answer in 0.5 seconds",
         "it has gone",
@@ -142,7 +142,7 @@ def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     strategies.NodeAffinitySchedulingStrategy = (  # type: ignore[attr-defined]
         lambda node, soft: node
     )
-    monkeypatch.setitem(sys.modules, "ray", fake)  # type: ignore[misc]
+    monkeypatch.setitem(sys.modules, "ray", fake)
     monkeypatch.setitem(sys.modules, "ray.util", ModuleType("ray.util"))
     monkeypatch.setitem(sys.modules, strategies.__name__, strategies)
     return fake

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src" / "kumo"
@@ -30,6 +31,7 @@ ROOMS = (
     "_runtimes/runtimes.py",
 )
 LENGTH = 96  # bytes of an input
+monitoring: Any = getattr(sys, "monitoring", None)  # since Python 3.12
 
 
 class Coverage:
@@ -37,15 +39,15 @@ class Coverage:
 
     def __init__(self) -> None:
         self.run: dict[str, set[int]] = {}
-        tool = sys.monitoring.COVERAGE_ID
-        sys.monitoring.use_tool_id(tool, "kumo-fuzz")
-        sys.monitoring.register_callback(tool, sys.monitoring.events.LINE, self._line)
-        sys.monitoring.set_events(tool, sys.monitoring.events.LINE)
+        tool = monitoring.COVERAGE_ID
+        monitoring.use_tool_id(tool, "kumo-fuzz")
+        monitoring.register_callback(tool, monitoring.events.LINE, self._line)
+        monitoring.set_events(tool, monitoring.events.LINE)
 
     def _line(self, code: CodeType, line: int) -> object:
         if code.co_filename.startswith(str(SOURCE)):
             self.run.setdefault(code.co_filename, set()).add(line)
-        return sys.monitoring.DISABLE
+        return monitoring.DISABLE
 
     def report(self) -> str:
         found, there, rows = 0, 0, []

@@ -76,7 +76,7 @@ PARSERS: tuple[Callable[[str], object], ...] = (
     read_executable,
     *(runtime.read for runtime in RUNTIMES),
 )
-ESTIMATE = survey(Machine("-- !affinity --\n0-3\n"))
+ESTIMATE: Estimate = survey(Machine("-- !affinity --\n0-3\n"))
 REFUSALS = (ValueError, ProcessLookupError)
 
 

@@ -21,8 +21,8 @@ import v1
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("which", ["gevent", "eventlet"])
 def test_the_standard_library_is_replaced(which: str, when: str) -> None:
-    if sys.platform != "linux" or (reason := v1.why_not()):
-        skip_real(reason if sys.platform == "linux" else "not Linux")
+    if reason := v1.why_not() if sys.platform == "linux" else "not Linux":
+        skip_real(reason)
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         pytest.skip("greenlets need the global lock")
     if importlib.util.find_spec(which) is None:

@@ -29,8 +29,8 @@ def names() -> list[str]:
 
 
 def run(*arguments: str) -> None:
-    if sys.platform != "linux" or (reason := v1.why_not()):
-        skip_real(reason if sys.platform == "linux" else "not Linux")
+    if reason := v1.why_not() if sys.platform == "linux" else "not Linux":
+        skip_real(reason)
     child = subprocess.Popen(
         [sys.executable, str(HERE / "run.py"), *arguments],
         stdout=subprocess.PIPE,

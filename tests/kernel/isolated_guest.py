@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import kumo
@@ -41,7 +42,7 @@ def busy(end: float, pin: int | None, used: dict[int, list[object]]) -> None:
     used[own] = [time.thread_time(), sorted(cpus)]
 
 
-def three(pins: list[int | None]) -> dict[str, object]:
+def three(pins: Sequence[int | None]) -> dict[str, object]:
     """Run three busy threads, and return the CPUs' worth of time that they got, and which."""
     used: dict[int, list[object]] = {}
     start = time.monotonic()

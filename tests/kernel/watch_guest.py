@@ -32,6 +32,7 @@ def is_watched(path: Path) -> bool:
     """Whether the thread has the file among those that it watches."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
+        assert thread._bell is not None
         events = thread._bell._events
         if events is not None and str(path) in events.watched:
             return True

@@ -21,6 +21,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "kernel")]
 import kernel_boot  # noqa: E402 - it finds its neighbours first
 from real.host import PERIOD, Group, environment, needs  # noqa: E402
 
+missing = kernel_boot.missing
 SHARES = 262_144  # the most there are: other programs of this machine hardly take part
 TIMEOUT = 60
 HIDING = """

@@ -17,7 +17,7 @@ DISTURBED = 0.15  # CPUs of the host
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[staged.Machine]:
-    if reason := staged.kernel_boot.missing():
+    if reason := staged.missing():
         skip_real(reason)
     with staged.machine() as machine:
         yield machine

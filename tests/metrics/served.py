@@ -18,7 +18,7 @@ def application(environment, start_response):  # type: ignore[no-untyped-def]
     if environment["PATH_INFO"] == "/busy":
         pool.submit(end.wait)
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # of prometheus_client
     kumo.prometheus.register(registry)
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-Worker", str(os.getpid()))])
     return [generate_latest(registry)]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from prometheus_client import CollectorRegistry, generate_latest
 from real.conftest import MakeGroup, make_group
 from real.host import Group, in_groups
@@ -88,8 +88,12 @@ def test_opentelemetry_has_every_instrument_that_has_a_value() -> None:
     found = {metric.name: metric for metric in scope.metrics}
 
     (point,) = found["process.cpu.count"].data.data_points
+    assert isinstance(point, NumberDataPoint)
     assert point.value == kumo.available_parallelism()
-    sizes = {p.attributes["kumo.pool"]: p.value for p in found["kumo.pool.size"].data.data_points}
+    points = found["kumo.pool.size"].data.data_points
+    numbers = [point for point in points if isinstance(point, NumberDataPoint)]
+    assert len(numbers) == len(points)
+    sizes = {(point.attributes or {})["kumo.pool"]: point.value for point in numbers}
     assert sizes["otel-test"] == 2
     assert set(found) <= {semantic for semantic, *_ in FORMS.values()}
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -190,4 +191,4 @@ def test_alerts_fire_and_every_panel_has_data(
         if names_in(expression) & absent:
             assert prometheus.query(shown) == [], expression
         else:
-            wait_for(lambda shown=shown: prometheus.query(shown), expression)
+            wait_for(partial(prometheus.query, shown), expression)

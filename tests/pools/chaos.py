@@ -327,10 +327,10 @@ def main(group: Path, seconds: float, seed: int) -> dict[str, Any]:
     threading.excepthook = hook
     chaos = Chaos(group, seed)
 
-    def start(thread: threading.Thread) -> None:
+    def start(self: threading.Thread) -> None:
         if chaos.refuse_threads:
             raise RuntimeError("can't start new thread")
-        START(thread)
+        START(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
     before = descriptors()

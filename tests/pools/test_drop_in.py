@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_pools_without_a_name_in_many_threads() -> None:
         lambda: kumo.ThreadPool(threads=4),
     ],
 )
-def test_a_number_of_workers_is_a_fixed_size(make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_of_workers_is_a_fixed_size(make: Callable[[], kumo.ThreadPool]) -> None:
     with make() as pool:
         assert pool.size == 4
         assert pool._crew.watch is None
@@ -69,7 +70,11 @@ def test_max_workers_none_follows_as_the_standard_executor_counts() -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, [4]])
 def test_what_is_no_number_of_workers(bad: object) -> None:
-    for make in (lambda: kumo.ThreadPool(bad), lambda: kumo.ThreadPool(max_workers=bad)):  # type: ignore[arg-type]
+    makes: list[Callable[[], kumo.ThreadPool]] = [
+        lambda: kumo.ThreadPool(bad),  # type: ignore[arg-type]  # it is wrong
+        lambda: kumo.ThreadPool(max_workers=bad),  # type: ignore[arg-type]
+    ]
+    for make in makes:
         with pytest.raises(ValueError, match="threads must be a whole number, 1 or more"):
             make()
     assert kumo.pools() == {}

@@ -337,7 +337,7 @@ def test_libraries_that_are_loaded_follow(parallelism: Callable[[int], None]) ->
         process = pool.submit(os.getpid).result()
         for count in (2, 1, 2):
             parallelism(count)
-            until(lambda count=count: pool.threads == count)
+            until(lambda count=count: pool.threads == count)  # type: ignore[misc]  # its default
             assert set(pool.submit(blas_threads).result()) == {count}
             assert pool.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == str(count)
         assert pool.submit(os.getpid).result() == process

@@ -61,7 +61,12 @@ def one_busy(pool: kumo.ThreadPool, starts: Starts) -> threading.Event:
     """Start the first worker and keep it busy until the event is set."""
     refuse, starts.refuse = starts.refuse, None
     gate, begun = threading.Event(), threading.Event()
-    pool.submit(lambda: begun.set() or gate.wait(MOMENT))
+
+    def work() -> None:
+        begun.set()
+        gate.wait(MOMENT)
+
+    pool.submit(work)
     assert begun.wait(MOMENT)
     starts.refuse = refuse
     return gate

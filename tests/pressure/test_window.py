@@ -186,7 +186,7 @@ def test_a_throttled_level_has_no_headroom_whatever_its_processes_tell() -> None
 
     def headroom(throttled: int, used: float | None) -> float:
         level = Level("/c", 1.5, 0.1, Throttling(10, throttled, 1.0), used)
-        return Pressure(Estimate(limits, []), 1.0, [level], used=0.25, idle=2.0).headroom
+        return Pressure(Estimate(limits, []), 1.0, (level,), used=0.25, idle=2.0).headroom
 
     assert headroom(0, None) == 1.25
     assert headroom(10, None) == 0.0
@@ -209,7 +209,7 @@ def test_the_headroom_is_the_least_that_is_left() -> None:
 
 def test_a_v1_level_that_does_not_tell_its_use_counts_that_of_the_process() -> None:
     other = [limit for limit in survey(Machine(V2)).limits if limit.kind != "rate"]
-    levels = [Level("/c", 1.5)]
+    levels = (Level("/c", 1.5),)
 
     assert Pressure(Estimate(other, []), 1.0, levels, used=1.25, idle=2.0).headroom == 0.25
 

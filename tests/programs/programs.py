@@ -12,9 +12,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kumo._runtimes.knobs import KNOBS
+
+if TYPE_CHECKING:
+    from programs.traps import Trap
 
 SOURCES = Path(__file__).resolve().with_name("sources")
 CACHE = Path(os.environ.get("KUMO_PROGRAMS_CACHE", "~/.cache/kumo-programs")).expanduser()
@@ -283,7 +286,7 @@ def environment() -> dict[str, str]:
     return inherited | {"PATH": f"{CACHE / 'venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
 
-def version_of(program: Program) -> str | None:
+def version_of(program: Program | Trap) -> str | None:
     """What the program calls itself, on one line; `None` where it is not installed."""
     try:
         done = _run(program.version, {}, Path("/"))
@@ -297,7 +300,9 @@ def make_ready(program: Program, work: Path) -> None:
     _run(program.ready, {}, work)
 
 
-def ask(program: Program, work: Path, variables: Mapping[str, str], prefix: Sequence[str]) -> int:
+def ask(
+    program: Program | Trap, work: Path, variables: Mapping[str, str], prefix: Sequence[str]
+) -> int:
     """The count that the program reports, started through *prefix*."""
     return program.read(_run([*prefix, *program.start], variables, work))
 
@@ -322,7 +327,7 @@ def _run(command: Sequence[str], variables: Mapping[str, str], work: Path) -> st
     done = subprocess.run(
         [word.replace("SOURCES", str(SOURCES)) for word in command],
         cwd=work,
-        env=environment() | variables,
+        env=environment() | dict(variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

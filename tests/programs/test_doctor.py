@@ -30,7 +30,7 @@ def rows(prefix: Sequence[str], variables: Mapping[str, str]) -> dict[tuple[str,
     """What is found of each program and call."""
     done = subprocess.run(
         [*prefix, *DOCTOR],
-        env=surroundings() | variables,
+        env=surroundings() | dict(variables),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

@@ -142,7 +142,7 @@ def test_each_that_is_here_answers(limited: dict[str, Any], runtime: str) -> Non
 def test_what_is_said_to_mend_it_does(limited: dict[str, Any]) -> None:
     """The variables, set as kumo run would set them, make the runtimes agree."""
     mends = {
-        (row["program"], row["asked"]): found.groups()
+        (row["program"], row["asked"]): (found[1], found[2])
         for row in limited["runtimes"]
         if (found := re.search(r"\((\w+)=(\S+)\)$", row["mend"] or ""))
         # With PYTHON_CPU_COUNT at the count too, loky counts the cores of the machine

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import skip_real
@@ -109,9 +109,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def opened(browser: Browser, file: Path, **options: object) -> tuple[Page, list[str]]:
+def opened(browser: Browser, file: Path, **options: Any) -> tuple[Page, list[str]]:
     """Open the page, and return it with its requests and all that its console says."""
-    context = browser.new_context(**options)  # type: ignore[arg-type]
+    context = browser.new_context(**options)
     context.set_default_timeout(60_000)  # a loaded machine is no failure
     page = context.new_page()
     seen: list[str] = []

@@ -47,7 +47,7 @@ def broken(found: Topology, count: int) -> list[str]:
     ):
         faults.append("a core is divided")
     # Boundaries one after the other; they cut the machine into cells.
-    cells = {id(core): () for core in usual}
+    cells: dict[int, tuple[Any, ...]] = {id(core): () for core in usual}
     for name, place in widest_first(usual):
         cells = {id(core): (*cells[id(core)], place(core)) for core in usual}
         if len(set(cells.values())) > count:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,7 @@ def twice(firsts: range, size: int) -> list[list[int]]:
     return [[*range(n, n + size), *range(n + 48, n + 48 + size)] for n in firsts]
 
 
-def kinds(cores: list[tuple[str | None, int, int | None]]) -> Topology:
+def kinds(cores: Sequence[tuple[str | None, int, int | None]]) -> Topology:
     """One CPU a core, each with its kind, capacity and cache."""
     return Topology(
         [
@@ -166,12 +166,13 @@ def crossing(draw: st.DrawFn) -> Topology:
 
 def _threaded(draw: st.DrawFn, places: list[dict[str, int]]) -> Iterator[Core]:
     cpu = 0
-    names = draw(st.sampled_from([[None], ["performance", "efficiency"]]))
+    either: list[list[str | None]] = [[None], ["performance", "efficiency"]]
+    names = draw(st.sampled_from(either))
     for place in places:
         threads = draw(st.integers(1, 3))
         cpus = range(cpu, cpu + threads)
         cpu += threads
-        yield Core(cpus, cpus, **place, kind=draw(st.sampled_from(names)))  # type: ignore[arg-type]
+        yield Core(cpus, cpus, **place, kind=draw(st.sampled_from(names)))
 
 
 @given(nested() | crossing(), st.data())

@@ -172,7 +172,9 @@ class Failing(Mute):
 
 def test_a_wait_that_fails_is_followed_by_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_failing(waiting: Bell) -> None:
-        waiting._events, waiting._retry_at = Failing(), float("inf")
+        # A fake with what a bell uses.
+        waiting._events = Failing()  # type: ignore[assignment]
+        waiting._retry_at = float("inf")
 
     monkeypatch.setattr(Bell, "_try_events", open_failing)
     monkeypatch.setattr(bell, "MIN_AGE", 1e9)

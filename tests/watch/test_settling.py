@@ -85,4 +85,4 @@ def test_a_change_is_a_record() -> None:
 
     assert change == Change(of(2), of(1)) != Change(of(1), of(2))
     with pytest.raises(AttributeError, match="read-only"):
-        change.old = of(3)
+        change.old = of(3)  # type: ignore[misc]  # it is wrong

@@ -81,7 +81,7 @@ def test_a_hook_that_raises(
     with kumo.watch(lambda _: 1 / 0, interval=0.01), kumo.ThreadPool("web") as pool:
         for count in (3, 2, 1):
             parallelism(count)
-            assert eventually(lambda count=count: pool.size == count)
+            assert eventually(lambda count=count: pool.size == count)  # type: ignore[misc]  # default
 
     assert caplog.messages == [
         "reporting a change to a watch went wrong: RuntimeError: of the hook; kumo goes on"
@@ -155,7 +155,7 @@ def test_an_exception_from_another_thread(parallelism: Parallelism) -> None:
                 ctypes.c_ulong(watching.ident or 0), ctypes.py_object(SystemExit)
             )
             parallelism(count)
-            assert eventually(lambda count=count: pool.size == count)
+            assert eventually(lambda count=count: pool.size == count)  # type: ignore[misc]  # default
 
 
 def test_a_thread_that_ends_is_followed_by_another(

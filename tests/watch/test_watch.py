@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import trio
@@ -340,7 +341,7 @@ def test_a_wrong_override_at_the_start_is_an_error(monkeypatch: pytest.MonkeyPat
         ({"settle": float("nan")}, "settle must be a number of seconds, at least 0, not nan"),
     ],
 )
-def test_wrong_times_are_errors(times: dict[str, float], message: str) -> None:
+def test_wrong_times_are_errors(times: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kumo.watch(**times)
 
