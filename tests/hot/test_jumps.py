@@ -44,7 +44,7 @@ def uncovered(code: types.CodeType) -> Iterator[int | None]:
             before = instructions[max(0, number - 3) : number]
             around = {handler(jump.argval), *(handler(each.offset) for each in before)} - {None}
             if handler(jump.offset) is None and len(around) == 1:
-                yield before[-1].positions.lineno if before[-1].positions else None
+                yield before[-1].positions.lineno if before[-1].positions else None  # type: ignore[attr-defined]  # 3.11
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="seen on 3.14")
