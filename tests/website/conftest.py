@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from conftest import skip_real
@@ -104,7 +104,7 @@ def browser(built: Path) -> Iterator[Browser]:
 def visit(browser: Browser, site: str, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """A page as wide as the mark ``width`` says, in the colours that ``scheme`` says."""
     width = request.node.get_closest_marker("width")
-    scheme = getattr(request, "param", "light")
+    scheme: Literal["light", "dark"] = getattr(request, "param", "light")
     context = browser.new_context(
         viewport={"width": width.args[0] if width else 1280, "height": 800}, color_scheme=scheme
     )
