@@ -101,7 +101,8 @@ def quiet(session: nox.Session) -> None:
 @nox.session(python=("3.14", "3.13t"))
 def threads(session: nox.Session) -> None:
     """The hot path, the watch and the pools, on an interpreter that tests/hot/install*.sh bring."""
-    session.install("--only-binary", ":all:", "-e", ".", *THREADS_NEED)
+    greenlets = ("gevent", "eventlet") if session.python == "3.14" else ()  # they need the lock
+    session.install("--only-binary", ":all:", "-e", ".", *THREADS_NEED, *greenlets)
     session.run(
         "pytest", "--durations=15", "-m", "not programs and not slow", *THREADS, *session.posargs
     )
