@@ -11,7 +11,7 @@ from real.host import environment, in_groups
 
 from measure.staged import TIMEOUT, Outer, measured, outer, spinning, until_quiet
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.quiet]
 ROUNDS = 2
 
 
