@@ -263,7 +263,7 @@ def instructions() -> dict[str, list[str]]:
 
 def test_dockerfile(make_group: MakeGroup) -> None:
     needs_package("dockerfile_parse")
-    (shown,) = examples("Docker", "dockerfile")
+    shown, *_ = examples("Docker", "dockerfile")
     found = instructions()
 
     counted = run([*found["ENTRYPOINT"], *found["CMD"]], EXAMPLES, make_group(cpus=1.0))
