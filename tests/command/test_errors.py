@@ -282,3 +282,9 @@ def test_bad_override_in_a_machine_file(
 def test_module_fails_as_the_command_does(kumo: Kumo) -> None:
     for arguments in (["--bogus"], ["--pid", "x"], ["--machine", "/"]):
         assert run([kumo.python, "-m", "kumo", *arguments]) == kumo(*arguments)
+
+
+def test_a_fleet_without_its_engine(kumo: Kumo) -> None:
+    missing = "kumo: the following arguments are required: ENGINE (see kumo fleet --help)\n"
+
+    assert kumo("fleet") == (2, "", missing)

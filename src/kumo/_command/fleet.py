@@ -49,7 +49,7 @@ def add_arguments(parser: Parser) -> None:
         "engine", metavar="ENGINE", help="the engine to ask; several with commas between"
     )
     parser.add_argument(
-        "target", nargs="*", metavar="TARGET",
+        "target", nargs="*", metavar="TARGET", default=[],  # else a missing ENGINE names it, too
         help="its address, file, folder or options; one for each engine",
     )  # fmt: skip
     add_json(parser)
