@@ -8,6 +8,7 @@ alone, which then ends them.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -70,6 +71,14 @@ def node_program(pressure: float | None, before: str = "") -> list[str]:
     source = inspect.getsource(node)
     seconds = [] if pressure is None else [repr(pressure)]
     return ["sh", "-c", before + RUN_NODE, source, sys.executable, *seconds]
+
+
+def options_of(launcher: str, target: str | None) -> list[str]:
+    """Return the words of *target*, options of *launcher*. Raise `InputError` for an open quote."""
+    try:
+        return shlex.split(target or "")
+    except ValueError as error:
+        raise InputError(f"the options of {launcher}: {error}") from None
 
 
 def reports_in(text: str) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,8 @@ reached, each host that the options name is asked alone.
 
 from __future__ import annotations
 
-import shlex
-
 from kumo._errors import InputError
-from kumo._fleet.commands import Answer, node_program, output_of, reports_in, run_all
+from kumo._fleet.commands import Answer, node_program, options_of, output_of, reports_in, run_all
 from kumo._fleet.reading import ReportError, node_of, silent
 from kumo._text import plural, whole_number
 
@@ -42,10 +40,7 @@ def ask(
     progress: Callable[[str], None],
 ) -> Iterator[Node]:
     """Yield each host. Raise `InputError` if mpirun is not there or answers nothing."""
-    try:
-        options = shlex.split(target or "")
-    except ValueError as error:
-        raise InputError(f"mpi: the options of mpirun: {error}") from None
+    options = options_of("mpirun", target)
     seconds = timeout + (pressure or 0.0)
     version = output_of(["mpirun", "--version"], seconds)
     # One rank answers for all of its host, so it must not be bound to a core.

@@ -11,11 +11,10 @@ Slots are the CPUs that Slurm places by: those of the allocation on each node, o
 from __future__ import annotations
 
 import os
-import shlex
 import uuid
 
 from kumo._errors import InputError
-from kumo._fleet.commands import node_program, output_of, reports_in, run_all
+from kumo._fleet.commands import node_program, options_of, output_of, reports_in, run_all
 from kumo._fleet.reading import ReportError, node_of, silent
 from kumo._text import plural, whole_number
 
@@ -42,10 +41,7 @@ def ask(
     progress: Callable[[str], None],
 ) -> Iterator[Node]:
     """Yield each node. Raise `InputError` if there is no Slurm."""
-    try:
-        options = shlex.split(target or "")
-    except ValueError as error:
-        raise InputError(f"slurm: the options of srun: {error}") from None
+    options = options_of("srun", target)
     seconds = timeout + (pressure or 0.0)
     program = node_program(pressure)
     if "SLURM_JOB_ID" in os.environ:
