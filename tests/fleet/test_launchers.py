@@ -15,7 +15,6 @@ import pytest
 
 import kumo.fleet
 from fleet.nodes import explained, online, quota
-from kumo._errors import InputError
 from kumo._fleet import mpi, slurm
 from kumo._fleet.commands import node_program, reports_in
 
@@ -183,5 +182,5 @@ def test_the_hosts_that_options_of_mpirun_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("engine", "launcher"), [("mpi", "mpirun"), ("slurm", "srun")])
 def test_options_with_an_open_quote(engine: str, launcher: str) -> None:
-    with pytest.raises(InputError, match=f"the options of {launcher}: No closing quotation"):
+    with pytest.raises(RuntimeError, match=f"the options of {launcher}: No closing quotation"):
         kumo.fleet.gather(engine, "--host 'a")
