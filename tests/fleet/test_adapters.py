@@ -104,11 +104,18 @@ class FakeRay:
         ]  # fmt: skip
         self.cancelled: list[str] = []
         client = SimpleNamespace(**({} if call is None else {ray.RESIZE: call}))
-        now = {"a": {"CPU": 1.0}, "hangs": {}}
+        self.now: dict[str, dict[str, float]] = {"a": {"CPU": 1.0}, "hangs": {}}
+        self.pending: dict[str, list[dict[str, float]]] = {}  # what the next looks show
         self._private = SimpleNamespace(
-            state=SimpleNamespace(total_resources_per_node=lambda: now),
+            state=SimpleNamespace(total_resources_per_node=self._shown),
             worker=SimpleNamespace(global_worker=SimpleNamespace(gcs_client=client)),
         )
+
+    def _shown(self) -> dict[str, dict[str, float]]:
+        for node, looks in self.pending.items():
+            if looks:
+                self.now[node] = looks.pop(0)
+        return self.now
 
     def is_initialized(self) -> bool:
         return True
@@ -169,20 +176,25 @@ def test_ray_is_resized_by_the_call_that_the_autoscaler_uses() -> None:
         calls.append((node_id, resources))
         if node_id == "b":
             raise OSError("gone")
+        fake.pending[node_id] = [fake.now[node_id], fake.now[node_id], resources]
 
     fake: Any = FakeRay(resize)
+    fake.now["late"] = {"CPU": 2.0}
     assert ray.resize_call(fake) is resize
     sys_ray = sys.modules.get("ray")
     sys.modules["ray"] = fake
     try:
-        done = dict(ray.set_slots(None, {"a": 1, "b": 2}, timeout=1))
+        done = dict(ray.set_slots(None, {"a": 3, "b": 2}, timeout=30))
+        late = dict(ray.set_slots(None, {"late": 1}, timeout=0))
     finally:
         sys.modules.pop("ray")
         if sys_ray is not None:
             sys.modules["ray"] = sys_ray
 
-    assert calls == [("a", {"CPU": 1.0}), ("b", {"CPU": 2.0})]
+    assert calls[:2] == [("a", {"CPU": 3.0}), ("b", {"CPU": 2.0})]
     assert done == {"a": "set", "b": "failed: OSError: gone"}
+    assert fake.now["a"] == {"CPU": 3.0}  # not before the cluster shows it
+    assert late == {"late": "failed: the cluster shows 2 after 0 seconds"}
 
 
 def test_a_ray_without_the_call_is_left_alone() -> None:

@@ -6,11 +6,14 @@ import os
 import time
 from contextlib import suppress
 from errno import ESRCH
+from itertools import count
 from math import inf
 from typing import NamedTuple
 
 from kumo._cgroups.cpu_stat import difference
 from kumo._doctor.process import (
+    LOOKS,
+    MAX_WINDOW,
     families,
     is_oversubscribed,
     judge_variables,
@@ -175,18 +178,19 @@ def _samples(
 ) -> Iterator[tuple[list[Thread], int]]:
     """Yield threads every *step* seconds, and the number of descendants, until the process ends.
 
-    The process is the one that *started* then.
+    The process is the one that *started* then. On a busy machine a look can take long: the window
+    then grows, up to `MAX_WINDOW`, until there are as many looks as prove something.
     """
-    end = time.monotonic() + window
-    while True:
+    start = time.monotonic()
+    for number in count(1):
         threads, below = look(pid)
         if not threads or start_time(pid) != started:
             return
         yield threads, below
-        left = end - time.monotonic()
-        if left <= 0:
+        took = time.monotonic() - start
+        if (took >= window and number >= LOOKS) or took >= max(window, MAX_WINDOW):
             return
-        time.sleep(min(step, left))
+        time.sleep(min(step, window - took) if took < window else step)
 
 
 def look(pid: int) -> tuple[list[Thread], int]:

@@ -18,7 +18,7 @@ from math import floor, inf
 from typing import NamedTuple
 
 from kumo._cgroups.cpu_stat import difference, parse_cpu_stat
-from kumo._doctor.process import LOOKS, owner_of
+from kumo._doctor.process import LOOKS, MAX_WINDOW, owner_of
 from kumo._survey import survey
 from kumo._system.live import LiveSystem, read_file
 from kumo._system.process import parse_stat, read_stat
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Verdict = Literal["over", "throttled", "within"]
 
 WINDOW, STEP = 1.0, 0.05  # seconds
-MAX_WINDOW = 10.0  # if a look takes long
 MAX_PROCESSES = 5000  # that are looked at
 MAX_THREADS = 20_000  # at one look
 MAX_PLACES = 500  # different limits

@@ -34,6 +34,7 @@ OWNERS = (
 MAX_FAMILIES = 40
 OTHERS = "(others)"
 LOOKS = 10  # half of a second's: fewer prove nothing
+MAX_WINDOW = 10.0  # seconds, if a look takes long
 
 
 class Thread(NamedTuple):

@@ -7,6 +7,7 @@ cluster of this host. A program that is connected to a cluster asks that.
 from __future__ import annotations
 
 import inspect
+import time
 from functools import partial
 
 from kumo._errors import InputError
@@ -26,6 +27,7 @@ ENGINE = "ray"
 # The autoscaler calls it when Kubernetes has resized a pod; it is not public.
 RESIZE = "resize_raylet_resource_instances"
 CONNECT = 5.0  # seconds
+SHOWN = 0.1  # seconds between two looks at whether the cluster shows a new number
 RESIZE_PARAMETERS = ["node_id", "resources"]
 
 
@@ -55,15 +57,28 @@ def set_slots(
 ) -> Iterator[tuple[str, str]]:
     """Set the CPUs of the nodes *wanted* names, and yield what came of it, by the node's id.
 
-    Raise `InputError` if this version of Ray has not the call, or with other parameters.
+    A node has the new number at once, and tells the cluster some time later. It counts as set when
+    the cluster shows it, for which all nodes together have *timeout* seconds. Raise `InputError` if
+    this version of Ray has not the call, or with other parameters.
     """
     with _Cluster(target) as ray:
         resize = resize_call(ray)
+        sent = []
         for node, count in wanted.items():
             try:
                 resize(node, {"CPU": float(count)})
             except Exception as error:  # noqa: BLE001 - the other nodes are still to be set
                 yield node, f"failed: {type(error).__name__}: {error}"
+            else:
+                sent.append(node)
+        end = time.monotonic() + timeout
+        for node in sent:
+            while (shown := _current(ray).get(node, wanted[node])) != wanted[node]:
+                if time.monotonic() >= end:
+                    late = plural(f"{timeout:g}", "second")
+                    yield node, f"failed: the cluster shows {shown:g} after {late}"
+                    break
+                time.sleep(SHOWN)
             else:
                 yield node, "set"
 
@@ -136,14 +151,17 @@ def _slots(ray: Any) -> dict[str, float]:
     ``ray.nodes()`` keeps those of the registration, after a resize too.
     """
     registered = {node["NodeID"]: node.get("Resources", {}).get("CPU", 0.0) for node in ray.nodes()}
+    now = _current(ray)
+    return {node: now.get(node, slots) for node, slots in registered.items()}
+
+
+def _current(ray: Any) -> dict[str, float]:
+    """Return the CPUs of each node that the cluster shows; none if this version cannot tell."""
     try:
         now = ray._private.state.total_resources_per_node()
     except Exception:  # noqa: BLE001 - it is not public
-        return registered
-    return {
-        node: now[node].get("CPU", 0.0) if node in now else slots
-        for node, slots in registered.items()
-    }
+        return {}
+    return {node: resources.get("CPU", 0.0) for node, resources in now.items()}
 
 
 def _task(ray: Any, node: str, pressure: float | None) -> Any:
