@@ -112,9 +112,9 @@ class FakeRay:
         )
 
     def _shown(self) -> dict[str, dict[str, float]]:
-        for node, looks in self.pending.items():
+        for name, looks in self.pending.items():
             if looks:
-                self.now[node] = looks.pop(0)
+                self.now[name] = looks.pop(0)
         return self.now
 
     def is_initialized(self) -> bool:
