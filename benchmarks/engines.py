@@ -1,13 +1,16 @@
 """What do a cluster engine's own slots cost in a quota, and what does kumo's fix bring?
 
-    python benchmarks/engines.py [--rounds N] [dask] [celery] [ray]
+    python benchmarks/engines.py [--rounds N] [dask] [celery] [ray] [mpi]
 
 needs root, two CPUs, a writable cgroup v1 hierarchy of the cpu controller, distributed, ray, celery
-and redis from PyPI, and redis-server; about five minutes. Results: results/engines.md and .json.
+and redis from PyPI, redis-server and Open MPI; about eight minutes. Results: results/engines.md
+and .json.
 
 - Both arms of Dask and Celery run at the same time, each worker in a cgroup of its own, and are
   driven in turn: default, kumo, default, ... Ray is one node, whose slots `kumo fleet ray --set`
   changes between the arms.
+- An MPI job has no slots that stay: mpirun starts a job for each batch, with as many ranks as it
+  counts itself or as the hostfile of `kumo fleet mpi --hostfile` says. The ranks share the tasks.
 - The quota of both cgroups goes none, 1.0, 0.5 and none again without a restart. So what the kumo
   arm has after each change is what it has after a live change.
 - A task is pbkdf2 of about 25 ms of CPU, which lets the interpreter's lock go. A batch is a fixed
@@ -64,6 +67,13 @@ if os.environ.get("ARM") == "kumo":
 @app.task
 def work(number):
     hashlib.pbkdf2_hmac("sha256", b"kumo", b"%d" % number, 50_000)
+"""
+RANK = """
+import hashlib, os, sys
+rank, size = (int(os.environ["OMPI_COMM_WORLD_" + name]) for name in ("RANK", "SIZE"))
+for number in range(rank, int(sys.argv[1]), size):
+    hashlib.pbkdf2_hmac("sha256", b"kumo", b"%d" % number, 50_000)
+print("rank", rank)
 """
 
 
@@ -258,7 +268,45 @@ def ray(place: Path) -> Iterator[Arms]:
         }
 
 
-ENGINES = {"dask": dask, "celery": celery, "ray": ray}
+@contextmanager
+def mpi(place: Path) -> Iterator[Arms]:
+    """Jobs of mpirun: with its own number of ranks, and with that of kumo's hostfile."""
+    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    with ExitStack() as stack:
+        arms: Arms = {}
+        for arm in ("default", "kumo"):
+            group = Group(f"mpi-{arm}")
+            stack.callback(group.close)
+            group.set(1.0)
+            state: dict[str, Any] = {"quota": None, "ranks": 0}
+
+            def run(group: Group = group, state: dict[str, Any] = state, arm: str = arm) -> None:
+                options: list[Any] = ["--bind-to", "none"]
+                if arm == "kumo":
+                    hosts = place / "hosts"
+                    quota = (group.path / "cpu.cfs_quota_us").read_text()
+                    if quota != state["quota"]:  # by the first job, which is not timed
+                        asking = group.start(
+                            sys.executable, "-m", "kumo", "fleet", "mpi", "--hostfile",
+                            stdout=subprocess.PIPE,
+                        )  # fmt: skip
+                        hosts.write_text(asking.communicate()[0])
+                        state["quota"] = quota
+                    options += ["--hostfile", hosts]
+                job = group.start(
+                    "mpirun", *options, sys.executable, "-c", RANK, TASKS, stdout=subprocess.PIPE
+                )
+                state["ranks"] = job.communicate()[0].count("rank")
+                assert job.returncode == 0
+
+            def slots(state: dict[str, Any] = state) -> int:
+                return int(state["ranks"])
+
+            arms[arm] = group, run, slots
+        yield arms
+
+
+ENGINES = {"dask": dask, "celery": celery, "ray": ray, "mpi": mpi}
 
 
 def measure(engine: str, rounds: int, place: Path) -> list[dict[str, Any]]:
@@ -334,7 +382,10 @@ def main() -> None:
     from importlib.metadata import version
 
     names = {"dask": "distributed"}
-    versions = {name: version(names.get(name, name)) for name in options.engines}
+    versions = {name: version(names.get(name, name)) for name in options.engines if name != "mpi"}
+    if "mpi" in options.engines:
+        shown = subprocess.run(["mpirun", "--version"], capture_output=True, text=True, check=True)
+        versions["Open MPI"] = shown.stdout.split()[3]
     load = os.getloadavg()[0]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="kumo-e-") as place:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,12 +23,15 @@ def _dask() -> None:
     need("dask")
 
 
-def scheduler(stack: ExitStack, place: Path, host: str = "127.0.0.1", *prefix: str) -> str:
+def scheduler(
+    stack: ExitStack, place: Path, host: str = "127.0.0.1"
+) -> tuple[str, subprocess.Popen[str]]:
+    """Start a scheduler, and return its address and its process."""
     log = stack.enter_context(open(place / LOG, "a"))  # noqa: SIM115
     port = free_port()
-    command = (*prefix, BIN / "dask", "scheduler", "--host", host, "--port", port, "--no-dashboard")
-    stack.enter_context(running(*command, log=log, cwd=place))
-    return f"tcp://{host}:{port}"
+    command = (BIN / "dask", "scheduler", "--host", host, "--port", port, "--no-dashboard")
+    process = stack.enter_context(running(*command, log=log, cwd=place))
+    return f"tcp://{host}:{port}", process
 
 
 def wait_for_workers(count: int, address: str, place: Path) -> None:
@@ -42,7 +45,7 @@ def wait_for_workers(count: int, address: str, place: Path) -> None:
 def test_believed_after_the_fix_and_live(tmp_path: Path, make_group: MakeGroup) -> None:
     group = make_group(cpus=1)
     with ExitStack() as stack:
-        address = scheduler(stack, tmp_path)
+        address, _ = scheduler(stack, tmp_path)
         log = stack.enter_context(open(tmp_path / LOG, "a"))
         worker = (BIN / "dask", "worker", address, "--no-dashboard")
         with running(*worker, group=group, log=log, cwd=tmp_path):
@@ -61,9 +64,9 @@ def test_believed_after_the_fix_and_live(tmp_path: Path, make_group: MakeGroup) 
             wait_for_slots(1, "dask", address, cwd=tmp_path)
 
 
-def test_a_worker_that_hangs_and_one_that_dies(tmp_path: Path) -> None:
+def test_workers_that_hang_and_die_and_a_scheduler_that_dies(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        address = scheduler(stack, tmp_path)
+        address, manager = scheduler(stack, tmp_path)
         log = stack.enter_context(open(tmp_path / LOG, "a"))
         worker = (BIN / "dask", "worker", address, "--no-dashboard", "--no-nanny", "--name")
         stack.enter_context(running(*worker, "good", log=log, cwd=tmp_path))
@@ -76,21 +79,46 @@ def test_a_worker_that_hangs_and_one_that_dies(tmp_path: Path) -> None:
         assert (found["nodes"], found["answered"]) == (2, 1)
         assert found["silent"][0]["reason"] == "no answer in 3 seconds"
         assert found["silent"][0]["workers"] == ["bad"]
-        asking = subprocess.Popen(
-            [BIN / "python", "-m", "kumo", "fleet", "dask", address, "--json", "--timeout", "60"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-            env=environment(),
-        )  # fmt: skip
-        time.sleep(2)
-        os.kill(bad.pid, signal.SIGKILL)
-        answer, _ = asking.communicate(timeout=90)
-        assert '"answered": 1' in answer
+        # It dies when the other has answered; then a further one hangs, and the scheduler dies.
+        answers = ask_and_end(bad.pid, address, tmp_path)
+        assert answers["good"] is None
+        assert answers["bad"] not in (None, "no answer in 120 seconds")
+        worst = stack.enter_context(running(*worker, "worst", log=log, cwd=tmp_path))
+        wait_for_workers(2, address, tmp_path)
+        os.kill(worst.pid, signal.SIGSTOP)
+        answers = ask_and_end(manager.pid, address, tmp_path)
+        assert answers["good"] is None
+        assert answers["worst"] not in (None, "no answer in 120 seconds")
+
+
+# Asks for all workers, and ends a process as soon as one of them has answered.
+ASK_AND_END = """
+import json, os, signal, sys
+from kumo._fleet import dask
+dask.SHOW_EVERY = 1
+def show(text):
+    if text.startswith("answered: 1 "):
+        os.kill(int(sys.argv[2]), signal.SIGKILL)
+nodes = dask.ask(sys.argv[1], pressure=None, timeout=120, progress=show)
+print("\\f" + json.dumps({node.workers[0]: node.reason for node in nodes}))
+"""
+
+
+def ask_and_end(pid: int, address: str, place: Path) -> dict[str, str | None]:
+    """Return by its name why each worker is silent."""
+    ran = subprocess.run(
+        [BIN / "python", "-c", ASK_AND_END, address, str(pid)],
+        capture_output=True, text=True, check=False, timeout=150, cwd=place, env=environment(),
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    found: dict[str, str | None] = json.loads(ran.stdout.rpartition("\f")[2])
+    return found
 
 
 def test_two_hosts(tmp_path: Path, make_group: MakeGroup, hosts: list[tuple[str, str]]) -> None:
     with ExitStack() as stack:
         gateway = hosts[0][1].rpartition(".")[0] + ".1"
-        address = scheduler(stack, tmp_path, gateway)
+        address, _ = scheduler(stack, tmp_path, gateway)
         log = stack.enter_context(open(tmp_path / LOG, "a"))
         groups = [make_group(cpus=1), make_group(cpus=1)]
         for (name, host), group in zip(hosts, groups, strict=True):

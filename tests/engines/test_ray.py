@@ -20,13 +20,31 @@ pytestmark = [pytest.mark.engines, pytest.mark.real]
 # Its tokens are of the user's home, which the tests leave alone.
 RAY = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 PORT = "27699"
-# To import Ray takes seconds, so that one process asks all questions.
+# To import Ray takes seconds, so that one process asks all questions: at last of a node that
+# hangs, and then dies as soon as both are asked.
 ASK = """
-import sys
+import json, os, signal, sys, time
 from kumo._command.main import main
+from kumo._fleet import ray
+cluster, procs = sys.argv[1:]
 for words in (["--set", "--dry-run"], ["--set"], ["--json"]):
-    main(["fleet", "ray", sys.argv[1], *words])
+    main(["fleet", "ray", cluster, *words])
     print(end="\\f", flush=True)
+
+def send(number):
+    for pid in open(procs):
+        os.kill(int(pid), number)
+
+def show(text):
+    if text == "asking 2 nodes" and dies:
+        send(signal.SIGKILL)
+
+for dies, timeout in ((False, 3), (True, 150)):
+    send(signal.SIGSTOP)
+    nodes = ray.ask(cluster, pressure=None, timeout=timeout, progress=show)
+    print(json.dumps(sorted(node.reason or "" for node in nodes)), end="\\f", flush=True)
+    if not dies:
+        send(signal.SIGCONT)
 """
 
 
@@ -42,7 +60,7 @@ def run_on(host: str, *words: object, place: Path) -> str:
     """Return the output of a program in a network namespace."""
     ran = subprocess.run(
         ["nsenter", f"--net=/run/netns/{host}", *map(str, words)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=400, check=False,
         cwd=place, env=environment(**RAY),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-2000:]
@@ -57,7 +75,7 @@ def start(host: str, group: Group, *options: str, place: Path) -> None:
     )  # fmt: skip
 
 
-def test_two_hosts_before_and_after_a_live_change(
+def test_two_hosts_a_live_change_and_a_node_that_hangs_and_dies(
     place: Path, make_group: MakeGroup, hosts: list[tuple[str, str]]
 ) -> None:
     (head, address), (other, other_address) = hosts
@@ -74,9 +92,10 @@ def test_two_hosts_before_and_after_a_live_change(
         there = f"--node-ip-address={other_address}"
         start(other, groups[1], f"--address={cluster}", there, place=place)
 
-        tried, done, after = run_on(
-            head, BIN / "python", "-c", ASK, cluster, place=place
-        ).split("\f")[:3]  # fmt: skip
+        procs = groups[1].path / "cgroup.procs"
+        tried, done, after, hangs, dies = run_on(
+            head, BIN / "python", "-c", ASK, cluster, procs, place=place
+        ).split("\f")[:5]  # fmt: skip
 
     for changes in (tried, done):  # the second shows that the first has changed nothing
         assert changes.count(f"{cores} -> 1") == 2, changes
@@ -85,3 +104,7 @@ def test_two_hosts_before_and_after_a_live_change(
     assert {group["verdict"] for group in found["groups"]} == {"fits"}
     # Both hosts are of one kernel here, which at 2 CPUs is the limit that they share.
     assert sum(group["slots"] * len(group["hosts"]) for group in found["groups"]) == 2
+    assert json.loads(hangs.strip().splitlines()[-1]) == ["", "no answer in 3 seconds"]
+    answered, reason = json.loads(dies.strip().splitlines()[-1])
+    assert answered == ""
+    assert reason not in ("", "no answer in 150 seconds")
