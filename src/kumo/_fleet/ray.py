@@ -57,7 +57,7 @@ def set_slots(
 ) -> Iterator[tuple[str, str]]:
     """Set the CPUs of the nodes *wanted* names, and yield what came of it, by the node's id.
 
-    A node has the new number at once, and tells the cluster some time later. It counts as set when
+    A node has the new number at once, and the cluster shows it later. It counts as set when
     the cluster shows it, for which all nodes together have *timeout* seconds. Raise `InputError` if
     this version of Ray has not the call, or with other parameters.
     """
@@ -156,7 +156,7 @@ def _slots(ray: Any) -> dict[str, float]:
 
 
 def _current(ray: Any) -> dict[str, float]:
-    """Return the CPUs of each node that the cluster shows; none if this version cannot tell."""
+    """Return the CPUs of each node that the cluster shows; none if this version has not the call."""
     try:
         now = ray._private.state.total_resources_per_node()
     except Exception:  # noqa: BLE001 - it is not public
