@@ -156,7 +156,7 @@ def _slots(ray: Any) -> dict[str, float]:
 
 
 def _current(ray: Any) -> dict[str, float]:
-    """Return the CPUs of each node that the cluster shows; none if this version has not the call."""
+    """Return the CPUs of each node that the cluster shows; none if it has not the call."""
     try:
         now = ray._private.state.total_resources_per_node()
     except Exception:  # noqa: BLE001 - it is not public
