@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,15 @@ UPWARDS = {
     ("_pressure/records.py", "_report"),
     ("_pools/pool.py", "_report"),
 }
+
+
+def test_the_map_at_the_door_has_every_room_in_its_place() -> None:
+    """The comment from which docs/generate_architecture.py draws the rooms."""
+    lines = re.findall(r"^# - (.+?): .+$", (PACKAGE / "__init__.py").read_text("utf-8"), re.M)
+    rooms = [name.strip("`") for line in lines for name in line.split(", ")]
+
+    assert sorted(rooms) == sorted(LEVEL)
+    assert [LEVEL[room] for room in rooms] == sorted(LEVEL[room] for room in rooms)
 
 
 def room_of(path: Path) -> str:

@@ -15,22 +15,24 @@ PYTEST_DONT_REWRITE: pytest has nothing to rewrite here.
 
 from __future__ import annotations
 
-# The rooms, from the ground up. Each imports only from those before it.
+# The rooms, from the ground up. Each imports only from those before it (tests/test_layers.py).
+# docs/generate_architecture.py draws these lines.
 #
-# - `_text`, `_errors`, `_records`, `_override`: what everything is made of.
-# - `_notes`: the table of notes.
-# - `_cgroups`: levels, quotas, cpusets and counters as text.
-# - `_system`: the only door to the machine, live or from a machine file.
-# - `_detectors`: one source each, from the system's answers to limits and notes.
-# - `_survey`, `_explain`: the estimate, and the estimate as text and JSON
-# - `_hot`: `available_parallelism()` on kept descriptors.
-# - `_runtimes`: what is known about other programs, as data.
-# - `_topology`, `_sizes`, `_snapshot`, `_pressure`, `_measure`: a question about the machine each.
-# - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count.
-# - `_metrics`, `prometheus`, `opentelemetry`: the count and the counters for others to collect.
-# - `_fleet`, `fleet`: the nodes of a cluster engine, and whether its slots fit them.
-# - `_report`: the page about a process, and the pictures that other outputs show as well.
-# - `_command`: the command, one module a verb.
+# - `_text`, `_errors`, `_records`, `_override`: what everything is made of
+# - `_notes`: the table of notes
+# - `_cgroups`: levels, quotas, cpusets and counters, from text
+# - `_system`: the only door to the machine, live or a machine file
+# - `_detectors`: one source each, from answers to limits and notes
+# - `_survey`, `_explain`: the estimate, as a record, text and JSON
+# - `_hot`: `available_parallelism()` on kept descriptors
+# - `_runtimes`: what is known about other programs, as data
+# - `_topology`, `_sizes`, `_snapshot`: which CPUs, how many workers, a machine file
+# - `_pressure`, `_measure`: what slows a process down, what is delivered
+# - `_launch`, `_watch`, `_pools`, `_doctor`: what acts on the count
+# - `_fleet`, `_metrics`, `_report`, `_top`: many nodes, exporters, pages, a screen
+# - `fleet`, `dask`, `celery`, `lua`, `_pytest`: for other programs to load
+# - `prometheus`, `opentelemetry`: for others to collect
+# - `_command`, `__main__`: the command, one module a verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

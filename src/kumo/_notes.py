@@ -235,10 +235,10 @@ def note(code: str, errs: Errs | None = None, /, **detail: object) -> Note:
     A note without a step is one sentence, which has the direction in it. Details may come from
     other people's files and variables: what is not printable is escaped here, for all of them.
     """
-    found, usual, step = NOTES[code]
+    finding, usual, step = NOTES[code]
     detail = {k: quoted(v, MAX_DETAIL) if isinstance(v, str) else v for k, v in detail.items()}
     errs = errs or usual
-    parts = (found, DIRECTION[errs], step) if step else (found,)
+    parts = (finding, DIRECTION[errs], step) if step else (finding,)
     text = ". ".join(part.format(**detail) for part in parts)
     return Note(code, text if step else f"{text}.", errs)
 

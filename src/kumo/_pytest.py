@@ -47,6 +47,7 @@ class AutoWorkers:
         """
         from kumo._hot.count import available_parallelism
         from kumo._records import OverrideError
+        from kumo._text import whole_number
 
         given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")
         try:
@@ -55,8 +56,9 @@ class AutoWorkers:
             if given:
                 return None
             raise import_module("pytest").UsageError(str(error)) from None
-        if given.isascii() and given.isdigit() and len(given) < 8:
-            divide(count, int(given))
+        workers = whole_number(given, 7)
+        if workers is not None:
+            divide(count, workers)
         elif not given:
             divide(count, count)
         return None if given else count

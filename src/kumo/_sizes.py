@@ -15,7 +15,7 @@ from math import inf
 
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
 from kumo._records import Estimate, Limit
-from kumo._text import error_name
+from kumo._text import error_name, is_whole, whole_number
 from kumo._topology.read import read_topology
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def parse_size(text: str) -> int:
     unit = body[-1:] if body[-1:].isalpha() else ""
     whole, _, part = body.removesuffix(unit).partition(".")
     digits = whole + part
-    if unit not in UNITS or not (digits.isascii() and digits.isdigit()) or not whole:
+    if unit not in UNITS or not is_whole(digits) or not whole:
         raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
     if not digits.strip("0"):
         raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
@@ -92,8 +92,8 @@ def memory_limits(system: System, each: int) -> Iterator[Limit]:
     """Yield how many workers of *each* bytes fit: each level of the cgroup, then the machine."""
     for where, text in _levels(system):
         digits = text.strip()
-        size = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else 0
-        workers = size / each if digits.isdigit() and size < UNLIMITED else inf
+        size = whole_number(digits)
+        workers = inf if size is None or size >= UNLIMITED else size / each
         yield Limit("memory", "memory", workers, where, digits or "(empty)")
     try:
         total = _total(system.read(MEMINFO) or "")
@@ -132,7 +132,6 @@ def _total(meminfo: str) -> int | None:
     """
     for line in meminfo.split("\n"):
         name, _, value = line.partition(":")
-        digits = value.removesuffix("kB").strip()
-        if name == "MemTotal" and digits.isascii() and digits.isdigit() and len(digits) < 16:
-            return int(digits)
+        if name == "MemTotal":
+            return whole_number(value.removesuffix("kB").strip(), 15)
     return None

@@ -39,7 +39,9 @@ rawset(loaded, "kumo", required or kumo)
 rawset(kumo, "available_parallelism", available_parallelism)
 rawset(required or kumo, "available_parallelism", available_parallelism)
 """
-MOST = 2**63 - 1  # the largest integer of Lua, https://www.lua.org/manual/5.4/manual.html#2.1
+MAX_INTEGER = (
+    2**63 - 1
+)  # the largest integer of Lua, https://www.lua.org/manual/5.4/manual.html#2.1
 
 
 def install(runtime: Any) -> None:
@@ -71,6 +73,6 @@ def _count() -> int | bytes:
         count = available_parallelism()
     except OverrideError as error:
         return str(error).encode("utf-8", "surrogateescape")
-    if count > MOST:
-        return f"{VARIABLE}={count} is more than the largest integer of Lua, {MOST}".encode()
+    if count > MAX_INTEGER:
+        return f"{VARIABLE}={count} is more than the largest integer of Lua, {MAX_INTEGER}".encode()
     return count

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kumo._detectors import cobalt, condor, flux, fujitsu, grid_engine, lsf, nomad, oar, pbs, slurm
-from kumo._detectors._grants import MOST, parse_count, same_host
+from kumo._detectors._grants import MAX_CPUS, parse_count, same_host
 from kumo._detectors._slurm_format import NODES, job_of_cgroup, parse_counts, parse_nodelist
 from kumo._detectors.grid_engine import parse_hostfile
 from kumo._detectors.lsf import parse_affinity, parse_hosts
@@ -35,7 +35,7 @@ def cases(table: dict[str, Any]) -> dict[str, Any]:
             "a newline after": ("8\n", 8),
             "a blank before": (" 8", 8),
             "leading zeros": ("08", 8),
-            "the most": (str(MOST), MOST),
+            "the most": (str(MAX_CPUS), MAX_CPUS),
         }
     ),
 )
@@ -54,7 +54,7 @@ NO_COUNTS = {
     "digits that are not ASCII": "\u0664",
     "a superscript": "\xb2",
     "a blank inside": "1 0",
-    "beyond every machine": str(MOST + 1),
+    "beyond every machine": str(MAX_CPUS + 1),
     "very many digits": "9" * 5000,
 }
 

@@ -10,7 +10,7 @@ import pytest
 from kumo._cgroups.cpu_stat import Throttling
 from kumo._command.doctor_report import ProcessReport, RuntimesReport
 from kumo._doctor.ask import Answer, Question
-from kumo._doctor.checkup import Checkup, Level
+from kumo._doctor.checkup import Checkup, QuotaLevel
 from kumo._doctor.process import Family, Setting
 from kumo._notes import note
 from kumo._records import Estimate, Limit
@@ -44,8 +44,8 @@ def process(**changes: object) -> ProcessReport:
         [Family("worker-*", 4, 3.456, ""), Family("GC Thread#*", 2, 0.0, "Java")],
         [Setting("GOMAXPROCS", "4", "over", 3, "GOMAXPROCS=1")],
         [
-            Level("/sys/fs/cgroup/a", 1.0, Throttling(10, 9, 0.75)),
-            Level("/sys/fs/cgroup", inf, None),
+            QuotaLevel("/sys/fs/cgroup/a", 1.0, Throttling(10, 9, 0.75)),
+            QuotaLevel("/sys/fs/cgroup", inf, None),
         ],
         ["its environment could not be read (EACCES)"],
     )
@@ -159,7 +159,7 @@ def test_a_process_as_text() -> None:
     cells = [line.split() for line in lines]
     assert ["GOMAXPROCS", "4", "1", "over", "by", "3"] in [row[:6] for row in cells]
     assert ["/sys/fs/cgroup/a", "1.00", "10", "9", "0.750", "s"] in cells
-    assert ["/sys/fs/cgroup", "-", "-", "-", "not", "told"] in cells
+    assert ["/sys/fs/cgroup", "-", "-", "-", "not", "reported"] in cells
     assert "its environment could not be read (EACCES)" in lines
     assert lines[-1] == "oversubscribed, as seen for 1.0 s"
 
@@ -213,7 +213,7 @@ def test_a_quota_that_always_throttles_is_never_passed_over(
     report = process(
         threads=[Family("python", 1, runnable, "")],
         settings=[],
-        levels=[Level("/sys/fs/cgroup/a", 1.0, Throttling(10, throttled, 0.75))],
+        levels=[QuotaLevel("/sys/fs/cgroup/a", 1.0, Throttling(10, throttled, 0.75))],
     )
 
     assert report.text().splitlines()[-1].startswith(said)

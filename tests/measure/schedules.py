@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from kumo._measure.gaps import Gap, Worker
+from kumo._measure.gaps import Gap, Observed
 
 STEP = 0.001  # s
 Neighbours = Callable[[float, int], bool]
@@ -40,7 +40,7 @@ def schedule(
     offset: float = 0.03,
     others: Neighbours = nobody,
     told: bool = True,
-) -> list[Worker]:
+) -> list[Observed]:
     """What *number* workers see under a quota of *cpus*; *told* as waiting time, or not at all."""
     left, begun = (number if cpus is None else cpus) * period, offset - period
     ran: list[list[bool]] = [[] for _ in range(number)]
@@ -55,7 +55,7 @@ def schedule(
     return [worker(each, told) for each in ran]
 
 
-def worker(ran: Sequence[bool], told: bool = True) -> Worker:
+def worker(ran: Sequence[bool], told: bool = True) -> Observed:
     """The worker that ran in these steps; shorter gaps than 1 ms are none, but were waited."""
     gaps, waited, total, begin = [], 0.0, 0.0, None
     for step, runs in enumerate([*ran, True]):
@@ -68,4 +68,4 @@ def worker(ran: Sequence[bool], told: bool = True) -> Worker:
                 gaps.append(Gap(begin * STEP, step * STEP, waited if told else 0.0))
                 waited = 0.0
             begin = None
-    return Worker(tuple(gaps), total if told else 0.0)
+    return Observed(tuple(gaps), total if told else 0.0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from kumo._measure.gaps import Gap, Worker, find_period, parse_worker, periods, stops
+from kumo._measure.gaps import Gap, Observed, common_stops, find_period, parse_worker, periods
 from measure.schedules import STEP, neighbours, schedule
 
 seeds = st.integers(0, 2**32)
@@ -22,7 +22,7 @@ def test_a_workers_output() -> None:
 
     found = parse_worker(text, seconds=2.0)
 
-    assert found == Worker((Gap(0.001, 0.051, 0.002), Gap(0.1, 2.0, 0.005)), 0.009)
+    assert found == Observed((Gap(0.001, 0.051, 0.002), Gap(0.1, 2.0, 0.005)), 0.009)
 
 
 @pytest.mark.parametrize("text", ["", "1 2 3\n", "Traceback\n", "end\n", "1 2\nend 3\n"])
@@ -32,12 +32,12 @@ def test_what_a_worker_did_not_finish_is_an_error(text: str) -> None:
 
 
 def test_all_stand_still_where_the_gaps_overlap() -> None:
-    one = Worker((Gap(0.1, 0.2, 0), Gap(0.3, 0.4, 0), Gap(0.6, 0.9, 0)), 0)
-    other = Worker((Gap(0.15, 0.35, 0), Gap(0.5, 0.65, 0), Gap(0.7, 0.8, 0)), 0)
+    one = Observed((Gap(0.1, 0.2, 0), Gap(0.3, 0.4, 0), Gap(0.6, 0.9, 0)), 0)
+    other = Observed((Gap(0.15, 0.35, 0), Gap(0.5, 0.65, 0), Gap(0.7, 0.8, 0)), 0)
 
-    assert stops([one, other]) == [(0.15, 0.2), (0.3, 0.35), (0.6, 0.65), (0.7, 0.8)]
-    assert stops([one]) == [(gap.begin, gap.end) for gap in one.gaps]
-    assert stops([one, Worker((), 0)]) == []
+    assert common_stops([one, other]) == [(0.15, 0.2), (0.3, 0.35), (0.6, 0.65), (0.7, 0.8)]
+    assert common_stops([one]) == [(gap.begin, gap.end) for gap in one.gaps]
+    assert common_stops([one, Observed((), 0)]) == []
 
 
 @settings(deadline=None, derandomize=True, max_examples=30)
@@ -95,7 +95,7 @@ def test_neighbours_are_no_quota(number: int, share: float, slice_: float, seed:
 @settings(deadline=None, derandomize=True, max_examples=20)
 @given(share=st.floats(0.3, 0.7), slice_=st.floats(0.003, 0.01), seed=seeds)
 def test_many_stops_keep_no_period_by_chance(share: float, slice_: float, seed: int) -> None:
-    found = stops(schedule(1, 2.0, others=neighbours(share, slice_, seed)))
+    found = common_stops(schedule(1, 2.0, others=neighbours(share, slice_, seed)))
 
     assert len(found) > 20
     assert find_period(found, 2.0) is None

@@ -10,7 +10,7 @@ import pytest
 from kumo._cgroups.cpu_stat import Throttling
 from kumo._pressure.read import read
 from kumo._pressure.records import Gil, Lateness, Level, Pressure
-from kumo._pressure.window import judge
+from kumo._pressure.window import pressure_between
 from kumo._records import Estimate, Limit
 from kumo._survey import survey
 from kumo._system.machine_file import Machine, MachineError
@@ -108,7 +108,7 @@ def between(
     """The pressure between two machine files that are two seconds apart."""
     system = Machine(before)
     estimate = survey(system)
-    return judge(
+    return pressure_between(
         estimate,
         read(system, estimate, 5.0),
         read(Machine(after), estimate, 7.0),

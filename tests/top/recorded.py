@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from kumo._doctor.process import Thread
 from kumo._pressure.counters import Counters
 from kumo._pressure.parsers import CpuTimes
 from kumo._records import Estimate, Limit
+from kumo._system.process import ProcessStat
 from kumo._top.model import Process, Sample
 
 TOP = "/sys/fs/cgroup"
 POD = f"{TOP}/kubepods.slice/pod7.slice"
 APP = f"{POD}/app.scope"
-THREADS = (Thread("python3", "R"), *(Thread(f"tokio-rt-worker{n}", "S") for n in range(4)))
+THREADS = (
+    ProcessStat("python3", "R", ()),
+    *(ProcessStat(f"tokio-rt-worker{n}", "S", ()) for n in range(4)),
+)
 
 
 def quota(where: str, cpus: float) -> Limit:

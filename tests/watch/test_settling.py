@@ -48,7 +48,7 @@ def test_the_estimate_told_is_the_latest_of_as_many_cpus() -> None:
     settling, latest = Settling(of(2), 1), of(2, "/sys/fs/cgroup/cpu.max")
 
     assert settling.tell(latest, 0) is None
-    assert settling.told is latest
+    assert settling.reported is latest
 
 
 def test_what_is_told_is_settled_unless_a_growth_has_begun() -> None:

@@ -27,6 +27,7 @@ from real.host import (
 
 from kumo._command import notify
 from kumo._errors import InputError
+from kumo._system.process import start_time
 from kumo._watch import change
 from kumo._watch.bell import Bell
 
@@ -434,8 +435,8 @@ def test_the_time_at_which_a_process_was_started() -> None:
     ) as odd:
         assert odd.stdout is not None
         odd.stdout.readline()
-        started = change.start_time(odd.pid)
+        started = start_time(odd.pid)
         assert started is not None
-        assert int(started) >= int(change.start_time(os.getpid()) or 0)
+        assert started >= (start_time(os.getpid()) or 0)
         odd.communicate("\n")
-    assert change.start_time(2**22 + 1) is None
+    assert start_time(2**22 + 1) is None

@@ -23,8 +23,8 @@ def parse_cpulist(text: str) -> int:
     ranges = []
     for item in text.strip().split(",") if text.strip() else ():
         first, dash, last = item.partition("-")
-        low = _number(first)
-        high = _number(last) if dash else low
+        low = _cpu_number(first)
+        high = _cpu_number(last) if dash else low
         if high < low:
             raise ValueError(f"not a CPU list: {text!r}")
         ranges.append((low, high))
@@ -45,7 +45,7 @@ def _union(ranges: list[tuple[int, int]]) -> int:
     return mask | ((1 << (end - begin + 1)) - 1) << begin
 
 
-def _number(text: str) -> int:
+def _cpu_number(text: str) -> int:
     number = whole_number(text, 7)
     if number is None or number >= CEILING:
         raise ValueError(f"not a CPU number: {text!r}")

@@ -63,11 +63,11 @@ def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
         return
     paths = parse_membership(_text(system, system.proc("cgroup")) or "")[0]
     for controller, names in FILES.items():
+        if controller not in paths:
+            continue
         # A v2 level without the controller has its nearest ancestor's set.
-        found = (
-            levels(system, controller, paths[controller], mounts) if controller in paths else None
-        )
-        for directory in [shown for level in found.directories for shown in level] if found else ():
+        visible = levels(system, controller, paths[controller], mounts)
+        for directory in [shown for level in visible.directories for shown in level]:
             for name in names:
                 path = f"{directory}/{name}"
                 yield "cpuset", path, _text(system, path) or ""
@@ -90,13 +90,13 @@ def allowed_cpus(system: System, mask: int) -> tuple[int, str] | None:
     home = "cpuset" if "cpuset" in paths else V2
     if home not in paths:
         return None
-    found = levels(system, home, paths[home], mounts)
-    for directory in [shown for level in found.directories for shown in level]:
+    visible = levels(system, home, paths[home], mounts)
+    for directory in [shown for level in visible.directories for shown in level]:
         for name in FILES[home]:
             cpus = _cpus(system, f"{directory}/{name}") & online
             if cpus:
                 return cpus, f"{directory}/{name}"
-    if not found.directories or ancestors_hidden(system, home, found):
+    if not visible.directories or ancestors_hidden(system, home, visible):
         return None
     return online, ONLINE
 

@@ -39,11 +39,11 @@ def parse_quota(text: str, unlimited: str = "max") -> tuple[int, int] | None:
     *unlimited* is v1's ``-1``, v2's ``max``. Raise `ValueError` if *text* has another form.
     """
     quota, _, period = text.partition(" ")
-    none = quota in (unlimited, "0") or (quota[:1] == "-" and _number(quota[1:]))
+    none = quota in (unlimited, "0") or (quota[:1] == "-" and _is_positive(quota[1:]))
     without = ("0", "") if unlimited == "-1" else ("0",)  # v1's period has a separate file
-    if none and (period in without or _number(period)):
+    if none and (period in without or _is_positive(period)):
         return None
-    if not _number(quota) or not _number(period):
+    if not _is_positive(quota) or not _is_positive(period):
         raise ValueError(f"not a quota and a period: {text!r}")
     return int(quota), int(period)
 
@@ -53,23 +53,23 @@ def hierarchy_of(where: str) -> str:
     return HIERARCHIES[where.rpartition("/")[2]]
 
 
-def _number(text: str) -> bool:
+def _is_positive(text: str) -> bool:
     """Whether *text* is a positive decimal number that fits the kernel's 64 bits."""
     return bool(whole_number(text))
 
 
 def level_limits(
-    system: System, controller: str, found: Levels, at_home: bool
+    system: System, controller: str, visible: Levels, at_home: bool
 ) -> Iterator[Limit | Note]:
     """Yield a limit for each level, from the process's own cgroup up.
 
     If the controller belongs to another hierarchy, levels without its files say nothing.
     """
-    for distance, directories in enumerate(found.directories):
+    for distance, directories in enumerate(visible.directories):
         if not directories and not at_home:
             continue
         if not directories:
-            where = found.covered[distance]
+            where = visible.covered[distance]
             yield note("level-covered", where=quoted(where, 200))
             yield Limit("quota", "rate", inf, f"{where}/{FILES[controller][0][0]}", "(covered)")
             continue
@@ -117,14 +117,14 @@ def _quota(
         burst = (system.read(burst_path) or "0").strip()
     except OSError:
         burst = "0"  # it is never added: a burst that cannot be read changes nothing
-    extra = int(burst) / period if _number(burst) else 0.0
+    extra = int(burst) / period if _is_positive(burst) else 0.0
     yield Limit("quota", "rate", quota / period, where, text, extra, period / 1e6)
     if extra:
         yield note("burst-allowed", where=quoted(burst_path, 200), burst=show_rate(extra))
 
 
 def seams(
-    system: System, controller: str, path: str, found: Levels, mounts: list[Mount]
+    system: System, controller: str, path: str, visible: Levels, mounts: list[Mount]
 ) -> Iterator[Note]:
     """Yield notes on what cannot be seen: the hierarchy, the process's own cgroup, ancestors."""
     shown = quoted(path, 200)
@@ -135,25 +135,25 @@ def seams(
         from kumo._cgroups.unmounted import not_mounted
 
         yield from not_mounted(system, f"No mount shows the {hierarchy}", "the cgroup file system")
-    elif not found.directories:
+    elif not visible.directories:
         yield note("path-outside-mounts", path=shown)
     else:
-        if ancestors_hidden(system, controller, found):
-            top = (found.directories[-1] or [*found.covered.values()])[0]
+        if ancestors_hidden(system, controller, visible):
+            top = (visible.directories[-1] or [*visible.covered.values()])[0]
             yield note("ancestors-hidden", top=quoted(top, 200))
         if controller == V2 and system.scope == "process":
-            kind = _first(system, [f"{own}/cgroup.type" for own in found.directories[0]])
+            kind = _first(system, [f"{own}/cgroup.type" for own in visible.directories[0]])
             if (kind or "").strip() == "threaded":
                 yield note("threaded-cgroup", path=shown)
 
 
-def ancestors_hidden(system: System, controller: str, found: Levels) -> bool:
+def ancestors_hidden(system: System, controller: str, visible: Levels) -> bool:
     """Whether the topmost level that can be seen is known or likely not to be the hierarchy's root.
 
     v2 has ``cgroup.events`` and ``cpu.max`` in every cgroup but the root's;
     v1 has ``cgroup.sane_behavior`` in the root's alone.
     """
-    tops = found.directories[-1]
+    tops = visible.directories[-1]
     if controller == V2:
         below_root = [f"{top}/{name}" for top in tops for name in ("cgroup.events", "cpu.max")]
         if _first(system, below_root) is not None:
@@ -163,7 +163,7 @@ def ancestors_hidden(system: System, controller: str, found: Levels) -> bool:
     elif _first(system, [f"{top}/cgroup.sane_behavior" for top in tops]) is not None:
         return False
     namespace = system.fact("cgroup_namespace")
-    return not found.whole or namespace not in (None, INITIAL_NAMESPACE)
+    return not visible.whole or namespace not in (None, INITIAL_NAMESPACE)
 
 
 def _first(system: System, paths: list[str]) -> str | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kumo._doctor.ask import Answer
-    from kumo._doctor.checkup import Checkup, Level
+    from kumo._doctor.checkup import Checkup, QuotaLevel
     from kumo._doctor.judge import Finding
     from kumo._doctor.process import Family, Setting
     from kumo._records import Estimate
@@ -226,8 +226,8 @@ def answer_lines(answer: Answer, finding: Finding) -> list[str]:
 
 def lines_of(answer: Answer, estimate: Estimate, environment: Mapping[str, str]) -> list[str]:
     """Return the rows of an answer."""
-    found = [judge(belief, estimate, environment) for belief in answer.beliefs]
-    return [line for finding in found for line in answer_lines(answer, finding)]
+    findings = [judge(belief, estimate, environment) for belief in answer.beliefs]
+    return [line for finding in findings for line in answer_lines(answer, finding)]
 
 
 def _finding(answer: Answer, finding: Finding) -> dict[str, Any]:
@@ -259,15 +259,16 @@ def _setting_cells(setting: Setting, count: int) -> tuple[str, ...]:
     return setting.name, quoted(setting.value, 40), str(count), verdict, setting.mend
 
 
-def _level_cells(level: Level) -> tuple[str, ...]:
+def _level_cells(level: QuotaLevel) -> tuple[str, ...]:
     quota = "-" if level.quota == inf else show_rate(level.quota)
     where = quoted(level.where, 200)
-    if level.seen is None:
-        return where, quota, "-", "-", "not told"
-    return where, quota, *map(str, level.seen[:2]), f"{level.seen.seconds:.3f} s"
+    if level.throttling is None:
+        return where, quota, "-", "-", "not reported"
+    counts = map(str, level.throttling[:2])
+    return where, quota, *counts, f"{level.throttling.seconds:.3f} s"
 
 
-def _level(level: Level) -> dict[str, Any]:
+def _level(level: QuotaLevel) -> dict[str, Any]:
     quota = None if level.quota == inf else level.quota
-    seen = None if level.seen is None else level.seen._asdict()
-    return {"where": level.where, "quota": quota, "throttling": seen}
+    throttling = None if level.throttling is None else level.throttling._asdict()
+    return {"where": level.where, "quota": quota, "throttling": throttling}

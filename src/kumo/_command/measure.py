@@ -7,7 +7,14 @@ from math import ceil
 from kumo._command.options import add_json, seconds
 from kumo._command.output import Progress, say, write, write_json
 from kumo._errors import InputError, UsageError
-from kumo._measure.measure import LEAST, MOST, SECONDS, allowed_by, check_seconds, measured
+from kumo._measure.measure import (
+    DEFAULT_SECONDS,
+    MAX_SECONDS,
+    MIN_SECONDS,
+    allowed_by,
+    check_seconds,
+    measured,
+)
 from kumo._measure.verdict import as_dict
 from kumo._override import VARIABLE
 from kumo._survey import estimate
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from kumo._command.options import Parser
     from kumo._measure.verdict import Measurement
 
-BUSY = 0.15  # of the workers: a hidden limit may be nearer than others let them come
+MUCH_CONTENTION = 0.15  # of the workers: a hidden limit may be nearer than others let them come
 DESCRIPTION = "Keep every allowed CPU busy, and report what is really delivered."
 DETAILS = """\
 It costs CPU time, the seconds times the CPUs, and may spend the burst credits
@@ -30,8 +37,8 @@ of a machine.
 
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
-    text = f"how long, from {LEAST:g} to {MOST:g}; by default {SECONDS:g}"
-    parser.add_argument("--seconds", type=seconds, default=SECONDS, metavar="S", help=text)
+    text = f"how long, from {MIN_SECONDS:g} to {MAX_SECONDS:g}; by default {DEFAULT_SECONDS:g}"
+    parser.add_argument("--seconds", type=seconds, default=DEFAULT_SECONDS, metavar="S", help=text)
     output = parser.add_mutually_exclusive_group()
     add_json(output)
     output.add_argument(
@@ -48,15 +55,17 @@ def run(options: argparse.Namespace) -> int:
     say(_cost(allowed_by(estimate()), options.seconds))
     try:
         with Progress() as progress:
-            found = measured(options.seconds, lambda part: progress.show(f"measuring: {part:.0%}"))
+            measurement = measured(
+                options.seconds, lambda part: progress.show(f"measuring: {part:.0%}")
+            )
     except RuntimeError as error:
         raise InputError(str(error)) from None
     if options.json:
-        write_json(as_dict(found))
+        write_json(as_dict(measurement))
     elif options.write:
-        _write(found)
+        _write(measurement)
     else:
-        write(f"{as_text(found)}\n")
+        write(f"{as_text(measurement)}\n")
     return 0
 
 
@@ -68,31 +77,35 @@ def _cost(allowed: float, seconds: float) -> str:
     )
 
 
-def _write(found: Measurement) -> None:
-    if found.hidden:
-        write(f"{VARIABLE}={found.parallelism}\n")
+def _write(measurement: Measurement) -> None:
+    if measurement.hidden:
+        write(f"{VARIABLE}={measurement.parallelism}\n")
     else:
-        say(f"no {VARIABLE} is needed: {found.cpus:.2f} of {found.allowed:.2f} CPUs came")
+        came = f"{measurement.cpus:.2f} of {measurement.allowed:.2f} CPUs came"
+        say(f"no {VARIABLE} is needed: {came}")
 
 
-def _verdict(found: Measurement) -> str:
-    if found.hidden:
+def _verdict(measurement: Measurement) -> str:
+    if measurement.hidden:
         return "a limit that cannot be seen from here decides"
-    if found.shared is not None:
-        return f"other programs use the quota of {quoted(found.shared, 200)} too"
-    if found.contention > BUSY * found.workers:
+    if measurement.shared is not None:
+        return f"other programs use the quota of {quoted(measurement.shared, 200)} too"
+    if measurement.contention > MUCH_CONTENTION * measurement.workers:
         return "no hidden limit was found, but other programs were busy: measure again without them"
     return "no hidden limit"
 
 
-def as_text(found: Measurement) -> str:
+def as_text(measurement: Measurement) -> str:
     """Return the result for people."""
-    lines = [f"{found.cpus:.2f} of {found.allowed:.2f} CPUs: {_verdict(found)}", ""]
-    if found.period_ms is not None:
-        times = plural(found.stops or 0, "time")
-        lines.append(f"period      {found.period_ms:.1f} ms: all stopped {times}")
-    lines.append(f"stopped     {found.stopped:.2f} CPUs, with no other program here running")
-    lines.append(f"contention  {found.contention:.2f} CPUs, taken by other programs here")
-    if found.steal is not None:
-        lines.append(f"steal       {found.steal:.2f} CPUs, as the hypervisor reports")
+    lines = [
+        f"{measurement.cpus:.2f} of {measurement.allowed:.2f} CPUs: {_verdict(measurement)}",
+        "",
+    ]
+    if measurement.period_ms is not None:
+        times = plural(measurement.stops or 0, "time")
+        lines.append(f"period      {measurement.period_ms:.1f} ms: all stopped {times}")
+    lines.append(f"stopped     {measurement.stopped:.2f} CPUs, with no other program here running")
+    lines.append(f"contention  {measurement.contention:.2f} CPUs, taken by other programs here")
+    if measurement.steal is not None:
+        lines.append(f"steal       {measurement.steal:.2f} CPUs, as the hypervisor reports")
     return "\n".join(lines)

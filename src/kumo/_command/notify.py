@@ -8,8 +8,8 @@ import sys
 
 from kumo._command.output import say
 from kumo._errors import InputError, UsageError
+from kumo._system.process import start_time
 from kumo._text import quoted, whole_number
-from kumo._watch.change import start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

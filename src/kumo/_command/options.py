@@ -299,15 +299,15 @@ def seconds(text: str) -> float:
 
 def positive_seconds(text: str) -> float:
     """Return how long something is to take. Raise `argparse.ArgumentTypeError`."""
-    from kumo._pressure.pressure import LONGEST
+    from kumo._pressure.pressure import MAX_SECONDS
 
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number <= LONGEST:
+    if not 0 < number <= MAX_SECONDS:
         raise argparse.ArgumentTypeError(
-            f"{text!a} is not a number of seconds above 0 and at most {LONGEST}, such as 1.5"
+            f"{text!a} is not a number of seconds above 0 and at most {MAX_SECONDS}, such as 1.5"
         )
     return number
 

@@ -88,9 +88,11 @@ def width() -> int | None:
     """
     import os
 
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isascii() and columns.isdigit() and 0 < len(columns) < 5 and int(columns) > 0:
-        return int(columns)
+    from kumo._text import whole_number
+
+    columns = whole_number(os.environ.get("COLUMNS", ""), 4)
+    if columns:
+        return columns
     if not _is_terminal(sys.stdout):
         return None
     try:

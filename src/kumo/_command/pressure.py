@@ -43,21 +43,21 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the pressure; return the exit code. Raise as `kumo.pressure` does."""
-    seen = _window(options)
+    pressure = _window(options)
     while True:
-        _show(seen, _held(seen, options), options)
+        _show(pressure, _held(pressure, options), options)
         if not options.watch:
             return 0
         try:
-            seen = _window(options, seen)
+            pressure = _window(options, pressure)
         except InputError:
             return 0  # the process has ended
 
 
-def _held(seen: Pressure, options: argparse.Namespace) -> Verdict:
+def _held(pressure: Pressure, options: argparse.Namespace) -> Verdict:
     """The steady verdict. That the command itself idles is not worth saying."""
-    if options.pid is not None or seen.steady.code != "idle":
-        return seen.steady
+    if options.pid is not None or pressure.steady.code != "idle":
+        return pressure.steady
     return Verdict(
         "idle",
         "kumo watched itself alone, and no quota of its cgroups hurts",
@@ -85,73 +85,73 @@ def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pres
         raise InputError(f"--pid {options.pid}: {error.strerror}") from None
 
 
-def _show(seen: Pressure, held: Verdict, options: argparse.Namespace) -> None:
+def _show(pressure: Pressure, held: Verdict, options: argparse.Namespace) -> None:
     if options.json:
-        write_json(as_dict(seen, held))
+        write_json(as_dict(pressure, held))
     elif options.watch:
         write(f"{held.code}  {held.evidence}\n")
     else:
-        write("".join(f"{line}\n" for line in _lines(seen, held)))
+        write("".join(f"{line}\n" for line in _lines(pressure, held)))
 
 
-def as_dict(seen: Pressure, held: Verdict) -> dict[str, Any]:
+def as_dict(pressure: Pressure, held: Verdict) -> dict[str, Any]:
     """Return what ``--json`` prints, by docs/reference/pressure.md: schema 1."""
     return {
         "schema": SCHEMA,
         "verdict": held.code,
         "evidence": held.evidence,
         "advice": held.advice,
-        "parallelism": seen.estimate.parallelism,
-        "headroom": seen.headroom,
-        **{name: getattr(seen, name) for name in PLAIN},
-        "lateness": None if seen.lateness is None else fields_of(seen.lateness),
-        "gil": None if seen.gil is None else fields_of(seen.gil),
-        "levels": [_level(level) for level in seen.levels],
-        "missing": list(seen.missing),
+        "parallelism": pressure.estimate.parallelism,
+        "headroom": pressure.headroom,
+        **{name: getattr(pressure, name) for name in PLAIN},
+        "lateness": None if pressure.lateness is None else fields_of(pressure.lateness),
+        "gil": None if pressure.gil is None else fields_of(pressure.gil),
+        "levels": [_level(level) for level in pressure.levels],
+        "missing": list(pressure.missing),
     }
 
 
 def _level(level: Level) -> dict[str, Any]:
-    did = level.throttling
+    throttling = level.throttling
     return {
         **fields_of(level),
         "quota": None if level.quota == inf else level.quota,
-        "throttling": None if did is None else did._asdict(),
+        "throttling": None if throttling is None else throttling._asdict(),
     }
 
 
-def _lines(seen: Pressure, held: Verdict) -> Iterator[str]:
+def _lines(pressure: Pressure, held: Verdict) -> Iterator[str]:
     yield f"{held.code}  {held.evidence}"
     yield held.advice
-    if seen.levels:
+    if pressure.levels:
         yield ""
-        for lines in table(COLUMNS, [_cells(level) for level in seen.levels]):
+        for lines in table(COLUMNS, [_cells(level) for level in pressure.levels]):
             yield from lines
     yield ""
-    used, waiting, idle = map(_number, (seen.used, seen.waiting, seen.idle))
-    yield f"process   {used} CPUs used and {waiting} waited for; threads: {seen.threads}"
+    used, waiting, idle = map(_decimal, (pressure.used, pressure.waiting, pressure.idle))
+    yield f"process   {used} CPUs used and {waiting} waited for; threads: {pressure.threads}"
     yield (
-        f"CPUs      {idle} of {seen.cpus} idle, elsewhere {_number(seen.elsewhere)}, "
-        f"steal {_share(seen.steal)}; some thread of the host waited {_share(seen.host)}"
+        f"CPUs      {idle} of {pressure.cpus} idle, elsewhere {_decimal(pressure.elsewhere)}, "
+        f"steal {_share(pressure.steal)}; some thread of the host waited {_share(pressure.host)}"
     )
-    late = seen.lateness
+    late = pressure.lateness
     if late is not None:
         p50, p99, most = (f"{value * 1000:.1f}" for value in (late.p50, late.p99, late.max))
         yield f"wake-ups  late by {p50} ms (p50), {p99} ms (p99), {most} ms (max)"
-    yield f"headroom  {seen.headroom:.2f} CPUs"
-    for reason in seen.missing:
+    yield f"headroom  {pressure.headroom:.2f} CPUs"
+    for reason in pressure.missing:
         yield quoted(reason, 300)
 
 
 def _cells(level: Level) -> tuple[str, ...]:
-    did = level.throttling
+    throttling = level.throttling
     counts = ("-",) * 4
-    if did is not None:
+    if throttling is not None:
         counts = (
-            str(did.periods),
-            str(did.throttled),
-            f"{did.seconds:.3f} s",
-            f"{did.burst:.3f} s",
+            str(throttling.periods),
+            str(throttling.throttled),
+            f"{throttling.seconds:.3f} s",
+            f"{throttling.burst:.3f} s",
         )
     return (
         quoted(level.where, 200),
@@ -163,7 +163,7 @@ def _cells(level: Level) -> tuple[str, ...]:
     )
 
 
-def _number(value: float | None) -> str:
+def _decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 

@@ -137,8 +137,8 @@ def _cpus_to_pin(count: int) -> tuple[int, ...]:
     from kumo._topology.read import topology
     from kumo._topology.split import choose
 
-    found = topology()
-    return choose(found.cores, count, found.isolated)
+    own_topology = topology()
+    return choose(own_topology.cores, count, own_topology.isolated)
 
 
 def _shown(cpus: tuple[int, ...]) -> str:

@@ -38,41 +38,41 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Print the topology; return the exit code. Raise as `kumo.topology` does."""
     system = asked_system(options)
-    found = read_topology(system)
+    own_topology = read_topology(system)
     if options.json:
-        write_json(as_dict(found))
+        write_json(as_dict(own_topology))
     elif options.svg:
         from kumo._report.drawing import topology
 
-        write_exact(topology(found, read_cores(system), alone=True))
+        write_exact(topology(own_topology, read_cores(system), alone=True))
     else:
         columns = max(width() or IN_A_PIPE, NARROWEST)
-        lines = picture(found, read_cores(system), columns)
+        lines = picture(own_topology, read_cores(system), columns)
         write("".join(f"{line}\n" for line in lines))
     return 0
 
 
-def as_dict(found: Topology) -> dict[str, Any]:
+def as_dict(topology: Topology) -> dict[str, Any]:
     """Return what ``--json`` prints, by docs/reference/topology.md: schema 1."""
     return {
         "schema": SCHEMA,
-        "cpus": list(found.cpus),
-        "online": list(found.online),
-        "offline": list(found.offline),
-        "isolated": list(found.isolated),
-        "physical_cores": found.physical_cores,
-        "capacity": found.capacity,
-        "nodes": _groups(found.nodes),
-        "packages": _groups(found.packages),
+        "cpus": list(topology.cpus),
+        "online": list(topology.online),
+        "offline": list(topology.offline),
+        "isolated": list(topology.isolated),
+        "physical_cores": topology.physical_cores,
+        "capacity": topology.capacity,
+        "nodes": _groups(topology.nodes),
+        "packages": _groups(topology.packages),
         "dies": [
             {"package": package, "die": die, "cpus": list(cpus)}
-            for (package, die), cpus in found.dies.items()
+            for (package, die), cpus in topology.dies.items()
         ],
-        "caches": [list(cpus) for cpus in found.caches.values()],
-        "kinds": _groups(found.kinds),
-        "cores": [fields_of(core) for core in found.cores],
-        "accelerators": [fields_of(device) for device in found.accelerators],
-        "notes": [{"code": note.code, "text": note.text} for note in found.notes],
+        "caches": [list(cpus) for cpus in topology.caches.values()],
+        "kinds": _groups(topology.kinds),
+        "cores": [fields_of(core) for core in topology.cores],
+        "accelerators": [fields_of(device) for device in topology.accelerators],
+        "notes": [{"code": note.code, "text": note.text} for note in topology.notes],
     }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kumo._records import Note
     from kumo._system.live import System
 
-MOST = 2**20  # no host has more CPUs; larger values are something else
+MAX_CPUS = 2**20  # no host has more CPUs; larger values are something else
 COUNT_FORM = "a positive decimal integer"
 
 # Whose a variable is, by how its name begins; the longer beginning comes first.
@@ -36,7 +36,7 @@ def parse_count(text: str) -> int:
     Format: ``8``, white space around it; no sign, no fraction, no other digits than ASCII's.
     """
     number = whole_number(text.strip(), 7)
-    if number is None or not 0 < number <= MOST:
+    if number is None or not 0 < number <= MAX_CPUS:
         raise ValueError(text)
     return number
 

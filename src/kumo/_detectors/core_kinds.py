@@ -35,7 +35,7 @@ HYBRID = {
 STRONGEST = 1024
 # CPUs of one kind differ a little: firmware gives each its own highest frequency. A new kind
 # begins if the next slower CPU has less than this part.
-ALIKE = {"cpu_capacity": 0.9, "cpufreq/cpuinfo_max_freq": 0.8}
+ALIKE_WITHIN = {"cpu_capacity": 0.9, "cpufreq/cpuinfo_max_freq": 0.8}
 MAX_CPUS = 1024  # no machine with CPUs of several kinds has more
 
 
@@ -63,8 +63,8 @@ def _named(system: System, mask: int) -> list[tuple[str, int]]:
 def _measured(system: System, mask: int) -> list[tuple[str, int]]:
     """Return each level of capacity or frequency, the fastest first, with its number of CPUs."""
     ends = (mask & -mask).bit_length() - 1, mask.bit_length() - 1
-    for name, alike in ALIKE.items():
-        first, last = (_number(system, cpu, name) for cpu in ends)
+    for name, alike in ALIKE_WITHIN.items():
+        first, last = (_read_number(system, cpu, name) for cpu in ends)
         if first and last:
             strongest = first == last and (name != "cpu_capacity" or first == STRONGEST)
             return [] if strongest else _levels(system, mask, name, alike)
@@ -73,7 +73,7 @@ def _measured(system: System, mask: int) -> list[tuple[str, int]]:
 
 def _levels(system: System, mask: int, name: str, alike: float) -> list[tuple[str, int]]:
     cpus = [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
-    speeds = sorted((_number(system, cpu, name) for cpu in cpus), reverse=True)
+    speeds = sorted((_read_number(system, cpu, name) for cpu in cpus), reverse=True)
     levels: list[tuple[str, int]] = []
     above = 0
     for speed in filter(None, speeds):
@@ -93,7 +93,7 @@ def _cpus(system: System, path: str) -> int:
         return 0
 
 
-def _number(system: System, cpu: int, name: str) -> int:
+def _read_number(system: System, cpu: int, name: str) -> int:
     try:
         text = (system.read(f"{CPU}/cpu{cpu}/{name}") or "").strip()
     except OSError:

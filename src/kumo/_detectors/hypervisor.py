@@ -45,10 +45,10 @@ def parse_lparcfg(text: str) -> tuple[float, str]:
     shown = " ".join(f"{name}={values[name]}" for name in names if name in values)
     if values.get(MODE) != "1" or values.get(CAPPED) != "1":
         return inf, shown
-    return _number(values.get(ENTITLED, "")) / 100 / _number(values.get(ACTIVE, "")), shown
+    return _positive(values.get(ENTITLED, "")) / 100 / _positive(values.get(ACTIVE, "")), shown
 
 
-def _number(text: str) -> int:
+def _positive(text: str) -> int:
     number = whole_number(text, 9)
     if not number:
         raise ValueError(text)

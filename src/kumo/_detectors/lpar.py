@@ -25,7 +25,7 @@ SET = "ra_getrset"
 FORM = "mode=Capped or Uncapped, ent=, vcpu= and lcpu= with their numbers"
 
 
-def _number(text: str) -> float:
+def _positive_decimal(text: str) -> float:
     if len(text) < 12 and whole_number(text.replace(".", "", 1)) is not None and float(text) > 0:
         return float(text)
     raise ValueError(text)
@@ -39,14 +39,16 @@ def parse_partition(text: str) -> float:
     words = dict(word.partition("=")[::2] for word in text.split())
     if words.get("mode") not in ("Capped", "Uncapped"):
         raise ValueError(text)
-    entitled, virtual, logical = (_number(words.get(name, "")) for name in ("ent", "vcpu", "lcpu"))
+    entitled = _positive_decimal(words.get("ent", ""))
+    virtual = _positive_decimal(words.get("vcpu", ""))
+    logical = _positive_decimal(words.get("lcpu", ""))
     return entitled * logical / virtual if words["mode"] == "Capped" else inf
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
     for call, parse, form in (
         (PARTITION, parse_partition, FORM),
-        (SET, _number, "the number of processors in the set"),
+        (SET, _positive_decimal, "the number of processors in the set"),
     ):
         try:
             text = system.fact(call)

@@ -46,19 +46,25 @@ def detect(system: System) -> Iterator[Limit | Note]:
     # A heterogeneous job's variables have its first component's id, cgroups each one's.
     foreign = own and job and own != job and system.env("SLURM_HET_SIZE") is None
     at = next((i for i, name in enumerate(nodes) if same_host(name, node or host)), None)
-    if foreign or not (own or (same_host(node, host) if node else at is not None)):
+    if own:
+        is_here = True
+    elif node:
+        is_here = same_host(node, host)
+    else:
+        is_here = at is not None
+    if foreign or not is_here:
         names = tuple(filter(system.env, (PER_TASK, ON_NODE, PER_NODE))) or ("SLURM_JOB_ID",)
         reason, counts = _elsewhere(system, job, f"job {own}" if foreign else "", host)
         yield left_out(system, names, reason, counts)
     else:
-        told = f"job {job or own or '?'}"
+        job_name = f"job {job or own or '?'}"
         in_a_step = own or node
-        granted: list[Limit | Note] = [*_step(system, told, notes)] if in_a_step else []
-        granted = granted or [*_node(system, told, at, notes)]
+        granted: list[Limit | Note] = [*_step(system, job_name, notes)] if in_a_step else []
+        granted = granted or [*_node(system, job_name, at, notes)]
         yield from granted
         names = tuple(filter(system.env, (PER_TASK, ON_NODE)))
         if names and not granted and not in_a_step:
-            reason = f"nothing says that this process is in a task of {told}: {NODE} is not set"
+            reason = f"nothing says that this process is in a task of {job_name}: {NODE} is not set"
             yield left_out(system, names, reason, "in a batch script or a task of srun")
         yield from in_login(system) if node and not own else ()
     yield from notes

@@ -1,10 +1,10 @@
 """Finding the runtimes of this machine, and asking each of them: with a timeout, a few at a time.
 
 Each runs in an empty directory and a separate session, with no input. Its output goes through
-a pipe, of which `MOST` bytes are kept, and it is killed when it prints without an end. All that
-it started is killed with it, whether it has answered or not. Processes that left its session are
-killed when all programs have been asked: on Linux, a process whose parent has ended becomes this
-process's child meanwhile.
+a pipe, of which `MAX_ANSWER_BYTES` are kept, and it is killed when it prints without an end. All
+that it started is killed with it, whether it has answered or not. Processes that left its session
+are killed when all programs have been asked: on Linux, a process whose parent has ended becomes
+this process's child meanwhile.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PATIENCE = 2.0  # seconds for killed processes to be gone
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 NOT_FOUND = 127  # of a shell, and of the shims of pyenv and its like for a version not in use
 NOT_THERE = "not there"
-MOST = 100_000  # bytes of an answer that are looked at
+MAX_ANSWER_BYTES = 100_000  # bytes of an answer that are looked at
 MAX_PRINTED = 2**24  # bytes: what prints more is killed
 FLOOD = f"more than {MAX_PRINTED >> 20} MB were printed"
 
@@ -72,10 +72,10 @@ def find(path: str, own: str, runtimes: Iterable[Runtime] = RUNTIMES) -> Iterato
             if own and _importable(runtime.module):
                 yield Question(runtime, own)
             continue
-        found = [own] if own and runtime.name == "Python" else []
-        found += [str(each) for where in directories for each in _programs(where, runtime)]
+        programs = [own] if own and runtime.name == "Python" else []
+        programs += [str(each) for where in directories for each in _programs(where, runtime)]
         distinct: dict[str, str] = {}
-        for program in found:
+        for program in programs:
             distinct.setdefault(os.path.realpath(program), program)
         most = len(distinct) if runtime.name == "Python" else 1
         for program in [*distinct.values()][:most]:
@@ -215,7 +215,7 @@ def _ask(
 
 
 class _Output:
-    """A pipe to which programs print: the first `MOST` bytes are kept, the rest is read and lost.
+    """A pipe to which programs print: `MAX_ANSWER_BYTES` are kept, the rest is read and lost.
 
     A thread reads. It is not waited for long: what a program leaves behind may keep the pipe open.
     """
@@ -232,7 +232,7 @@ class _Output:
         kept = 0
         while part := os.read(self._out, 65536):
             self.printed += len(part)
-            self._parts += [part[: MOST - kept]] if kept < MOST else []
+            self._parts += [part[: MAX_ANSWER_BYTES - kept]] if kept < MAX_ANSWER_BYTES else []
             kept += len(part)
             process = self.process
             if self.printed > MAX_PRINTED and process is not None:

@@ -17,14 +17,13 @@ from kumo._doctor.process import (
     families,
     is_oversubscribed,
     judge_variables,
-    parse_stat,
 )
 from kumo._errors import InputError
 from kumo._pressure.counters import quota_limits, read_counters
 from kumo._records import OverrideError
 from kumo._survey import open_system, survey
 from kumo._system.live import LiveSystem, read_file
-from kumo._system.process import read_environ, start_time
+from kumo._system.process import parse_stat, read_environ, start_time
 from kumo._text import error_name, quoted, whole_number
 
 TYPE_CHECKING = False
@@ -32,9 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kumo._cgroups.cpu_stat import Throttling
-    from kumo._doctor.process import Family, Setting, Thread
+    from kumo._doctor.process import Family, Setting
     from kumo._pressure.counters import Counters
     from kumo._records import Estimate, Limit
+    from kumo._system.process import ProcessStat
 
 WINDOW = 1.0  # seconds: ten periods of the usual length
 STEP = 0.05
@@ -43,12 +43,12 @@ MAX_PROCESSES = 2000  # below the one asked for
 MAX_GROUPS = 50  # of these, whose quotas are read
 
 
-class Level(NamedTuple):
-    """A cgroup with a quota file; *quota* in CPUs, `inf` for none. *seen* is what it did."""
+class QuotaLevel(NamedTuple):
+    """A cgroup with a quota file; *quota* in CPUs, `inf` for none. *throttling* is what it did."""
 
     where: str
     quota: float
-    seen: Throttling | None
+    throttling: Throttling | None
 
 
 class Checkup(NamedTuple):
@@ -67,20 +67,23 @@ class Checkup(NamedTuple):
     descendants: int
     threads: list[Family]
     settings: list[Setting]
-    levels: list[Level]
+    levels: list[QuotaLevel]
     remarks: list[str]
 
     @property
     def oversubscribed(self) -> bool:
         """By `is_oversubscribed`."""
-        seen = [level.seen for level in self.levels if level.seen is not None]
-        return is_oversubscribed(self.threads, self.settings, seen, self.estimate, self.looks)
+        return is_oversubscribed(
+            self.threads, self.settings, self._throttlings(), self.estimate, self.looks
+        )
 
     @property
     def throttled(self) -> bool:
         """Whether a quota throttled it in every period."""
-        seen = [level.seen for level in self.levels if level.seen is not None]
-        return any(each.throttled >= each.periods > 0 for each in seen)
+        return any(each.throttled >= each.periods > 0 for each in self._throttlings())
+
+    def _throttlings(self) -> list[Throttling]:
+        return [level.throttling for level in self.levels if level.throttling is not None]
 
 
 def check(
@@ -104,10 +107,11 @@ def _check(pid: int, window: float, step: float, looked: Callable[[], None]) -> 
     remarks: list[str] = []
     started = start_time(pid)
     system = open_system("process", pid, None)
-    own = survey(system)
+    estimate = survey(system)
     name = parse_stat(_read(f"/proc/{pid}/stat")).name
-    settings = _settings(pid, own, remarks)
-    limits = [*{each.where: each for each in (*_below(pid), *quota_limits(own.limits))}.values()]
+    settings = _settings(pid, estimate, remarks)
+    by_place = {each.where: each for each in (*_below(pid), *quota_limits(estimate.limits))}
+    limits = [*by_place.values()]
     before = _counters(pid, limits, remarks)
     start = time.monotonic()
     looks = []
@@ -121,12 +125,12 @@ def _check(pid: int, window: float, step: float, looked: Callable[[], None]) -> 
     if any(len(sample) == MAX_THREADS for sample in samples):
         remarks.append(f"it has more threads: {MAX_THREADS} of them were looked at")
     levels = [
-        Level(old.where, limit.cpus, difference(old.throttling, new.throttling))
+        QuotaLevel(old.where, limit.cpus, difference(old.throttling, new.throttling))
         for limit, old, new in zip(limits, before, _counters(pid, limits, []), strict=True)
     ]
-    seen = families(samples)
+    threads = families(samples)
     below = max((number for _, number in looks), default=0)
-    return Checkup(pid, name, own, took, len(looks), below, seen, settings, levels, remarks)
+    return Checkup(pid, name, estimate, took, len(looks), below, threads, settings, levels, remarks)
 
 
 def _below(pid: int) -> list[Limit]:
@@ -136,12 +140,12 @@ def _below(pid: int) -> list[Limit]:
     """
     groups = {_cgroup(child): child for child in _descendants(pid)}
     groups.pop(_cgroup(pid), None)
-    found: list[Limit] = []
+    limits_below: list[Limit] = []
     for child in [*groups.values()][:MAX_GROUPS]:
         with suppress(OSError, OverrideError):  # it has ended, or has a malformed override
             limits = quota_limits(survey(open_system("process", child, None)).limits)
-            found += [limit for limit in limits if limit.cpus < inf]
-    return found
+            limits_below += [limit for limit in limits if limit.cpus < inf]
+    return limits_below
 
 
 def _settings(pid: int, own: Estimate, remarks: list[str]) -> list[Setting]:
@@ -175,7 +179,7 @@ def _read(path: str) -> str:
 
 def _samples(
     pid: int, started: int | None, window: float, step: float
-) -> Iterator[tuple[list[Thread], int]]:
+) -> Iterator[tuple[list[ProcessStat], int]]:
     """Yield threads every *step* seconds, and the number of descendants, until the process ends.
 
     The process is the one that *started* then. On a busy machine a look can take long: the window
@@ -193,7 +197,7 @@ def _samples(
         time.sleep(min(step, window - took) if took < window else step)
 
 
-def look(pid: int) -> tuple[list[Thread], int]:
+def look(pid: int) -> tuple[list[ProcessStat], int]:
     """Return the threads of a process and of its descendants in its cgroup, and how many these are.
 
     There are none if it has ended. Raise `OSError`.
@@ -215,16 +219,16 @@ def _descendants(pid: int) -> list[int]:
     was built without it. https://man7.org/linux/man-pages/man5/proc_pid_task.5.html
     """
     own = _cgroup(pid)
-    found: list[int] = []
+    descendants: list[int] = []
     left = [pid]
-    seen = 0
-    while left and seen < MAX_PROCESSES:
-        for child in _children(left.pop())[: MAX_PROCESSES - seen]:
-            seen += 1
+    looked_at = 0
+    while left and looked_at < MAX_PROCESSES:
+        for child in _children(left.pop())[: MAX_PROCESSES - looked_at]:
+            looked_at += 1
             left.append(child)
             if _within(_cgroup(child), own):
-                found.append(child)
-    return found
+                descendants.append(child)
+    return descendants
 
 
 def _children(pid: int) -> list[int]:
@@ -252,7 +256,7 @@ def _within(cgroup: str, own: str) -> bool:
     )
 
 
-def _threads(pid: int) -> list[Thread]:
+def _threads(pid: int) -> list[ProcessStat]:
     """The threads of a process, less those that have just ended."""
     try:
         names = os.listdir(f"/proc/{pid}/task")

@@ -39,14 +39,16 @@ def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) ->
     """
     call = CALLS.get(belief.call.partition(" in ")[0], Call("nothing that kumo knows"))
     by = belief.cpus - estimate.parallelism
-    verdict: Verdict = "io" if call.io else "over" if by > 0 else "under" if by < 0 else "right"
-    if verdict in ("io", "right"):
-        return Finding(belief, verdict, by, "", "")
+    if call.io:
+        return Finding(belief, "io", by, "", "")
+    if by == 0:
+        return Finding(belief, "right", by, "", "")
     cause = _cause(belief, call, environment)
     why = f"{cause}={environment[cause]} is set" if cause else _why(belief, call, estimate)
-    over = verdict == "over"
-    mend = _mend(belief, call, estimate.parallelism, environment, cause) if over else ""
-    return Finding(belief, verdict, by, why, mend)
+    if by < 0:
+        return Finding(belief, "under", by, why, "")
+    mend = _mend(belief, call, estimate.parallelism, environment, cause)
+    return Finding(belief, "over", by, why, mend)
 
 
 def _cause(belief: Belief, call: Call, environment: Mapping[str, str]) -> str:
@@ -106,6 +108,6 @@ def mend_set(variable: str, count: int) -> str:
 
 
 def _reads_variable(belief: Belief, call: Call) -> bool:
-    told = belief.version.partition("Python ")[2] or belief.version
-    version = tuple(int(part) for part in re.findall(r"\d+", told)[:2])
+    words = belief.version.partition("Python ")[2] or belief.version
+    version = tuple(int(part) for part in re.findall(r"\d+", words)[:2])
     return bool(call.variable) and version >= call.since

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from kumo._doctor.judge import mend_set
 from kumo._runtimes.knobs import KNOBS
-from kumo._system.process import parse_stat as stat_of_process
 from kumo._text import whole_number
 
 TYPE_CHECKING = False
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from kumo._cgroups.cpu_stat import Throttling
     from kumo._records import Estimate
     from kumo._runtimes.knobs import Knob
+    from kumo._system.process import ProcessStat
 
 # Whose threads bear which names, which the kernel cuts to 15 bytes.
 OWNERS = (
@@ -35,13 +35,6 @@ MAX_FAMILIES = 40
 OTHERS = "(others)"
 LOOKS = 10  # half of a second's: fewer prove nothing
 MAX_WINDOW = 10.0  # seconds, if a look takes long
-
-
-class Thread(NamedTuple):
-    """A thread's name and state: ``R`` runs or waits for a CPU, ``S`` sleeps."""
-
-    name: str
-    state: str
 
 
 class Family(NamedTuple):
@@ -70,13 +63,7 @@ class Setting(NamedTuple):
     mend: str
 
 
-def parse_stat(text: str) -> Thread:
-    """Read a thread's name and state. Raise `ValueError` for another form."""
-    found = stat_of_process(text)
-    return Thread(found.name, found.state)
-
-
-def families(samples: Sequence[Sequence[Thread]]) -> list[Family]:
+def families(samples: Sequence[Sequence[ProcessStat]]) -> list[Family]:
     """Return the families of threads seen in *samples*, the busiest first."""
     stems: dict[str, set[str]] = {}
     for sample in samples:
@@ -87,18 +74,18 @@ def families(samples: Sequence[Sequence[Thread]]) -> list[Family]:
     for sample in samples:
         most |= Counter(thread.name.rstrip("0123456789") for thread in sample)
         runnable.update(t.name.rstrip("0123456789") for t in sample if t.state == "R")
-    found = []
+    known = []
     for stem, names in stems.items():
         name = min(names)
         shown = f"{stem}*" if len(names) > 1 else name
-        found.append(Family(shown, most[stem], runnable[stem] / len(samples), owner_of(name)))
-    found.sort(key=lambda each: (-each.runnable, -each.number, each.name))
-    return found if len(found) <= MAX_FAMILIES else _with_others(found, samples)
+        known.append(Family(shown, most[stem], runnable[stem] / len(samples), owner_of(name)))
+    known.sort(key=lambda each: (-each.runnable, -each.number, each.name))
+    return known if len(known) <= MAX_FAMILIES else _with_others(known, samples)
 
 
-def _with_others(found: list[Family], samples: Sequence[Sequence[Thread]]) -> list[Family]:
+def _with_others(known: list[Family], samples: Sequence[Sequence[ProcessStat]]) -> list[Family]:
     """Leave the busiest, and one for all the others: a process may give each thread its name."""
-    kept, others = found[: MAX_FAMILIES - 1], found[MAX_FAMILIES - 1 :]
+    kept, others = known[: MAX_FAMILIES - 1], known[MAX_FAMILIES - 1 :]
     number = max(len(sample) for sample in samples) - sum(family.number for family in kept)
     runnable = sum(family.runnable for family in others)
     return [*kept, Family(OTHERS, max(number, 1), runnable, "")]
@@ -109,16 +96,6 @@ def owner_of(name: str) -> str:
     return next((owner for pattern, owner in OWNERS if re.match(pattern, name)), "")
 
 
-def parse_environ(text: str, estimate: Estimate) -> list[Setting]:
-    """Return the variables of the knob table that *text* sets, in the table's order.
-
-    Format: ``NAME=value`` entries, each ended by a NUL; the first of a name counts.
-    https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
-    """
-    pairs = [entry.partition("=")[::2] for entry in text.split("\0") if "=" in entry]
-    return judge_variables(dict(reversed(pairs)), estimate)
-
-
 def judge_variables(values: Mapping[str, str], estimate: Estimate) -> list[Setting]:
     """Return the variables of the knob table that are set, in the table's order."""
     return [
@@ -127,7 +104,7 @@ def judge_variables(values: Mapping[str, str], estimate: Estimate) -> list[Setti
 
 
 def _setting(knob: Knob, value: str, estimate: Estimate) -> Setting:
-    number = None if knob.use == "never" else _number(knob, value)
+    number = None if knob.use == "never" else _number_in(knob, value)
     if number is None:
         return Setting(knob.name, value, "other", 0, "")
     by = None if number == inf else int(number) - estimate.parallelism
@@ -136,7 +113,7 @@ def _setting(knob: Knob, value: str, estimate: Estimate) -> Setting:
     return Setting(knob.name, value, "over", by, mend_set(knob.name, estimate.parallelism))
 
 
-def _number(knob: Knob, value: str) -> float | None:
+def _number_in(knob: Knob, value: str) -> float | None:
     """Return the number that the value sets, `inf` for no bound, `None` if it is not a count."""
     if knob.name == "MAKEFLAGS":
         return _make_jobs(value)
@@ -146,10 +123,10 @@ def _number(knob: Knob, value: str) -> float | None:
     patterns = [re.compile(re.escape(f).replace(r"\{\}", r"(\d{1,9})(?:,\d+)*")) for f in forms]
     for at in range(len(words) - len(forms), -1, -1):
         pairs = zip(patterns, words[at : at + len(forms)], strict=True)
-        found = [pattern.fullmatch(word) for pattern, word in pairs]
-        if None not in found:
+        matches = [pattern.fullmatch(word) for pattern, word in pairs]
+        if None not in matches:
             # OMP_NUM_THREADS may be a list, whose first number is for the outermost level.
-            return next(int(each[1]) for each in found if each is not None and each.re.groups)
+            return next(int(each[1]) for each in matches if each is not None and each.re.groups)
     return None
 
 
@@ -167,17 +144,17 @@ def _make_jobs(value: str) -> float | None:
         name, equals, number = word.partition("=")
         letters = word.rstrip("0123456789")
         if name == "--jobs":
-            found = whole_number(number, 9) if equals else following
-            if equals and found is None:
+            number_of_jobs = whole_number(number, 9) if equals else following
+            if equals and number_of_jobs is None:
                 continue
         elif letters[-1:] == "j" and letters[:2] != "--" and (letters[0] == "-" or at == 0):
             digits = word[len(letters) :]
             if len(digits) > 9 or not letters.removeprefix("-").replace("_", "").isalpha():
                 continue
-            found = whole_number(digits) if digits else following
+            number_of_jobs = whole_number(digits) if digits else following
         else:
             continue
-        jobs = inf if found is None else found
+        jobs = inf if number_of_jobs is None else number_of_jobs
     return jobs
 
 

@@ -56,15 +56,15 @@ class Estimates:
         marked = self._known.pop(form, None)
         if marked:
             self._known[form] = marked  # the newest
-            found: dict[str, Any] = json.loads(_named(marked, names))
-            return found
-        found = _surveyed(text)
+            surveyed: dict[str, Any] = json.loads(_named(marked, names))
+            return surveyed
+        surveyed = _surveyed(text)
         if seen and marked is None:
-            marked = _marked(form, names, highest, found)
+            marked = _marked(form, names, highest, surveyed)
         self._known[form] = marked
         if len(self._known) > MAX_FORMS:
             del self._known[next(iter(self._known))]
-        return found
+        return surveyed
 
 
 def take_apart(text: str) -> tuple[str, list[str], int]:
@@ -112,14 +112,14 @@ def _surveyed(text: str) -> dict[str, Any]:
     return as_dict(survey(Machine(text)))
 
 
-def _marked(form: str, names: list[str], highest: int, found: dict[str, Any]) -> str:
-    """Return the estimate *found* with marks, empty if one with other names is not the same."""
+def _marked(form: str, names: list[str], highest: int, surveyed: dict[str, Any]) -> str:
+    """Return the estimate *surveyed* with marks, empty if one with other names is not the same."""
     others = [name.translate(OTHERS) for name in names]
     try:
         other = _surveyed(put_together(form, others, highest))
     except (MachineError, OverrideError, OSError):
         return ""
-    marked, too = json.dumps(found), json.dumps(other)
+    marked, too = json.dumps(surveyed), json.dumps(other)
     for place, (name, instead) in enumerate(zip(names, others, strict=True)):
         mark = json.dumps(_mark(place, name))[1:-1]
         marked, too = marked.replace(name, mark), too.replace(instead, mark)

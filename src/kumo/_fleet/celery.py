@@ -115,8 +115,8 @@ def _is_watching(answer: Any) -> bool:
 def _slots(stats: Any) -> int | None:
     """Return the concurrency in what a worker answers to Celery's own ``stats``."""
     pool = stats.get("pool") if isinstance(stats, dict) else None
-    found = pool.get("max-concurrency") if isinstance(pool, dict) else None
-    return found if isinstance(found, int) else None
+    number = pool.get("max-concurrency") if isinstance(pool, dict) else None
+    return number if isinstance(number, int) else None
 
 
 def _node(name: str, slots: float | None, answer: Any, timeout: float) -> Node:
@@ -129,6 +129,6 @@ def _node(name: str, slots: float | None, answer: Any, timeout: float) -> Node:
         return no_answer("its app does not call kumo.celery.setup(app)")
     if not isinstance(answer, dict) or not isinstance(answer.get("report"), str):
         return no_answer(str(error or "its answer has no report"))
-    found = answer.get("slots")
-    slots = found if isinstance(found, int) and not isinstance(found, bool) else slots
+    answered = answer.get("slots")
+    slots = answered if isinstance(answered, int) and not isinstance(answered, bool) else slots
     return read_node(answer["report"], engine=ENGINE, slots=slots, host=host, workers=(name,))

@@ -70,10 +70,10 @@ def places(nodes: Sequence[Node]) -> tuple[Group, ...]:
     return _worst_first([place for host in hosts.values() for place in _places_of_host(host)])
 
 
-def grouped(found: Iterable[Group]) -> tuple[Group, ...]:
-    """Return *found* with those together that are equal but for their host, the worst first."""
+def grouped(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Return *groups* with those together that are equal but for their host, the worst first."""
     equal: dict[tuple[object, ...], list[Group]] = {}
-    for place in found:
+    for place in groups:
         key = (
             place.engines, place.slots, place.inside, place.cpus, place.source,
             pattern(place.where), place.excess, len(place.nodes),
@@ -84,9 +84,9 @@ def grouped(found: Iterable[Group]) -> tuple[Group, ...]:
     )
 
 
-def excess_of(found: Iterable[Group]) -> float:
+def excess_of(groups: Iterable[Group]) -> float:
     """Return by how many slots the groups are over, all together."""
-    return sum(len(group.hosts) * group.excess for group in found if group.excess > 0)
+    return sum(len(group.hosts) * group.excess for group in groups if group.excess > 0)
 
 
 @lru_cache(4096)
@@ -117,14 +117,14 @@ def _merged(group: Sequence[Group]) -> Group:
     )
 
 
-def _worst_first(found: list[Group]) -> tuple[Group, ...]:
+def _worst_first(groups: list[Group]) -> tuple[Group, ...]:
     order = {"over": 0, "under": 1, "unknown": 2, "fits": 3}
-    found.sort(
+    groups.sort(
         key=lambda group: (
             order[group.verdict], -abs(group.excess), -len(group.hosts), group.hosts[0]
         )
     )  # fmt: skip
-    return tuple(found)
+    return tuple(groups)
 
 
 def _places_of_host(nodes: Sequence[Node]) -> list[Group]:
@@ -146,7 +146,7 @@ def _places_of_host(nodes: Sequence[Node]) -> list[Group]:
 
 def _decided(nodes: Sequence[Node], levels: list[_Level], of: list[_Cluster]) -> list[Group]:
     """Return a group for each cluster that is over, and for each limit that decides of others."""
-    found = []
+    groups = []
     tightest: dict[int, tuple[float, _Level]] = {}
     for level in levels:  # the widest comes last, and decides at a tie
         below = {id(of[index]): of[index].counts for index in level.nodes}
@@ -159,14 +159,14 @@ def _decided(nodes: Sequence[Node], levels: list[_Level], of: list[_Cluster]) ->
         if cluster.decided is not None:
             members = [nodes[index] for index in sorted(cluster.nodes)]
             excess = _slots(members) - cluster.counts
-            found.append(_place(members, cluster.decided.limit, excess))
+            groups.append(_place(members, cluster.decided.limit, excess))
             continue
         for index in cluster.nodes:
             slack, level = tightest[index]
             by_level.setdefault(id(level), (slack, level, []))[2].append(index)
     for slack, level, indexes in by_level.values():
-        found.append(_place([nodes[index] for index in indexes], level.limit, -slack))
-    return found
+        groups.append(_place([nodes[index] for index in indexes], level.limit, -slack))
+    return groups
 
 
 def _levels(nodes: Sequence[Node]) -> list[_Level]:

@@ -110,16 +110,16 @@ def node_of(
     )
 
 
-def check_explained(found: Any) -> None:
-    """Raise `ReportError` if *found* is not what ``kumo explain --json`` of this schema prints."""
-    if not isinstance(found, dict):
+def check_explained(answer: Any) -> None:
+    """Raise `ReportError` if *answer* is not what ``kumo explain --json`` of this schema prints."""
+    if not isinstance(answer, dict):
         raise ReportError("its estimate is not a JSON object")
-    if found.get("schema") != EXPLAIN_SCHEMA:
-        raise ReportError(_other_schema("explain --json", found.get("schema"), EXPLAIN_SCHEMA))
-    limits = found.get("limits")
+    if answer.get("schema") != EXPLAIN_SCHEMA:
+        raise ReportError(_other_schema("explain --json", answer.get("schema"), EXPLAIN_SCHEMA))
+    limits = answer.get("limits")
     if not isinstance(limits, list) or not 0 < len(limits) <= MAX_LIMITS:
         raise ReportError("its estimate has no limits")
-    for limit in [found.get("binding"), *limits]:
+    for limit in [answer.get("binding"), *limits]:
         if not isinstance(limit, dict):
             raise ReportError("its estimate has a limit that is not a JSON object")
         words = [limit.get(key) for key in ("source", "kind", "where", "text")]
@@ -127,7 +127,7 @@ def check_explained(found: Any) -> None:
             raise ReportError("its estimate has a limit without a source")
         if limit.get("cpus") is not None and not _is_number(limit["cpus"]):
             raise ReportError("its estimate has a limit that is not a number")
-    if not _is_number(found.get("cpus")) or found["cpus"] > MAX_CPUS:
+    if not _is_number(answer.get("cpus")) or answer["cpus"] > MAX_CPUS:
         raise ReportError("its estimate has no number of CPUs")
 
 

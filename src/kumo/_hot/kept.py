@@ -96,7 +96,7 @@ class Reader:
         return b"".join(parts)
 
 
-class Level:
+class KeptLevel:
     """One cgroup level: its quota file, or without one, the list of its controllers."""
 
     __slots__ = ("period", "quota")
@@ -140,7 +140,7 @@ class Fixed:
         return calls.pread(self.file.number, MAX_TEXT, 0) != self.text
 
 
-class Absent(Level):
+class Absent(KeptLevel):
     """A v2 level without ``cpu.max``: it gets one when its list of controllers changes."""
 
     __slots__ = ("controllers",)
@@ -172,7 +172,7 @@ class Kept:
     def __init__(self) -> None:
         self.pid = getpid()
         self.user = geteuid()  # another one may not be allowed to read what is kept
-        self.levels: tuple[Level, ...] = ()
+        self.levels: tuple[KeptLevel, ...] = ()
         self.nearest = False
         # The isolated CPUs, and whether the process's own partition is isolated.
         self.apart: frozenset[int] = frozenset()
@@ -437,7 +437,7 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     ):
         return False
     kept.mounts = hash(mounts.encode("utf-8", "surrogateescape"))
-    levels: list[Level] = []
+    levels: list[KeptLevel] = []
     watched = _keep_isolated(kept, system)
     for limit in estimate.limits:
         directory, _, name = limit.where.rpartition("/")
@@ -446,7 +446,7 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
                 levels.append(Absent(_fixed(kept, f"{directory}/{CONTROLLERS}")))
         elif limit.source == "quota":
             period = (f"{directory}/{V1_PERIOD}",) if name == V1_QUOTA else ()
-            levels.append(Level(*open_files(kept, (limit.where, *period))))
+            levels.append(KeptLevel(*open_files(kept, (limit.where, *period))))
     kept.nearest = all(level.period is not None for level in levels)
     kept.levels = tuple(levels)
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kumo._override import VARIABLE
 from kumo._records import Record, round_cpus
 from kumo._runtimes.knobs import KNOBS
-from kumo._text import quoted, repr_short
+from kumo._text import quoted, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,8 +62,11 @@ def read_outer(environ: Mapping[str, str]) -> Outer | None:
     if not text:
         return None
     count, *pairs = text.split(":")
-    numbers = dict([("", count), *(_pair(pair) for pair in pairs)])
-    if not all(n.isascii() and n.isdigit() and len(n) <= 20 and int(n) for n in numbers.values()):
+    numbers = {"": count}
+    for pair in pairs:
+        name, _, number = pair.partition("=")
+        numbers[name] = number
+    if not all(whole_number(number, 20) for number in numbers.values()):
         from kumo._errors import InputError
 
         form = f"4:{VARIABLE}=4"
@@ -76,11 +79,6 @@ def read_outer(environ: Mapping[str, str]) -> Outer | None:
         if name in KNOBS and environ.get(name) == KNOBS[name].value(int(number))
     }
     return Outer(int(numbers[""]), given)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, _, number = text.partition("=")
-    return name, number
 
 
 def bounded(

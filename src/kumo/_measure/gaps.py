@@ -3,6 +3,21 @@
 A quota stops every worker until its next period begins, and then all go on at the same moment.
 Other programs stop one worker here and one there. So what is looked for are *stops*, the times in
 which no worker ran, whose ends keep a period.
+
+What it guarantees, and how:
+
+- **Stops that come by chance are not called a period.** The ends of the stops are turned into
+  angles of a candidate period, and the score is the length of their mean (Rayleigh's test). For N
+  independent ends the chance that a score reaches x divided by the root of N is e to the -x*x:
+  with `CHANCE_SCORE`, two in 100,000 for each period that is tried.
+- **No period is missed between two that are tried.** `_candidates` steps by so little that over
+  the window the last end moves by a sixth of a period.
+- **A multiple of the true period wins over its parts.** The ends that keep 100 ms also keep 50 ms
+  and 20 ms, so among the periods that score nearly as well as the best, the longest counts.
+- **The small stops of other programs do not hide the quota's.** A stop weighs the square of its
+  length, and only the `MAX_STOPS` heaviest count, which also bounds the time it takes.
+- **The period of a neighbour is not reported as this process's.** The stops must explain
+  `MIN_SHARE_OF_LOSS` of all the time that the workers lost.
 """
 
 from __future__ import annotations
@@ -20,13 +35,14 @@ if TYPE_CHECKING:
 
     Span = tuple[float, float]
 
-SHORTEST, LONGEST = 0.005, 1.0  # s: the periods that are looked for; Linux allows no longer ones
-LOOKED_AT = 4.0  # s of stops that a period is looked for in
-STOPS = 64  # of which the longest count
-IN_STEP = 0.95  # of 1: how well the ends of the stops have to keep a period, if they are few
-CHANCE = 3.3  # over the square root of their number: chance does not reach it for any period tried
-NEAR = 0.15  # of a period by which a stop may end early or late: others may have the CPU then
-SHARE = 0.4  # of the time lost that has to lie in these stops: a neighbour's periods are not ours
+SHORTEST_PERIOD = 0.005  # s
+LONGEST_PERIOD = 1.0  # s: the kernel allows no longer one
+SEARCHED_SECONDS = 4.0  # s of stops that a period is looked for in
+MAX_STOPS = 64  # of which the longest count
+MIN_SCORE = 0.95  # of 1: how well the ends of the stops have to keep a period, if they are few
+CHANCE_SCORE = 3.3  # divided by the root of their number: chance does not reach it
+TOLERANCE = 0.15  # of a period by which a stop may end early or late: others may have the CPU then
+MIN_SHARE_OF_LOSS = 0.4  # of the time lost that has to lie in these stops
 
 
 class Gap(NamedTuple):
@@ -42,7 +58,7 @@ class Gap(NamedTuple):
         return self.end - self.begin
 
 
-class Worker(NamedTuple):
+class Observed(NamedTuple):
     """Observations of a worker: its gaps in order, and how long it has waited for a CPU in all."""
 
     gaps: tuple[Gap, ...]
@@ -57,7 +73,7 @@ class Periods(NamedTuple):
     stops: tuple[Span, ...]
 
 
-def parse_worker(text: str, seconds: float) -> Worker:
+def parse_worker(text: str, seconds: float) -> Observed:
     """Read what a worker prints. Raise `ValueError` if its last line is missing.
 
     Format: a line ``BEGIN END WAITED`` for each gap, and ``end WAITED``; nanoseconds since the
@@ -73,10 +89,10 @@ def parse_worker(text: str, seconds: float) -> Worker:
         if begin < seconds:
             gaps.append(Gap(begin, min(end, seconds), max(0.0, waited - before)))
         before = waited
-    return Worker(tuple(gaps), max(0.0, int(total) / 1e9))
+    return Observed(tuple(gaps), max(0.0, int(total) / 1e9))
 
 
-def stops(workers: Sequence[Worker]) -> list[Span]:
+def common_stops(workers: Sequence[Observed]) -> list[Span]:
     """Return the times in which no worker ran."""
     common: list[Span] = [(gap.begin, gap.end) for gap in workers[0].gaps]
     for worker in workers[1:]:
@@ -97,39 +113,40 @@ def _both(ones: Sequence[Span], others: Sequence[Span]) -> Iterable[Span]:
             other += 1
 
 
-def periods(workers: Sequence[Worker], seconds: float) -> Periods | None:
+def periods(workers: Sequence[Observed], seconds: float) -> Periods | None:
     """Return the period that stops the workers; `None` if none does."""
-    found = stops(workers)
-    length = find_period(found, seconds)
+    stops = common_stops(workers)
+    length = find_period(stops, seconds)
     if length is None:
         return None
-    kept = _in_step(found, length)
+    kept = _in_step(stops, length)
     ran = [_Ran(worker) for worker in workers]
     wall = cpus = 0.0
     for (_, begin), (_, end) in pairwise(kept):
-        if abs(end - begin - length) <= 2 * NEAR * length:
+        if abs(end - begin - length) <= 2 * TOLERANCE * length:
             wall += end - begin
             cpus += sum(each.until(end) - each.until(begin) for each in ran)
     stopped = sum(end - begin for begin, end in kept) * len(workers)
     lost = sum(seconds - each.until(seconds) for each in ran)
-    if wall < 2.5 * length or stopped < SHARE * lost:
+    if wall < 2.5 * length or stopped < MIN_SHARE_OF_LOSS * lost:
         return None
     return Periods(length, cpus / wall, tuple(kept))
 
 
-def find_period(found: Sequence[Span], seconds: float) -> float | None:
+def find_period(stops: Sequence[Span], seconds: float) -> float | None:
     """Return the longest period that the ends of the stops keep; `None` if they keep none."""
-    window = min(seconds, LOOKED_AT)
-    within = _weighed(found, window)[:STOPS]
-    longest = min(LONGEST, window / 3)
+    window = min(seconds, SEARCHED_SECONDS)
+    within = _weighed(stops, window)[:MAX_STOPS]
+    longest = min(LONGEST_PERIOD, window / 3)
     if len(within) < 3:
         return None
-    shortest = max(SHORTEST, median(end - begin for begin, end in found))
+    shortest = max(SHORTEST_PERIOD, median(end - begin for begin, end in stops))
     tried = _candidates(shortest, longest, window)
     scores = [(_score(within, period), period) for period in tried]
     best = max(scores, default=(0.0, 0.0))[0]
+    # A few heavy stops count as few, however many light ones are beside them.
     number = sum(weight for weight, _ in within) ** 2 / sum(weight**2 for weight, _ in within)
-    if best < min(IN_STEP, CHANCE / number**0.5):
+    if best < min(MIN_SCORE, CHANCE_SCORE / number**0.5):
         return None
     longest = max(period for score, period in scores if score > 0.9 * best)
     return max(pair for pair in scores if 0.9 * longest < pair[1] <= longest)[1]
@@ -143,12 +160,12 @@ def _candidates(shortest: float, longest: float, window: float) -> Iterable[floa
         period -= period * period / (6 * window)
 
 
-def _weighed(found: Iterable[Span], window: float) -> list[Span]:
+def _weighed(stops: Iterable[Span], window: float) -> list[Span]:
     """Return the weight and the end of each stop, the heaviest first.
 
     The weight is the length's square: if others run, small stops accompany the quota's.
     """
-    return sorted((((e - b) ** 2, e) for b, e in found if e < window), reverse=True)
+    return sorted((((e - b) ** 2, e) for b, e in stops if e < window), reverse=True)
 
 
 def _score(weighed: Sequence[Span], period: float) -> float:
@@ -161,13 +178,13 @@ def _mean(weighed: Iterable[Span], period: float) -> complex:
     return sum((weight * exp(turn * end) for weight, end in weighed), 0j)
 
 
-def _in_step(found: Sequence[Span], period: float) -> list[Span]:
+def _in_step(stops: Sequence[Span], period: float) -> list[Span]:
     """Return the longest stop near each beginning of a period."""
-    at = phase(_mean(_weighed(found, inf), period)) / (2 * pi)
+    at = phase(_mean(_weighed(stops, inf), period)) / (2 * pi)
     by_period: dict[int, Span] = {}
-    for begin, end in found:
+    for begin, end in stops:
         number = round(end / period - at)
-        if abs(end / period - at - number) <= NEAR:
+        if abs(end / period - at - number) <= TOLERANCE:
             by_period[number] = max(
                 by_period.get(number, (0.0, 0.0)), (begin, end), key=lambda stop: stop[1] - stop[0]
             )
@@ -177,7 +194,7 @@ def _in_step(found: Sequence[Span], period: float) -> list[Span]:
 class _Ran:
     """How long a worker had run at a time: outside its gaps, less the waits too short for one."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Observed) -> None:
         self.times, self.ran = [0.0], [0.0]
         for gap in worker.gaps:
             between = gap.begin - self.times[-1]

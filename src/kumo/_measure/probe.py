@@ -1,4 +1,18 @@
-"""The probe: starts the workers, waits for them, and ends them whatever happens."""
+"""The probe: starts the workers, waits for them, and ends them whatever happens.
+
+What it guarantees, and how:
+
+- **No worker is left.** Each is put on an `ExitStack` as soon as it is started: whether the probe
+  returns, raises or is interrupted, it is killed and waited for. If this process is itself killed,
+  a worker sees that its parent has changed, and ends.
+- **All workers spin in the same window.** They report that they are ready first. Then one order
+  with the start and the end, on the clock that all processes of a machine share, goes to each.
+- **One descriptor for the orders of all workers.** They read from one pipe, `ORDER_BYTES` each: a
+  write that short is never split, and a page of the pipe has room for a whole number of
+  them, so neither is a read.
+- **A stop of this process does not spoil what is read beside.** The second reading may come late,
+  so what the CPUs and quotas did is cut to the window's share of the time between the readings.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +34,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import IO
 
-    from kumo._measure.gaps import Worker
+    from kumo._measure.gaps import Observed
     from kumo._measure.quotas import Quota
     from kumo._measure.ticks import Ticks
     from kumo._records import Limit
 
-    Told = Callable[[float], None]
+    Progress = Callable[[float], None]
 
 WORKER = Path(__file__).with_name("worker.py")
-AHEAD = 0.05  # s between the workers' order and their start
-AHEAD_EACH = 0.002  # s more for each worker
-ORDER = 64  # bytes of a worker's order: a pipe's page has room for a whole number of them
-SHOW = 0.1  # s between two calls that report the progress
+LEAD = 0.05  # s between the workers' order and their start
+LEAD_EACH = 0.002  # s more for each worker
+ORDER_BYTES = 64  # bytes of a worker's order: a pipe's page has room for a whole number of them
+PROGRESS_SECONDS = 0.1  # s between two calls that report the progress
 
 
-class Seen(NamedTuple):
+class Readings(NamedTuple):
     """The readings beside the workers: the time of the CPUs, and the visible quotas."""
 
     ticks: Ticks | None
@@ -42,11 +56,11 @@ class Seen(NamedTuple):
 
 
 def probe(
-    number: int, cpus: Collection[int], quotas: Sequence[Limit], seconds: float, told: Told
-) -> tuple[list[Worker], Seen]:
+    number: int, cpus: Collection[int], quotas: Sequence[Limit], seconds: float, progress: Progress
+) -> tuple[list[Observed], Readings]:
     """Have *number* workers spin on *cpus* for *seconds*; return what they and the CPUs saw.
 
-    *quotas* are the visible ones. *told* is called with the part that is done. Raise
+    *quotas* are the visible ones. *progress* is called with the part that is done. Raise
     `RuntimeError` if a worker cannot be started or fails. None is left, interrupted or not.
     """
     with ExitStack() as stack:
@@ -59,8 +73,10 @@ def probe(
                 stack.callback(_end, workers[-1])
         for worker in workers:
             _expect_ready(worker)
-        seen = _spin(number, order, lambda: (_ticks(cpus), read_quotas(quotas)), seconds, told)
-        return [_collect(worker, seconds) for worker in workers], seen
+        readings = _spin(
+            number, order, lambda: (_ticks(cpus), read_quotas(quotas)), seconds, progress
+        )
+        return [_collect(worker, seconds) for worker in workers], readings
 
 
 def _pipe() -> tuple[int, int]:
@@ -112,12 +128,12 @@ def _end(worker: subprocess.Popen[str]) -> None:
 
 def _expect_ready(worker: subprocess.Popen[str]) -> None:
     assert worker.stdout is not None
-    told = ""
+    output = ""
     while line := worker.stdout.readline():
         if line == "ready\n":
             return
-        told += line  # a loader may complain first
-    raise _failed(told)
+        output += line  # a loader may complain first
+    raise _failed(output)
 
 
 def _spin(
@@ -125,23 +141,23 @@ def _spin(
     order: IO[bytes],
     beside: Callable[[], tuple[Ticks | None, list[Quota]]],
     seconds: float,
-    told: Told,
-) -> Seen:
+    progress: Progress,
+) -> Readings:
     """Order the workers to spin, and return what is read *beside* them meanwhile."""
-    start = time.monotonic() + AHEAD + AHEAD_EACH * number
+    start = time.monotonic() + LEAD + LEAD_EACH * number
     end = start + seconds
-    window = f"{int(start * 1e9)} {int(end * 1e9)}".ljust(ORDER - 1) + "\n"
+    window = f"{int(start * 1e9)} {int(end * 1e9)}".ljust(ORDER_BYTES - 1) + "\n"
     with suppress(BrokenPipeError):  # all workers have ended, which shows when they are collected
         for _ in range(number):
             order.write(window.encode())
     time.sleep(max(0.0, start - time.monotonic()))
     began, (ticks, quotas) = time.monotonic(), beside()
     while (left := end - time.monotonic()) > 0:
-        told(1 - left / seconds)
-        time.sleep(min(left, SHOW))
+        progress(1 - left / seconds)
+        time.sleep(min(left, PROGRESS_SECONDS))
     later, quotas_later = beside()
     part = seconds / (time.monotonic() - began)  # it may itself have been stopped
-    return Seen(during(ticks, later, part), between(quotas, quotas_later))
+    return Readings(during(ticks, later, part), between(quotas, quotas_later))
 
 
 def _ticks(cpus: Collection[int]) -> Ticks | None:
@@ -154,14 +170,14 @@ def _ticks(cpus: Collection[int]) -> Ticks | None:
     return None if text is None else parse_ticks(text, cpus, os.sysconf("SC_CLK_TCK"))
 
 
-def _collect(worker: subprocess.Popen[str], seconds: float) -> Worker:
-    told, _ = worker.communicate()
+def _collect(worker: subprocess.Popen[str], seconds: float) -> Observed:
+    output, _ = worker.communicate()
     try:
-        return parse_worker(told, seconds)
+        return parse_worker(output, seconds)
     except ValueError:
-        raise _failed(told) from None
+        raise _failed(output) from None
 
 
-def _failed(told: str) -> RuntimeError:
-    said = [line for line in told.splitlines() if line[:1].isalpha()]  # its gaps are numbers
+def _failed(output: str) -> RuntimeError:
+    said = [line for line in output.splitlines() if line[:1].isalpha()]  # its gaps are numbers
     return RuntimeError(f"a worker failed: {said[-1] if said else 'it was ended'}")

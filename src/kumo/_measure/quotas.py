@@ -32,16 +32,16 @@ def visible_quotas(estimate: Estimate) -> list[Limit]:
 
 def read_quotas(limits: Sequence[Limit]) -> list[Quota]:
     """Return what has been throttled so far; a level without it is left out."""
-    found = []
+    quotas = []
     for limit in limits:
         where, period = os.path.dirname(limit.where), limit.period
         try:
-            did = parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
+            throttling = parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
         except OSError:
             continue  # then it cannot be distinguished from a hidden quota
-        if did is not None and period is not None:
-            found.append(Quota(where, period, did.throttled))
-    return found
+        if throttling is not None and period is not None:
+            quotas.append(Quota(where, period, throttling.throttled))
+    return quotas
 
 
 def between(before: Sequence[Quota], after: Sequence[Quota]) -> list[Quota]:

@@ -30,8 +30,9 @@ def parse_ticks(text: str, cpus: Collection[int], hertz: int) -> Ticks | None:
 
     *text* is of ``/proc/stat``, in ticks of which a second has *hertz*. `None` if it names no CPU.
     """
-    found = parse_stat(text)
-    rows = [times for cpu, times in found.items() if cpu in cpus] or list(found.values())
+    times_by_cpu = parse_stat(text)
+    rows = [times for cpu, times in times_by_cpu.items() if cpu in cpus]
+    rows = rows or list(times_by_cpu.values())
     if not rows:
         return None
     return Ticks(sum(row.idle for row in rows) / hertz, sum(row.steal for row in rows) / hertz)

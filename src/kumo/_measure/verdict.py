@@ -1,4 +1,9 @@
-"""The verdict of a measurement: CPUs delivered, and whether something binds that cannot be seen."""
+"""The verdict of a measurement: CPUs delivered, and whether something binds that cannot be seen.
+
+Less than is allowed is called hidden only if nothing visible explains it. Other programs here
+explain the time for which a worker waited, unless one of its CPUs was idle: then a quota stopped
+it. A visible quota explains it if it throttled meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from kumo._measure.gaps import Periods, Worker
+    from kumo._measure.gaps import Observed, Periods
     from kumo._measure.quotas import Quota
     from kumo._measure.ticks import Ticks
 
 SCHEMA = 1
-SHORT = 0.9  # of what is allowed: below it something binds
-ALIKE = 0.15  # by which the period of the stops may differ from that of the quota that makes them
-MOST = 0.8  # of the stops, or of all periods: those in which a quota throttled that makes them
-NEAR = 1.05  # what is delivered may be this much more than was measured
+DELIVERED = 0.9  # of what is allowed: below it something binds
+# A visible quota explains the stops if it throttled in this share of them, or of all periods.
+THROTTLED_SHARE = 0.8
+PERIOD_TOLERANCE = 0.15  # of a quota's period, by which that of its stops may differ
+UNDERMEASURED = 1.05  # what is delivered may be this much more than was measured
 
 
 class Measurement(Record):
@@ -37,8 +43,8 @@ class Measurement(Record):
     *shared*: the cgroup whose visible quota was used up with less than *allowed* here, so that
     other programs in it used the rest; `None` without one.
 
-    >>> found = kumo.measure(seconds=0.5)
-    >>> found.hidden, found.cpus, found.allowed  # doctest: +ELLIPSIS
+    >>> measurement = kumo.measure(seconds=0.5)
+    >>> measurement.hidden, measurement.cpus, measurement.allowed  # doctest: +ELLIPSIS
     (...)
     """
 
@@ -57,11 +63,13 @@ class Measurement(Record):
     @property
     def parallelism(self) -> int:
         """The count that would be right: from *cpus* if something hidden binds, or *allowed*."""
-        return round_cpus(min(self.allowed, self.cpus * NEAR) if self.hidden else self.allowed)
+        return round_cpus(
+            min(self.allowed, self.cpus * UNDERMEASURED) if self.hidden else self.allowed
+        )
 
 
 def judge(
-    workers: Sequence[Worker],
+    workers: Sequence[Observed],
     window: float,
     ticks: Ticks | None,
     allowed: float,
@@ -69,20 +77,20 @@ def judge(
     quotas: Sequence[Quota] = (),
 ) -> Measurement:
     """Return what *workers* saw in a *window* of seconds; *ticks* and *quotas* are those in it."""
-    found = periods(workers, window)
+    stopping = periods(workers, window)
     missing = sum(gap.length for worker in workers for gap in worker.gaps)
-    stopped = _stopped(workers, missing, ticks, found)
-    cpus = min(allowed, len(workers) - stopped / window if found is None else found.cpus)
-    less = cpus < SHORT * allowed
-    shared = _shared(quotas, found, window) if less else None
+    stopped = _stopped(workers, missing, ticks, stopping)
+    cpus = min(allowed, len(workers) - stopped / window if stopping is None else stopping.cpus)
+    less = cpus < DELIVERED * allowed
+    shared = _shared(quotas, stopping, window) if less else None
     return Measurement(
         cpus=cpus,
         allowed=allowed,
         hidden=less and shared is None,
-        period_ms=None if found is None else found.length * 1e3,
+        period_ms=None if stopping is None else stopping.length * 1e3,
         seconds=seconds,
         workers=len(workers),
-        stops=0 if found is None else len(found.stops),
+        stops=0 if stopping is None else len(stopping.stops),
         contention=max(0.0, missing - stopped) / window,
         stopped=stopped / window,
         steal=None if ticks is None else ticks.steal / window,
@@ -91,32 +99,35 @@ def judge(
 
 
 def _stopped(
-    workers: Sequence[Worker], missing: float, ticks: Ticks | None, found: Periods | None
+    workers: Sequence[Observed], missing: float, ticks: Ticks | None, stopping: Periods | None
 ) -> float:
     """Return the seconds, of those *missing*, that no other program here is known to have taken."""
     waited = min(missing, sum(worker.waited for worker in workers))
     # A CPU that idles while a worker waits for one has no other program to run: a quota stops it.
     idle = 0.0 if ticks is None else min(waited, ticks.idle)
-    stops = () if found is None else found.stops
+    stops = () if stopping is None else stopping.stops
     return max(missing - waited + idle, len(workers) * sum(end - begin for begin, end in stops))
 
 
-def _shared(quotas: Sequence[Quota], found: Periods | None, window: float) -> str | None:
+def _shared(quotas: Sequence[Quota], stopping: Periods | None, window: float) -> str | None:
     """Return the cgroup whose visible quota stopped the workers, though they did not use it up."""
     for quota in quotas:
         number = window / quota.period
-        if found is not None and abs(found.length - quota.period) <= ALIKE * quota.period:
-            number = len(found.stops)
-        if quota.throttled >= MOST * number:
+        if (
+            stopping is not None
+            and abs(stopping.length - quota.period) <= PERIOD_TOLERANCE * quota.period
+        ):
+            number = len(stopping.stops)
+        if quota.throttled >= THROTTLED_SHARE * number:
             return quota.where
     return None
 
 
-def as_dict(found: Measurement) -> dict[str, Any]:
+def as_dict(measurement: Measurement) -> dict[str, Any]:
     """Return what ``--json`` prints, by docs/reference/measure.md: schema 1."""
-    fields = fields_of(found)
+    fields = fields_of(measurement)
     return {
         "schema": SCHEMA,
         **{k: round(v, 6) if isinstance(v, float) else v for k, v in fields.items()},
-        "parallelism": found.parallelism,
+        "parallelism": measurement.parallelism,
     }

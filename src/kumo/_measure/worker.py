@@ -20,10 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-GAP = 1_000_000  # ns between two readings of the clock that are more than an interrupt
-LOOK = 20_000_000  # ns after which it looks whether its parent is there
-ORDER = 64  # bytes that say the window
-SPIN = 0.005  # s before the start in which it no longer sleeps, since a sleep ends late
+GAP_NS = 1_000_000  # ns between two readings of the clock that are more than an interrupt
+PARENT_CHECK_NS = 20_000_000  # ns after which it looks whether its parent is there
+ORDER_BYTES = 64  # bytes that say the window
+SPIN_SECONDS = 0.005  # s before the start in which it no longer sleeps, since a sleep ends late
 
 
 def main(parent: int, cpus: str = "") -> None:
@@ -32,13 +32,13 @@ def main(parent: int, cpus: str = "") -> None:
         with suppress(OSError):  # a sandbox may forbid it; the parent's CPUs are inherited
             os.sched_setaffinity(0, [int(cpu) for cpu in cpus.split(",")])
     print("ready", flush=True)
-    window = os.read(0, ORDER).split()
+    window = os.read(0, ORDER_BYTES).split()
     if len(window) != 2:
         return  # the parent has ended
     start, end = map(int, window)
     gc.disable()
     waited = waiting_time()
-    time.sleep(max(0.0, (start - time.monotonic_ns()) / 1e9 - SPIN))
+    time.sleep(max(0.0, (start - time.monotonic_ns()) / 1e9 - SPIN_SECONDS))
     while time.monotonic_ns() < start:
         pass
     before = waited()
@@ -55,10 +55,10 @@ def _spin(
     clock = time.monotonic_ns
     last = start
     while last < end and os.getppid() == parent:
-        look = min(end, last + LOOK)
+        look = min(end, last + PARENT_CHECK_NS)
         while last < look:
             now = clock()
-            if now - last > GAP:
+            if now - last > GAP_NS:
                 yield last, now, waited()
                 now = clock()
             last = now

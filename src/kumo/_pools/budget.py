@@ -168,7 +168,8 @@ class Budget:
         ...     pool.size == budget.parts["web"]
         True
         """
-        self.weights[name]
+        if name not in self.weights:
+            raise KeyError(name)
         return Part(name, self)
 
     def __getitem__(self, name: str) -> int:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from kumo._cgroups.levels import Levels
     from kumo._system.live import System
 
-    Found = list[tuple[str, Levels, bool]]
+    # Each hierarchy's controller, its levels, and whether the controller is in it.
+    Hierarchies = list[tuple[str, Levels, bool]]
 
 # What followed from the last texts of a membership and of a mount table, which hardly ever change:
 # to read a table again takes several times as long as all counters.
-_last: tuple[str, str, Found] = ("", "", [])
+_last: tuple[str, str, Hierarchies] = ("", "", [])
 
 
 class Counters(Record):
@@ -103,14 +104,14 @@ def _limits(system: System) -> list[Limit]:
         return []
     records = (
         record
-        for controller, found, at_home in _levels(system, membership, table)
-        for record in level_limits(system, controller, found, at_home)
+        for controller, shown, at_home in _hierarchies(system, membership, table)
+        for record in level_limits(system, controller, shown, at_home)
     )
     return quota_limits(record for record in records if isinstance(record, Limit))
 
 
-def _levels(system: System, membership: str, table: str) -> Found:
-    """Return the levels in each hierarchy, and whether the controller is there."""
+def _hierarchies(system: System, membership: str, table: str) -> Hierarchies:
+    """Return the levels in each hierarchy; see `_last` for what is kept of them."""
     global _last
     last = _last  # another thread may exchange it
     if last[:2] == (membership, table):
@@ -118,15 +119,15 @@ def _levels(system: System, membership: str, table: str) -> Found:
     paths, _ = parse_membership(membership)
     mounts, _ = parse_mounts(table)
     home = "cpu" if "cpu" in paths else V2
-    found = [
+    hierarchies = [
         (controller, levels(system, controller, paths[controller], mounts), controller == home)
         for controller in ("cpu", V2)
         if controller in paths
     ]
     # If a mount begins above the namespace's root, directories were searched too.
     if not any(mount.root.startswith("/..") for mount in mounts):
-        _last = (membership, table, found)
-    return found
+        _last = (membership, table, hierarchies)
+    return hierarchies
 
 
 def quota_limits(limits: Iterable[Limit]) -> list[Limit]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 MAX_CGROUPS = 50_000
-STEP = 500  # cgroups between two reports of progress
+PROGRESS_STEP = 500  # cgroups between two reports of progress
 
 
 def cgroups_with_quota(
@@ -45,7 +45,7 @@ def cgroups_with_quota(
                 if looked == most:
                     return groups, False
                 looked += 1
-                if progress is not None and looked % STEP == 0:
+                if progress is not None and looked % PROGRESS_STEP == 0:
                     progress(looked)
                 limit = directory_limit(system, controller, directory)
                 if limit is not None and limit.cpus < inf:

@@ -24,8 +24,8 @@ def parse_pressure(text: str) -> dict[str, float]:
     The machine's ``full`` is always 0 for the CPU, and absent before Linux 5.13.
     https://docs.kernel.org/accounting/psi.html
     """
-    found = re.findall(r"^(some|full) .*\btotal=(\d{1,19})$", text, re.MULTILINE)
-    return {name: int(total) / 1e6 for name, total in found}
+    totals = re.findall(r"^(some|full) .*\btotal=(\d{1,19})$", text, re.MULTILINE)
+    return {name: int(total) / 1e6 for name, total in totals}
 
 
 def parse_schedstat(text: str) -> tuple[float, float] | None:
@@ -56,15 +56,15 @@ def parse_stat(text: str) -> dict[int, CpuTimes]:
     iowait, irq, softirq, steal; then guest and guest_nice, which user and nice include.
     https://man7.org/linux/man-pages/man5/proc_stat.5.html
     """
-    found = {}
+    times_by_cpu = {}
     for line in text.split("\n"):
         name, *fields = line.split(" ")[:9]
         cpu = whole_number(name[3:], 7) if name.startswith("cpu") else None
         times = [whole_number(field, 20) for field in fields]
         if cpu is not None and len(times) == 8 and None not in times:
             known = [each or 0 for each in times]
-            found[cpu] = CpuTimes(sum(known), known[3] + known[4], known[7])
-    return found
+            times_by_cpu[cpu] = CpuTimes(sum(known), known[3] + known[4], known[7])
+    return times_by_cpu
 
 
 def parse_usage(text: str) -> float | None:
@@ -73,8 +73,8 @@ def parse_usage(text: str) -> float | None:
     Format: a line ``usage_usec 5000000`` of ``cpu.stat``.
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """
-    found = re.search(r"^usage_usec (\d{1,19})$", text, re.MULTILINE)
-    return int(found[1]) / 1e6 if found else None
+    match = re.search(r"^usage_usec (\d{1,19})$", text, re.MULTILINE)
+    return int(match[1]) / 1e6 if match else None
 
 
 def parse_cpuacct(text: str) -> float | None:
@@ -95,7 +95,7 @@ def parse_maps(text: str) -> bool | None:
     https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html
     """
     for line in text.split("\n"):
-        found = re.fullmatch(r"(?:lib)?python3\.\d+(t?)(?:\.so[.\d]*)?", line.rpartition("/")[2])
-        if found is not None:
-            return not found[1]
+        match = re.fullmatch(r"(?:lib)?python3\.\d+(t?)(?:\.so[.\d]*)?", line.rpartition("/")[2])
+        if match is not None:
+            return not match[1]
     return None

@@ -1,8 +1,8 @@
 """``kumo.pressure`` and ``kumo.headroom``: what slows a process down, and what it leaves unused.
 
-`reading` reads what a system reports at one moment, by the parsers of `parsers`. `judging` makes
-the pressure between two readings, a record of `records`. `verdict` judges it, and `command` is
-the verb. The window between the readings is here.
+`read` reads what a system reports at one moment, by the parsers of `parsers`. `window` makes the
+pressure between two readings, a record of `records`. `rules` finds the verdict. The wait between
+the readings is here.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from kumo._pressure.records import Pressure
 
-STEP = 0.005  # seconds that the probe sleeps at a time
-SHOWN = 1.0  # seconds between two reports of progress
-LONGEST = 86_400  # seconds
+PROBE_SECONDS = 0.005  # seconds that the probe sleeps at a time
+PROGRESS_SECONDS = 1.0  # seconds between two reports of progress
+MAX_SECONDS = 86_400  # seconds
 
 
 def pressure(
@@ -33,8 +33,8 @@ def pressure(
     Raise `ValueError` if *seconds* is not above 0 and at most 86400, `ProcessLookupError` if
     no process *pid* exists or it ended meanwhile, `OverrideError` as `kumo.estimate` does.
 
-    >>> seen = kumo.pressure(seconds=0.05)
-    >>> seen.verdict.code, seen.verdict.advice  # doctest: +ELLIPSIS
+    >>> window = kumo.pressure(seconds=0.05)
+    >>> window.verdict.code, window.verdict.advice  # doctest: +ELLIPSIS
     ('...', '...')
     """
     return watched(pid, seconds, after)
@@ -47,12 +47,12 @@ def watched(
     show: Callable[[float], None] | None = None,
 ) -> Pressure:
     """Do what `pressure` does. *show* is called now and then with the seconds so far."""
-    seen = _watch(pid, seconds, probing=pid is None, show=show)
+    window = _watch(pid, seconds, probing=pid is None, show=show)
     if after is None:
-        return seen
+        return window
     from kumo._pressure.rules import steadied
 
-    return steadied(seen, after)
+    return steadied(window, after)
 
 
 def headroom(seconds: float = 0.25) -> float:
@@ -72,12 +72,12 @@ def _watch(
     pid: int | None, seconds: float, probing: bool, show: Callable[[float], None] | None = None
 ) -> Pressure:
     from kumo._pressure.read import read
-    from kumo._pressure.window import judge
+    from kumo._pressure.window import pressure_between
     from kumo._survey import open_system, survey
     from kumo._system.process import start_time
 
-    if not 0 < seconds <= LONGEST:
-        raise ValueError(f"seconds must be above 0 and at most {LONGEST}, not {seconds!r}")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise ValueError(f"seconds must be above 0 and at most {MAX_SECONDS}, not {seconds!r}")
     started = None if pid is None else start_time(pid)
     system = open_system("process", pid, None)
     estimate = survey(system)
@@ -94,7 +94,7 @@ def _watch(
         raise _ended(pid)
     if pid is not None and start_time(pid) != started:  # the number is another process's now
         raise _ended(pid)
-    return judge(estimate, before, after, late, system.fact("tid") if probing else None)
+    return pressure_between(estimate, before, after, late, system.fact("tid") if probing else None)
 
 
 def _ended(pid: int | None) -> ProcessLookupError:
@@ -105,7 +105,7 @@ def _wait(seconds: float, show: Callable[[float], None] | None) -> None:
     """Sleep, in one go if there is nothing to show."""
     start = now = time.monotonic()
     while (left := start + seconds - now) > 0:
-        time.sleep(min(left, SHOWN) if show is not None else left)
+        time.sleep(min(left, PROGRESS_SECONDS) if show is not None else left)
         now = time.monotonic()
         if show is not None:
             show(now - start)
@@ -117,11 +117,11 @@ def _sleep(seconds: float, show: Callable[[float], None] | None) -> list[float]:
     now = shown = time.monotonic()
     end = now + seconds
     while now < end:
-        if show is not None and now - shown >= SHOWN:
+        if show is not None and now - shown >= PROGRESS_SECONDS:
             shown = now
             show(now - end + seconds)
-        due = now + STEP
-        time.sleep(STEP)
+        due = now + PROBE_SECONDS
+        time.sleep(PROBE_SECONDS)
         now = time.monotonic()
         late.append(now - due)
     return late

@@ -84,10 +84,11 @@ def read(system: System, estimate: Estimate, at: float) -> Reading:
 
 def _tree(reader: _Reader) -> tuple[dict[str, tuple[float, float]], ...]:
     """The times of the process and each descendant, and of each of their threads."""
-    of_processes, found = {}, {}
-    processes = [OWN]
-    known = set(processes)
-    for process in processes:  # it grows
+    of_processes, of_threads = {}, {}
+    known = {OWN}
+    waiting = [OWN]
+    while waiting:
+        process = waiting.pop(0)
         ran = parse_process_stat(reader.text(f"{process}/stat"))
         if ran is not None:
             of_processes[process] = ran
@@ -95,12 +96,12 @@ def _tree(reader: _Reader) -> tuple[dict[str, tuple[float, float]], ...]:
             task = f"{process}/task/{name}"
             times = parse_schedstat(reader.text(f"{task}/schedstat"))
             if times is not None:
-                found[task] = times
+                of_threads[task] = times
             for child in reader.text(f"{task}/children").split():
                 if f"/proc/{child}" not in known:
                     known.add(f"/proc/{child}")
-                    processes.append(f"/proc/{child}")
-    return of_processes, found
+                    waiting.append(f"/proc/{child}")
+    return of_processes, of_threads
 
 
 def _gil(reader: _Reader) -> bool | None:

@@ -84,8 +84,8 @@ class Pressure(Record):
     The *lateness* is of the calling process alone. *missing* says what could not be read.
     If this window has not replaced the verdict of windows before, *held* is that verdict.
 
-    >>> seen = kumo.pressure(seconds=0.05)
-    >>> seen.headroom >= 0, seen.cpus >= 1
+    >>> window = kumo.pressure(seconds=0.05)
+    >>> window.headroom >= 0, window.cpus >= 1
     (True, True)
     """
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from kumo._pressure.read import Reading
     from kumo._records import Estimate, Limit
 
-MOST = 0.9  # of what all threads did, so that those that hardly ran do not count
-COARSE = (
-    0.03  # s by which what the threads of a process ran may differ, reported in ticks and exactly
-)
+NEARLY_ALL = 0.9  # of what all threads did, so that those that hardly ran do not count
+# s by which the time that a process ran may differ from that of its threads: the kernel reports
+# the one in ticks and the other exactly.
+TICK_TOLERANCE = 0.03
 
 
-def judge(
+def pressure_between(
     estimate: Estimate,
     before: Reading,
     after: Reading,
@@ -34,19 +34,19 @@ def judge(
 ) -> Pressure:
     """Return the pressure between two readings; thread *probe*, no load, woke up *late* seconds."""
     seconds = after.at - before.at
-    did = _did(before, after, probe)
+    times = _times_of_threads(before, after, probe)
     known = bool(before.threads and after.threads)
     own, others = _own_cpus(estimate, after.cpus)
     return Pressure(
         estimate,
         seconds,
         tuple(_level(limit, before, after, seconds) for limit in quota_limits(estimate.limits)),
-        used=(sum(run for run, _ in did.values()) + _ended(before, after)) / seconds
+        used=(sum(run for run, _ in times.values()) + _ended(before, after)) / seconds
         if known
         else None,
-        waiting=sum(wait for _, wait in did.values()) / seconds if known else None,
-        threads=len(did),
-        gil=_turns(did, seconds) if after.gil and known else None,
+        waiting=sum(wait for _, wait in times.values()) / seconds if known else None,
+        threads=len(times),
+        gil=_lock_use(times, seconds) if after.gil and known else None,
         cpus=own.bit_count(),
         idle=_cpus_worth("idle", own, before, after),
         elsewhere=_cpus_worth("idle", others, before, after),
@@ -57,14 +57,16 @@ def judge(
     )
 
 
-def _did(before: Reading, after: Reading, probe: str | None) -> dict[str, tuple[float, float]]:
+def _times_of_threads(
+    before: Reading, after: Reading, probe: str | None
+) -> dict[str, tuple[float, float]]:
     """The seconds that each thread ran and waited; one that began meanwhile, from its beginning."""
-    did = {}
+    times_by_thread = {}
     for task, (run, wait) in after.threads.items():
         ran, waited = before.threads.get(task, (0.0, 0.0))
         if task != f"{OWN}/task/{probe}":
-            did[task] = (run - ran, wait - waited)
-    return did
+            times_by_thread[task] = (run - ran, wait - waited)
+    return times_by_thread
 
 
 def _ended(before: Reading, after: Reading) -> float:
@@ -81,19 +83,19 @@ def _ended(before: Reading, after: Reading) -> float:
     for process, (own, reaped) in after.processes.items():
         old, old_reaped = before.processes.get(process, (0.0, 0.0))
         ended = own - old - living.get(process, 0.0)
-        threads += ended if ended > COARSE else 0.0
+        threads += ended if ended > TICK_TOLERANCE else 0.0
         children += reaped - old_reaped
     gone = sum(sum(before.processes[name]) for name in before.processes.keys() - after.processes)
     return threads + max(0.0, children - gone)
 
 
-def _turns(did: dict[str, tuple[float, float]], seconds: float) -> Gil:
+def _lock_use(times_by_thread: dict[str, tuple[float, float]], seconds: float) -> Gil:
     """Return how the threads of the process itself ran and waited."""
-    own = [times for task, times in did.items() if task.startswith(f"{OWN}/")]
+    own = [times for task, times in times_by_thread.items() if task.startswith(f"{OWN}/")]
     used, waiting = (sum(part) for part in zip(*own, strict=True)) if own else (0.0, 0.0)
     number, done = 0, 0.0
     for part in sorted(map(sum, own), reverse=True):
-        if done >= MOST * (used + waiting):
+        if done >= NEARLY_ALL * (used + waiting):
             break
         number, done = number + 1, done + part
     return Gil(number, used / seconds, waiting / seconds)

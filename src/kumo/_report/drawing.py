@@ -260,28 +260,28 @@ class _Group(NamedTuple):
 
 
 def topology(
-    found: Topology, cores: Sequence[Core] = (), width: int = WIDE, *, alone: bool = False
+    record: Topology, cores: Sequence[Core] = (), width: int = WIDE, *, alone: bool = False
 ) -> str:
-    """Return *cores*, those of the whole machine, with the CPUs of *found* filled.
+    """Return *cores*, those of the whole machine, with the CPUs of *record* filled.
 
     Without *cores* the machine's other CPUs are cores by themselves. With *alone* the picture is
     a file, else part of a page.
     """
-    whole = list(cores) or _with_others(found)
+    whole = list(cores) or _with_others(record)
     groups = _grouped(whole)
-    words = list(headline(found, whole, 10_000))
+    words = list(headline(record, whole, 10_000))
     number = sum(len(core.siblings) for core in whole)
     if number > MAX_CELLS or len(groups) > MAX_GROUPS:
-        return _places(groups, frozenset(found.cpus), width, words[0], alone)
-    return _Cells(found, number <= MAX_NUMBERED, width).draw(groups, ". ".join(words), alone)
+        return _places(groups, frozenset(record.cpus), width, words[0], alone)
+    return _Cells(record, number <= MAX_NUMBERED, width).draw(groups, ". ".join(words), alone)
 
 
-def _with_others(found: Topology) -> list[Core]:
+def _with_others(record: Topology) -> list[Core]:
     from kumo._topology.records import Core
 
-    known = {cpu for core in found.cores for cpu in core.siblings}
-    others = [Core((cpu,), (cpu,)) for cpu in found.online if cpu not in known]
-    return [*found.cores, *others]
+    known = {cpu for core in record.cores for cpu in core.siblings}
+    others = [Core((cpu,), (cpu,)) for cpu in record.online if cpu not in known]
+    return [*record.cores, *others]
 
 
 def _grouped(cores: Sequence[Core]) -> list[_Group]:
@@ -333,8 +333,8 @@ def _places(
 class _Cells:
     """Draws each CPU as a cell: the cells of a core touch, and a gap is between two caches."""
 
-    def __init__(self, found: Topology, numbered: bool, width: int) -> None:
-        self.own, self.isolated = frozenset(found.cpus), frozenset(found.isolated)
+    def __init__(self, record: Topology, numbered: bool, width: int) -> None:
+        self.own, self.isolated = frozenset(record.cpus), frozenset(record.isolated)
         self.numbered, self.width = numbered, width
         self.wide, self.tall = (25, 18) if numbered else (8, 8)
         self.space, self.gap = (6, 12) if numbered else (3, 8)

@@ -135,7 +135,7 @@ def _pressure(
 ) -> Pressure | None:
     """Return the pressure on the process since *before*; `None` if it has ended."""
     from kumo._pressure.read import read
-    from kumo._pressure.window import judge
+    from kumo._pressure.window import pressure_between
     from kumo._survey import open_system
     from kumo._system.process import start_time
 
@@ -145,7 +145,7 @@ def _pressure(
         return None
     if pid is not None and (start_time(pid) != started or (before.threads and not after.threads)):
         return None
-    return judge(estimate, before, after)
+    return pressure_between(estimate, before, after)
 
 
 def subject(facts: Facts) -> str:

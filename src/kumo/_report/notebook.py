@@ -29,11 +29,11 @@ def of_estimate(estimate: Estimate) -> str:
     return _block(count, drawing.limits(estimate), lines)
 
 
-def of_topology(found: Topology) -> str:
+def of_topology(record: Topology) -> str:
     """Return the cores as a picture. CPUs that are not the process's are cores by themselves."""
-    notes = [f"{note.code}: {note.text}" for note in found.notes]
-    counts = next(headline(found, found.cores, MAX_LINE))
-    return _block(counts, drawing.topology(found), notes)
+    notes = [f"{note.code}: {note.text}" for note in record.notes]
+    counts = next(headline(record, record.cores, MAX_LINE))
+    return _block(counts, drawing.topology(record), notes)
 
 
 def of_pressure(seen: Pressure) -> str:

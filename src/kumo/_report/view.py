@@ -123,15 +123,15 @@ def _throttled(lines: Sequence[Timeline], binding: Limit) -> str:
 def _verdict(facts: Facts) -> Verdict | None:
     if facts.seen is None:
         return None
-    found = facts.seen.verdict
-    if facts.pid is None and found.code == "idle":  # the command itself idles
+    verdict = facts.seen.verdict
+    if facts.pid is None and verdict.code == "idle":  # the command itself idles
         return Verdict(
             "idle",
             "kumo watched itself alone, and no quota of its cgroups hurts",
             "Name the process that you ask about: kumo report --pid N.",
         )
-    evidence, advice = (quoted(_nameless(each), 400) for each in (found.evidence, found.advice))
-    return Verdict(found.code, evidence, advice)
+    evidence, advice = (quoted(_nameless(each), 400) for each in (verdict.evidence, verdict.advice))
+    return Verdict(verdict.code, evidence, advice)
 
 
 # --- limits

@@ -73,16 +73,19 @@ def read_executable(text: str) -> str:
 
     Format: ``executable\\t/usr/bin/python3.11``.
     """
-    found = re.search(r"^executable\t(.+?)\r?$", text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^executable\t(.+?)\r?$", text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def _read_pair(call: str, count: str, version: str) -> Callable[[str], list[Belief]]:
     """Make a reader of one belief, from the expressions of its count and its version."""
 
     def read(text: str) -> list[Belief]:
-        found, told = re.search(count, text, re.MULTILINE), re.search(version, text, re.MULTILINE)
-        return [Belief(call, told[1] if told else "?", int(found[1]))] if found else []
+        counted = re.search(count, text, re.MULTILINE)
+        of = re.search(version, text, re.MULTILINE)
+        if counted is None:
+            return []
+        return [Belief(call, of[1] if of else "?", int(counted[1]))]
 
     return read
 

@@ -82,13 +82,13 @@ def open_cgroup(pid: int, path: str, flags: int = NAMED) -> int:
             next_place = os.open(steps.pop(0), PLACE, dir_fd=place)
             os.close(place)
             place = next_place
-        found = _open_beneath(place, steps, flags | NO_LINK, mounts)
+        file = _open_beneath(place, steps, flags | NO_LINK, mounts)
     finally:
         os.close(place)
-    if not (S_ISDIR if flags == DIRECTORY else S_ISREG)(os.fstat(found).st_mode):
-        os.close(found)
+    if not (S_ISDIR if flags == DIRECTORY else S_ISREG)(os.fstat(file).st_mode):
+        os.close(file)
         raise OSError(EINVAL, "not a regular file")
-    return found
+    return file
 
 
 def _must_be_cgroup(mounts: _Mounts, places: list[int]) -> None:
@@ -126,13 +126,13 @@ def _openat2(place: int, path: str, flags: int) -> int:
     how = (ctypes.c_uint64 * 3)(flags, 0, RESOLVE)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     syscall.restype = ctypes.c_long
-    found: int = syscall(
+    descriptor: int = syscall(
         ctypes.c_long(OPENAT2), ctypes.c_int(place), os.fsencode(path), how, ctypes.c_size_t(24)
     )
-    if found < 0:
+    if descriptor < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    return found
+    return descriptor
 
 
 class _Mounts:
@@ -202,10 +202,12 @@ def parse_user(status: str) -> int:
 
 def _allow(place: int, user: int, what: int) -> None:
     """Raise `OSError` unless *user*, if that is not the asking user, may do *what* there."""
-    found = os.fstat(place)
-    if what == SEARCH and not S_ISDIR(found.st_mode):
+    status = os.fstat(place)
+    if what == SEARCH and not S_ISDIR(status.st_mode):
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))
     if user == 0 or user != os.stat("/proc/self").st_uid:
-        bits = found.st_mode >> (6 if found.st_uid == user != 0 else 0)
+        # The owner's bits are the third group from the right, those of others the first.
+        is_owner = user != 0 and user == status.st_uid
+        bits = status.st_mode >> 6 if is_owner else status.st_mode
         if not bits & what:
             raise OSError(EACCES, os.strerror(EACCES))

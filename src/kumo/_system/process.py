@@ -78,15 +78,13 @@ def start_time(pid: int) -> int | None:
 
     A number may be given to another process when its process has ended, with another time.
     """
-    found = read_stat(pid)
-    return None if found is None else found.started
+    stat = read_stat(pid)
+    return None if stat is None else stat.started
 
 
 def read_environ(pid: int) -> dict[str, str]:
-    """Return process *pid*'s variables; the first of a name counts. Raise `OSError`.
+    """Return process *pid*'s variables, as `parse_environ` does. Raise `OSError`.
 
-    Format: ``NAME=value`` entries, each ended by a NUL.
-    https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
     To read them is to read the process's memory, and it chooses what lies there: a read would
     wait for pages of a file on a FUSE mount that the process serves. So only memory of no file is
     read.
@@ -95,11 +93,19 @@ def read_environ(pid: int) -> dict[str, str]:
 
     from kumo._system.live import read_file
 
-    found = read_stat(pid)
-    begin, end = found.environment if found is not None else (0, 0)
+    stat = read_stat(pid)
+    begin, end = stat.environment if stat is not None else (0, 0)
     if begin < end and not _is_private(read_file(f"/proc/{pid}/maps") or "", begin, end):
         raise OSError(EXDEV, "the environment is in a file", f"/proc/{pid}/environ")
-    text = read_file(f"/proc/{pid}/environ") or ""
+    return parse_environ(read_file(f"/proc/{pid}/environ") or "")
+
+
+def parse_environ(text: str) -> dict[str, str]:
+    """Return the variables; the first of a name counts.
+
+    Format: ``NAME=value`` entries, each ended by a NUL.
+    https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
+    """
     pairs = [entry.partition("=")[::2] for entry in text.split("\0") if "=" in entry]
     return dict(reversed(pairs))
 

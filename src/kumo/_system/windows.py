@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 GROUP = 64
-MOST_GROUPS = 64
+MAX_GROUPS = 64
 ALL_PROCESSOR_GROUPS = 0xFFFF
 COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME = 5  # of COMPUTER_NAME_FORMAT in sysinfoapi.h
 RELATION_PROCESSOR_CORE = 0  # of LOGICAL_PROCESSOR_RELATIONSHIP in winnt.h
@@ -133,7 +133,7 @@ if sys.platform == "win32":
         """The groups that the process is in: asked only if there are several."""
         if _kernel32.GetActiveProcessorGroupCount() == 1:
             return [0]
-        count, groups = c_uint16(MOST_GROUPS), (c_uint16 * MOST_GROUPS)()
+        count, groups = c_uint16(MAX_GROUPS), (c_uint16 * MAX_GROUPS)()
         _ask("GetProcessGroupAffinity", _process(), ctypes.byref(count), groups)
         return list(groups[: count.value])
 
@@ -156,16 +156,17 @@ if sys.platform == "win32":
         if not inside.value:
             return None
         info = CpuRateControl()
-        at = ctypes.byref(info), c_uint32(ctypes.sizeof(info)), None
-        _ask("QueryInformationJobObject", None, JOB_OBJECT_CPU_RATE_CONTROL, *at)
+        size = c_uint32(ctypes.sizeof(info))
+        kind = JOB_OBJECT_CPU_RATE_CONTROL
+        _ask("QueryInformationJobObject", None, kind, ctypes.byref(info), size, None)
         return rate_text(info)
 
     def _cpu_sets(pid: int | None) -> str | None:
         if not hasattr(_kernel32, "GetProcessDefaultCpuSetMasks"):
             return None  # before Windows 11 and Windows Server 2022
-        masks, count = (GroupAffinity * MOST_GROUPS)(), c_uint16(0)
-        at = masks, c_uint16(MOST_GROUPS), ctypes.byref(count)
-        _ask("GetProcessDefaultCpuSetMasks", _process(), *at)
+        masks, count = (GroupAffinity * MAX_GROUPS)(), c_uint16(0)
+        room = c_uint16(MAX_GROUPS)
+        _ask("GetProcessDefaultCpuSetMasks", _process(), masks, room, ctypes.byref(count))
         return masks_text(masks[: count.value]) or None
 
     def _classes(pid: int | None) -> str | None:
@@ -186,8 +187,8 @@ if sys.platform == "win32":
 
     def _hostname(pid: int | None) -> str:
         name, size = ctypes.create_unicode_buffer(256), c_uint32(256)
-        at = name, ctypes.byref(size)
-        _ask("GetComputerNameExW", COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME, *at)
+        kind = COMPUTER_NAME_PHYSICAL_DNS_HOSTNAME
+        _ask("GetComputerNameExW", kind, name, ctypes.byref(size))
         return name.value
 
     FACTS.update(

@@ -410,7 +410,7 @@ class Top(App[int]):
         history = sparkline(row.history, now.at if now else 0.0, widths[5])
         segments = [
             Segment(mark + set_cell_size(name, room) + " ", BLUE if row.binds else PLAIN),
-            Segment(f"{_cpus(row.quota):>6} {_number(row.used):>6} "),
+            Segment(f"{_cpus(row.quota):>6} {_decimal(row.used):>6} "),
             Segment(
                 f"{bar(row.share, BAR)}{_share(row.share):>5} ", DIM if not row.share else PLAIN
             ),
@@ -547,7 +547,7 @@ def _cpus(value: float | None) -> str:
     return "-" if value is None else show_rate(value)
 
 
-def _number(value: float | None) -> str:
+def _decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 

@@ -14,10 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from kumo._doctor.process import Family, Thread
+    from kumo._doctor.process import Family
     from kumo._pressure.counters import Counters
     from kumo._pressure.parsers import CpuTimes
     from kumo._records import Estimate
+    from kumo._system.process import ProcessStat
 
 SPAN = 120.0  # seconds that a row's history shows
 MAX_HISTORY = 240  # readings that are kept of a cgroup
@@ -35,7 +36,7 @@ class Process(Record):
     name: str
     estimate: Estimate
     ran: float | None = None
-    threads: tuple[Thread, ...] = ()
+    threads: tuple[ProcessStat, ...] = ()
     descendants: int = 0
 
 
@@ -89,7 +90,7 @@ class Model:
         self.now: Sample | None = None
         self.log: deque[str] = deque(maxlen=MAX_LOG)
         self._histories: dict[str, deque[tuple[float, float, float]]] = {}
-        self._looks: deque[tuple[Thread, ...]] = deque(maxlen=MAX_LOOKS)
+        self._looks: deque[tuple[ProcessStat, ...]] = deque(maxlen=MAX_LOOKS)
 
     def add(self, sample: Sample, clock: str) -> None:
         """Take a further reading; its changes get the time *clock* in the log."""

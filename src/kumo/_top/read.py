@@ -35,10 +35,10 @@ def reader(pid: int | None, url: str | None = None) -> Callable[[], Sample]:
     """
     if pid is None:
         return read_host
-    found = read_stat(pid)
-    if found is None or found.ended:
+    stat = read_stat(pid)
+    if stat is None or stat.ended:
         raise ProcessLookupError(ESRCH, "no such process", str(pid))
-    return _Reader(pid, found.started, url)
+    return _Reader(pid, stat.started, url)
 
 
 class _Reader:

@@ -41,24 +41,24 @@ NAMES = (
 
 def ranks(speeds: Iterable[int], alike: float) -> dict[int, int]:
     """Return the rank of each speed: 0 for those of the fastest kind, and so on."""
-    found: dict[int, int] = {}
+    rank_of: dict[int, int] = {}
     rank, above = -1, 0
     for speed in sorted(set(speeds), reverse=True):
         if rank < 0 or speed < alike * above:
             rank += 1
-        found[speed] = rank
+        rank_of[speed] = rank
         above = speed
-    return found
+    return rank_of
 
 
 def names(speeds: Iterable[int], alike: float) -> dict[int, str]:
     """Return the kind of each speed; nothing if all are of one kind. The slowest share a name."""
-    found = ranks(speeds, alike)
-    number = max(found.values(), default=0) + 1
+    rank_of = ranks(speeds, alike)
+    number = max(rank_of.values(), default=0) + 1
     if number < 2:
         return {}
     known = NAMES[min(number, len(KINDS))]
-    return {speed: known[min(rank, len(known) - 1)] for speed, rank in found.items()}
+    return {speed: known[min(rank, len(known) - 1)] for speed, rank in rank_of.items()}
 
 
 def kinds_of(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from kumo._topology.records import Core, Topology
-    from kumo._topology.split import Level
+    from kumo._topology.split import Place
 
     Names = tuple[str, ...]
 
@@ -29,24 +29,24 @@ LIST_WIDTH = 26  # of a list of CPUs, which is cut beyond
 LEGEND = {"#": "your core", "+": "partly yours", "i": "yours and isolated", ".": "not yours"}
 
 
-def picture(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
-    """Yield the lines that show *found* among all *cores* of its machine."""
-    cores = cores or found.cores  # if the system does not say which CPUs are online
-    yield from headline(found, cores, width)
+def picture(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
+    """Yield the lines that show *topology* among all *cores* of its machine."""
+    cores = cores or topology.cores  # if the system does not say which CPUs are online
+    yield from headline(topology, cores, width)
     yield ""
     plan, rows = _planned(cores)
-    lines = _with_numbers(rows, frozenset(found.cpus), width) or _with_signs(
-        plan, rows, found, width
+    lines = _with_numbers(rows, frozenset(topology.cpus), width) or _with_signs(
+        plan, rows, topology, width
     )
     # A Mac's names of kinds come from the system.
     yield from (quoted(line.rstrip(), MAX_LINE) for line in lines)
-    if found.accelerators:
+    if topology.accelerators:
         yield ""
-    for device in found.accelerators:
+    for device in topology.accelerators:
         near = "node unknown" if device.node is None else f"near node {device.node}"
         words = (device.address, f"{device.vendor}:{device.device}", near)
         yield "  ".join(quoted(word, 60) for word in words)
-    for note in found.notes:
+    for note in topology.notes:
         yield from ("", f"{note.code}: {note.text}")
 
 
@@ -73,12 +73,12 @@ def short_list(cpus: Iterable[int]) -> str:
 # --- the headline
 
 
-def headline(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
+def headline(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
     """Yield the counts, then kinds, then isolated and offline CPUs, in lines of *width*."""
-    worth = f", worth {found.capacity:.2f} of the fastest" if _is_uneven(found) else ""
+    worth = f", worth {topology.capacity:.2f} of the fastest" if _is_uneven(topology) else ""
     yield (
-        f"{len(found.cpus)} of {_count(len(found.online) or len(found.cpus), 'CPU')} on "
-        f"{_count(found.physical_cores, 'core')}{worth}"
+        f"{len(topology.cpus)} of {_count(len(topology.online) or len(topology.cpus), 'CPU')} on "
+        f"{_count(topology.physical_cores, 'core')}{worth}"
     )
     yield from _wrapped(
         [
@@ -94,7 +94,7 @@ def headline(found: Topology, cores: Sequence[Core], width: int) -> Iterator[str
         + list(_kinds(cores)),
         width,
     )
-    for name, cpus in (("isolated", found.isolated), ("offline", found.offline)):
+    for name, cpus in (("isolated", topology.isolated), ("offline", topology.offline)):
         if cpus:
             yield f"{name}: {short_list(cpus)}"
 
@@ -103,8 +103,8 @@ def _count(number: int, name: str) -> str:
     return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
-def _is_uneven(found: Topology) -> bool:
-    return found.capacity != len(found.cpus)
+def _is_uneven(topology: Topology) -> bool:
+    return topology.capacity != len(topology.cpus)
 
 
 def _dies(cores: Sequence[Core]) -> int:
@@ -209,11 +209,11 @@ def _layers(cores: Sequence[Core]) -> list[Names]:
     """The names of the places that divide the machine; those that divide it alike together."""
     layers: list[Names] = []
     before = 1
-    found: list[Level] = []
-    for level in boundaries(cores):
-        found.append(level)
-        name = NAMES[PLACES.index(level)]
-        cells = len({tuple([each(core) for each in found]) for core in cores})
+    places: list[Place] = []
+    for place in boundaries(cores):
+        places.append(place)
+        name = NAMES[PLACES.index(place)]
+        cells = len({tuple([each(core) for each in places]) for core in cores})
         if cells == before:
             # A die that is a package, or a cache that is a node's, says nothing new.
             layers[-1] += (name,) if name in ("node", "package") else ()
@@ -290,9 +290,9 @@ def _with_numbers(rows: Sequence[_Row], own: frozenset[int], width: int) -> list
     return shown if max(map(len, shown)) <= width else []
 
 
-def _with_signs(plan: _Plan, rows: Sequence[_Row], found: Topology, width: int) -> Iterator[str]:
+def _with_signs(plan: _Plan, rows: Sequence[_Row], topology: Topology, width: int) -> Iterator[str]:
     """The lines of a large machine, each core as one character."""
-    own, isolated = frozenset(found.cpus), frozenset(found.isolated)
+    own, isolated = frozenset(topology.cpus), frozenset(topology.isolated)
     used: set[str] = set()
 
     def cell(core: Core) -> str:

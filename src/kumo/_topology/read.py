@@ -64,7 +64,8 @@ def read_cores(system: System) -> list[Core]:
 def _own(reader: Reader) -> int:
     """The CPUs of the affinity, by whichever call the system has; 0 if none is known."""
     for detect in (affinity.detect, native_affinity.detect):
-        for limit in reader.limits(detect):
+        limit = next(iter(reader.limits(detect)), None)
+        if limit is not None:
             return parse_cpulist(limit.text)
     return 0
 

@@ -27,7 +27,7 @@ class Reader:
 
     def __init__(self, system: System) -> None:
         self.system = system
-        self.found: list[Note | tuple[str, str]] = []
+        self.remarks: list[Note | tuple[str, str]] = []
         self.faults: dict[tuple[str, str], dict[str, str]] = {}
         self.files: dict[tuple[str, str], dict[str, None]] = {}
 
@@ -36,7 +36,7 @@ class Reader:
             if isinstance(record, Limit):
                 yield record
             else:
-                self.found.append(record)
+                self.remarks.append(record)
 
     def text(self, path: str) -> str:
         try:
@@ -82,17 +82,17 @@ class Reader:
         self._fault("topology-malformed", where, form=form, text=repr_short(text.strip()))
 
     def note_of_cpus(self, code: str, cpus: int, **detail: str) -> None:
-        self.found.append(note(code, cpus=quoted(format_cpulist(cpus), 200), **detail))
+        self.remarks.append(note(code, cpus=quoted(format_cpulist(cpus), 200), **detail))
 
     def notes(self) -> Iterator[Note]:
         """The notes in the order in which they were found."""
-        for each in self.found:
+        for each in self.remarks:
             yield each if isinstance(each, Note) else self._of_files(each)
 
     def _fault(self, code: str, where: str, **detail: str) -> None:
         key = code, next(iter(detail.values()))
         if key not in self.faults:
-            self.found.append(key)
+            self.remarks.append(key)
             self.faults[key], self.files[key] = detail, {}
         self.files[key][where] = None
 

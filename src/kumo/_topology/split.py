@@ -19,10 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
-    Level = Callable[[Core], tuple[int, ...]]
+    Place = Callable[[Core], tuple[int, ...]]
     Part = list[int]
 
-PLACES: tuple[Level, ...] = (
+PLACES: tuple[Place, ...] = (
     lambda core: (_known(core.node),),
     lambda core: (_known(core.package),),
     lambda core: (_known(core.package), _known(core.die)),
@@ -34,7 +34,7 @@ def _known(number: int | None) -> int:
     return -1 if number is None else number
 
 
-def slowness(cores: Iterable[Core]) -> Level:
+def slowness(cores: Iterable[Core]) -> Place:
     """Return what ranks cores by their kind: the fastest first.
 
     A kind is what the system names so; if it names none, the cores of about one capacity. A name
@@ -52,27 +52,27 @@ def slowness(cores: Iterable[Core]) -> Level:
     return rank
 
 
-def boundaries(cores: Sequence[Core], places: Sequence[Level] = PLACES) -> list[Level]:
+def boundaries(cores: Sequence[Core], places: Sequence[Place] = PLACES) -> list[Place]:
     """Return those of *places* that divide *cores*, the one with the fewest groups first."""
     sizes = [(len({place(core) for core in cores}), place) for place in places]
     return [place for size, place in sorted(sizes, key=operator.itemgetter(0)) if size > 1]
 
 
-def levels(cores: Sequence[Core]) -> list[Level]:
+def places_and_kinds(cores: Sequence[Core]) -> list[Place]:
     """Return what divides *cores*, the widest first: places, and kinds if they cut no place.
 
     The kinds come as early as all places after them are of one kind alone: a cluster with cores
     of two kinds is not divided before all clusters are.
     """
-    found = boundaries(cores)
+    places = boundaries(cores)
     kind = slowness(cores)
-    before = len(found)
-    while before and len({(place := found[before - 1])(core) for core in cores}) == len(
+    before = len(places)
+    while before and len({(place := places[before - 1])(core) for core in cores}) == len(
         {(place(core), kind(core)) for core in cores}
     ):
         before -= 1
-    found.insert(before, kind)
-    return found
+    places.insert(before, kind)
+    return places
 
 
 def split(
@@ -80,14 +80,14 @@ def split(
 ) -> tuple[tuple[int, ...], ...]:
     """Return *count* sets. Raise as `Topology.split` does."""
     usual, apart = _by_isolation(cores, isolated)
-    balanced, cpus = _number(usual), _number(usual) + _number(apart)
+    balanced, cpus = _cpu_count(usual), _cpu_count(usual) + _cpu_count(apart)
     try:
         count = operator.index(count)
     except TypeError:
         raise TypeError(f"count must be a whole number, not {count!r}") from None
     if not 1 <= count <= cpus:
         raise ValueError(f"count must be between 1 and the {cpus} CPUs there are, not {count!r}")
-    parts = _parts(usual, levels(usual), min(count, balanced)) if balanced else []
+    parts = _parts(usual, places_and_kinds(usual), min(count, balanced)) if balanced else []
     kind = slowness([*usual, *apart])
     rank = {cpu: kind(core) for core in usual for cpu in core.cpus}
     parts.sort(
@@ -131,7 +131,7 @@ def _by_isolation(
     return usual, special
 
 
-def _number(cores: Iterable[Core]) -> int:
+def _cpu_count(cores: Iterable[Core]) -> int:
     return sum(len(core.cpus) for core in cores)
 
 
@@ -167,14 +167,14 @@ def _choose(cores: list[Core], count: int) -> list[int]:
     return by_sibling[: max(count, 0)]
 
 
-def _groups(cores: Iterable[Core], level: Level) -> list[list[Core]]:
-    found: dict[tuple[int, ...], list[Core]] = {}
+def _groups(cores: Iterable[Core], place: Place) -> list[list[Core]]:
+    by_place: dict[tuple[int, ...], list[Core]] = {}
     for core in cores:
-        found.setdefault(level(core), []).append(core)
-    return [found[number] for number in sorted(found)]
+        by_place.setdefault(place(core), []).append(core)
+    return [by_place[number] for number in sorted(by_place)]
 
 
-def _parts(cores: list[Core], within: Sequence[Level], count: int) -> list[Part]:
+def _parts(cores: list[Core], within: Sequence[Place], count: int) -> list[Part]:
     """Divide *cores* among *count* parts, along the groups of the levels that are left."""
     if count == 1:
         return [[cpu for core in cores for cpu in core.cpus]]
@@ -205,7 +205,7 @@ def _together(groups: list[list[Core]], count: int) -> list[list[Core]]:
     return joined
 
 
-def _shares(groups: list[list[Core]], within: Sequence[Level], count: int) -> list[int]:
+def _shares(groups: list[list[Core]], within: Sequence[Place], count: int) -> list[int]:
     """Divide *count* parts among the groups by their cores.
 
     Each group gets as many as boundaries cut it into, up to the last boundary for which there
@@ -213,7 +213,7 @@ def _shares(groups: list[list[Core]], within: Sequence[Level], count: int) -> li
     (D'Hondt's method). So no core is divided while another group has a whole one to give.
     """
     shares = _needs(groups, within, count)
-    most = [_number(group) for group in groups]
+    most = [_cpu_count(group) for group in groups]
     waiting = [
         (-len(group) / (share + 1), index)
         for index, (group, share) in enumerate(zip(groups, shares, strict=True))
@@ -232,13 +232,13 @@ def _itself(core: Core) -> tuple[int, ...]:
     return core.cpus[:1]
 
 
-def _needs(groups: list[list[Core]], within: Sequence[Level], count: int) -> list[int]:
+def _needs(groups: list[list[Core]], within: Sequence[Place], count: int) -> list[int]:
     """The parts of each group at the last boundary for which *count* is enough; at least 1."""
     needs = [1] * len(groups)
     keys: list[list[Hashable]] = [[()] * len(group) for group in groups]
-    for level in (*within, _itself):
+    for place in (*within, _itself):
         keys = [
-            [(key, level(core)) for key, core in zip(some, group, strict=True)]
+            [(key, place(core)) for key, core in zip(some, group, strict=True)]
             for some, group in zip(keys, groups, strict=True)
         ]
         cut = [len(set(some)) for some in keys]

@@ -9,7 +9,7 @@ from kumo._explain import show_cpus
 from kumo._hot.count import available_cpus
 from kumo._records import Record
 from kumo._survey import estimate
-from kumo._system.live import read_file
+from kumo._system.process import start_time
 from kumo._text import quoted
 
 TYPE_CHECKING = False
@@ -61,15 +61,15 @@ def describe(limit: Limit) -> str:
 class Settling:
     """When one watch reports a change: a decrease at once, an increase after it has lasted.
 
-    *told* is the estimate that was reported last. An increase is reported when each reading for
+    *reported* is the estimate that was reported last. An increase is reported when each reading for
     *settle* seconds was above that, and then the least of them.
 
     On cgroup v1 a quota and its period are two files. If the quota was written first, the count may
     be too small for a moment. The write of the period ends that at once, without settling.
     """
 
-    def __init__(self, told: Estimate, settle: float) -> None:
-        self.told: Estimate = told
+    def __init__(self, reported: Estimate, settle: float) -> None:
+        self.reported: Estimate = reported
         self.settle = settle
         self._grown: Estimate | None = None
         self._since = 0.0
@@ -83,7 +83,7 @@ class Settling:
 
     def settled(self, reading: Estimate) -> bool:
         """Whether *reading* was reported, and no increase had begun: then `tell` does nothing."""
-        return reading is self.told and self._grown is None
+        return reading is self.reported and self._grown is None
 
     def tell(self, reading: Estimate, now: float) -> Change | None:
         """Return the change to report after *reading*, taken at *now* in seconds."""
@@ -91,7 +91,7 @@ class Settling:
         if before is not None:
             if reading.cpus > before.cpus:
                 reading, beyond = before, reading
-        elif reading.cpus > self.told.cpus:
+        elif reading.cpus > self.reported.cpus:
             if self._grown is None:
                 self._grown, self._since = reading, now
             elif reading.cpus <= self._grown.cpus:
@@ -100,22 +100,22 @@ class Settling:
                 return None
             reading = self._grown
         # Made first: if memory is short, the change is reported after the next reading.
-        change = Change(self.told, reading) if self.told.cpus != reading.cpus else None
+        change = Change(self.reported, reading) if self.reported.cpus != reading.cpus else None
         if before is not None:
             self._half = None
-        elif reading.cpus < self.told.cpus:
-            quotas, periods = written(self.told, reading)
-            self._half = (self.told, quotas, now) if quotas and not periods else None
+        elif reading.cpus < self.reported.cpus:
+            quotas, periods = written(self.reported, reading)
+            self._half = (self.reported, quotas, now) if quotas and not periods else None
         # The part beyond the count before is a growth as any.
-        self._grown, self._since, self.told = beyond, now, reading
+        self._grown, self._since, self.reported = beyond, now, reading
         return change
 
     def _before_the_half(self, reading: Estimate, now: float) -> Estimate | None:
         """Return the estimate before the quota, if its period alone has been written by now."""
-        if self._half is None or reading.cpus <= self.told.cpus:
+        if self._half is None or reading.cpus <= self.reported.cpus:
             return None
         before, half, at = self._half
-        quotas, periods = written(self.told, reading)
+        quotas, periods = written(self.reported, reading)
         ends = bool(periods) and not quotas and periods <= half and now - at <= OTHER_HALF
         return before if ends else None
 
@@ -133,12 +133,12 @@ def written(old: Estimate, new: Estimate) -> tuple[frozenset[str], frozenset[str
 def _halves(estimate: Estimate) -> dict[str, tuple[str, str]]:
     """Return the texts of quota and period by the quota's file: those that are two files."""
     quota_file = V1[0][0]
-    found = {}
+    halves = {}
     for limit in estimate.limits:
         if limit.source == "quota" and limit.where.endswith(f"/{quota_file}"):
             quota, _, period = limit.text.partition(" ")
-            found[limit.where] = quota, period
-    return found
+            halves[limit.where] = quota, period
+    return halves
 
 
 def is_silent(
@@ -185,37 +185,37 @@ class Readings:
     def __call__(self) -> Estimate:
         """Return the estimate. Raise `OverrideError` as `kumo.estimate` does."""
         if available_cpus() != self.last.cpus:
-            found = self._survey()
-            if found.cpus <= self.last.cpus or not _blind(found, self.last):
-                self.last = found
+            reading = self._survey()
+            if reading.cpus <= self.last.cpus or not _blind(reading, self.last):
+                self.last = reading
         return self.last
 
     def _survey(self) -> Estimate:
         """Return the estimate, after a quota and a period that are two files were both written."""
         for _ in range(MAX_SURVEYS):
             started = time.monotonic()
-            found = estimate()
-            if not _halves(found) or not self._goes_on(found, started):
+            reading = estimate()
+            if not _halves(reading) or not self._goes_on(reading, started):
                 break
-        return found
+        return reading
 
-    def _goes_on(self, found: Estimate, started: float) -> bool:
-        """Whether something else was written shortly after *found* was read.
+    def _goes_on(self, reading: Estimate, started: float) -> bool:
+        """Whether something else was written shortly after *reading* was read.
 
         A quota is often changed alone, but a period hardly ever: so its quota is waited for longer.
         """
-        quotas, periods = written(self.last, found)
+        quotas, periods = written(self.last, reading)
         end = started + (FOR_QUOTA if periods - quotas else FOR_PERIOD)
         while True:
-            if self._pause(min(end, time.monotonic() + STEP)) or available_cpus() != found.cpus:
+            if self._pause(min(end, time.monotonic() + STEP)) or available_cpus() != reading.cpus:
                 return True
             if time.monotonic() >= end:
                 return False
 
 
-def _blind(found: Estimate, before: Estimate) -> bool:
+def _blind(reading: Estimate, before: Estimate) -> bool:
     """Whether more could not be read than before, as without descriptors: that is not a growth."""
-    return any(note.code in BLIND for note in {*found.notes} - {*before.notes})
+    return any(note.code in BLIND for note in {*reading.notes} - {*before.notes})
 
 
 class ProcessReadings:
@@ -231,21 +231,7 @@ class ProcessReadings:
 
     def __call__(self) -> Estimate:
         """Return the estimate. Raise `ProcessLookupError` if the process has ended."""
-        found = estimate(pid=self.pid)
+        reading = estimate(pid=self.pid)
         if start_time(self.pid) != self.started:
             raise ProcessLookupError(self.pid)
-        return found
-
-
-def start_time(pid: int) -> str | None:
-    """Return when process *pid* was started, in ticks since the boot; `None` if that is unknown.
-
-    Format: ``4242 (name) S 1 …``; the name may contain anything, and the twentieth field after it
-    is the time. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    """
-    try:
-        text = read_file(f"/proc/{pid}/stat")
-    except OSError:
-        return None
-    fields = (text or "").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else None
+        return reading

@@ -43,8 +43,8 @@ def running() -> tuple[Any, Post] | None:
 
 def need_loop(what: str, *loops: str) -> None:
     """Raise `RuntimeError` if to follow *what* needs a loop of *loops*, and none runs here."""
-    found = running()
-    if found is None or found[0].__name__ not in loops:
+    current = running()
+    if current is None or current[0].__name__ not in loops:
         text = "can be followed only in its event loop: call follow in a coroutine there"
         raise RuntimeError(f"{what} {text}")
 
@@ -54,8 +54,8 @@ def make_event() -> tuple[Event, Post]:
 
     Raise `RuntimeError` if neither asyncio nor trio runs.
     """
-    found = running()
-    if found is None:
+    current = running()
+    if current is None:
         raise RuntimeError("no event loop of asyncio or trio is running in this thread")
-    library, post = found
+    library, post = current
     return library.Event(), post

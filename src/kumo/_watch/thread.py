@@ -115,7 +115,7 @@ def resume(watch: Watch) -> None:
         return
     bell, thread = Bell(), None
     try:
-        read = Readings(watch._settling.told, bell.pause)
+        read = Readings(watch._settling.reported, bell.pause)
         with suppress(Exception):
             # The imports of a reading are loaded now, in this thread. A fork while another thread
             # imports a module leaves half of that module in the child for good.

@@ -116,17 +116,17 @@ class Watch:
         self.interval = interval
         self._settling = settling
         self._wakes: set[Callable[[], object]] = set()
-        self._seen = settling.told
+        self._seen = settling.reported
         self._closed = False
 
     def __repr__(self) -> str:
         """The count, the limit that decides, and whether it is followed still; on one line."""
-        told = self._settling.told
+        reported = self._settling.reported
         how = "closed" if self._closed else f"by {self.how}"
         if self.interval is not None and not self._closed:
             how += f", read every {self.interval:g} s"
-        count = plural(told.parallelism, "CPU")
-        return f"<Watch: {count}, {describe(told.binding)}, {how}>"
+        count = plural(reported.parallelism, "CPU")
+        return f"<Watch: {count}, {describe(reported.binding)}, {how}>"
 
     @property
     def how(self) -> str:
@@ -141,7 +141,7 @@ class Watch:
         """The present estimate, in which an increase counts once it has lasted."""
         if not self._closed:
             _watcher.resume(self)
-        return self._settling.told
+        return self._settling.reported
 
     def close(self) -> None:
         """Report nothing more, and end iterations. A call of the callback under way is not awaited.
@@ -168,7 +168,7 @@ class Watch:
         if self._callback is not None:
             try:
                 self._callback(change)
-            except BaseException:  # noqa: BLE001 - the other watches are still to be told
+            except BaseException:  # noqa: BLE001 - the other watches are still to be called
                 report = (*sys.exc_info(), threading.current_thread())
                 threading.excepthook(threading.ExceptHookArgs(report))
 
@@ -228,7 +228,7 @@ class Watch:
         with _watcher.lock:
             if self._closed:
                 return None
-            old, new = self._seen, self._settling.told
+            old, new = self._seen, self._settling.reported
             change = Change(old, new) if old.cpus != new.cpus else None
             self._seen = new
             if change is None:
