@@ -7,15 +7,16 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
+from threading import Event
 
 import loky
 import pytest
 
 import kumo
 from kumo._pools import processes
-from kumo._pools.messages import Inbox, Packer, unpack, write
+from kumo._pools.messages import Inbox, Message, Packer, unpack, write
 from kumo._pools.worker_process import Worker
 
 MOMENT = 60
@@ -67,7 +68,7 @@ def sent_ahead(pool: kumo.ProcessPool, gate: Path, count: int) -> list[Future[in
     for _ in range(1, count):
         packed = pool._crew.pack(worker, pool._crew.tasks.popleft())
         assert packed is not None
-        assert packed[0].send_to(pool._crew, worker, now=False)
+        assert packed[0].send_to((pool._crew, worker), now=False)
         batch.append((packed, packed[1]))
     worker.send(batch, 1)
     return futures
@@ -169,6 +170,67 @@ def test_the_parallelism_is_not_read_anew_for_each_task(monkeypatch: pytest.Monk
     assert len(reads) == 1
 
 
+@pytest.mark.usefixtures("_patient")
+def test_a_callback_may_cancel_what_has_been_answered_with_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = Worker.receive
+
+    def all_at_once(worker: Worker) -> list[Message]:
+        answers: list[Message] = []
+        while len(answers) < len(worker.flight):
+            answers += receive(worker)
+        return answers
+
+    monkeypatch.setattr(Worker, "receive", all_at_once)
+    gate = tmp_path / "gate"
+    cancelled: list[bool] = []
+    with kumo.ProcessPool("ahead", processes=1) as pool:
+        futures = sent_ahead(pool, gate, 5)
+        futures[1].add_done_callback(lambda _: cancelled.extend(f.cancel() for f in futures))
+        gate.touch()
+        assert [future.result(MOMENT) for future in futures] == list(range(5))
+        until(lambda: len(cancelled) == 5)
+    assert cancelled == [False] * 5
+
+
+def test_futures_are_as_the_standard_ones_but_for_the_condition_that_comes_late() -> None:
+    standard = vars(Future())
+    assert isinstance(processes._Future()._condition, type(standard.pop("_condition")))
+    assert vars(processes._Future()) == standard
+
+
+def test_nobody_waits_in_vain_however_the_futures_are_looked_at() -> None:
+    def called_back(futures: list[Future[int]]) -> list[Future[int]]:
+        done: list[Future[int]] = []
+        for future in futures:
+            event = Event()
+            future.add_done_callback(lambda _, event=event: event.set())  # type: ignore[misc]
+            assert event.wait(MOMENT)
+            done.append(future)
+        return done
+
+    def cancelled(futures: list[Future[int]]) -> list[Future[int]]:
+        return [future for future in futures if future.cancel() or future.result(MOMENT) >= 0]
+
+    def by_result(futures: list[Future[int]]) -> list[Future[int]]:
+        return [future for future in futures if future.result(MOMENT) >= 0]
+
+    ways: tuple[Callable[[list[Future[int]]], list[Future[int]]], ...] = (
+        lambda futures: list(wait(futures, MOMENT).done),
+        lambda futures: list(as_completed(futures, MOMENT)),
+        called_back,
+        cancelled,
+        by_result,
+    )
+    with kumo.ProcessPool("ahead", processes=2) as pool, ThreadPoolExecutor(5) as others:
+        looks = []
+        for number in range(100):
+            futures = [pool.submit(int, number) for _ in range(10)]
+            looks.append(others.submit(ways[number % len(ways)], futures))
+        assert [len(look.result(2 * MOMENT)) for look in looks] == [10] * 100
+
+
 def test_large_memory_goes_as_it_is_and_can_be_written_to() -> None:
     numpy = pytest.importorskip("numpy")
     array = numpy.arange(100_000.0)
@@ -193,11 +255,15 @@ def test_messages_of_every_size_arrive_in_any_pieces() -> None:
     def send() -> None:
         for number, what in enumerate(objects):
             write(writer, packer.pack(what).addressed(number, 7 * number))
+        together = []
+        for number, what in enumerate(objects):
+            together += packer.pack(what).addressed(number, 7 * number)
+        write(writer, together)
 
     thread = threading.Thread(target=send)
     thread.start()
     inbox = Inbox(reader)
-    for number, what in enumerate(objects):
+    for number, what in [*enumerate(objects), *enumerate(objects)]:
         message = inbox.next()
         assert (message.number, message.mark, unpack(message)) == (number, 7 * number, what)
     thread.join()

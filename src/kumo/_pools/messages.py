@@ -22,6 +22,7 @@ from types import SimpleNamespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from typing import Any
 
@@ -29,7 +30,8 @@ _HEAD = struct.Struct("<BHHQ")  # number, mark, how many buffers, bytes of the p
 _SIZE = struct.Struct("<Q")  # bytes of a buffer
 _CHUNK = 64 * 1024  # read at once; a buffer is sent apart from this size on
 _MAX_BUFFERS = 1000  # the rest is pickled with the object
-_JOINED = 16 * 1024  # up to this size one write of all parts costs less than several
+_JOINED = 16 * 1024  # up to this size a copy costs less than another write
+_PLAIN = {type(None), bool, int, float}  # all picklers write them alike, and so the fastest does
 
 
 class Parcel:
@@ -38,11 +40,14 @@ class Parcel:
     __slots__ = ("body", "buffers", "parts", "size")
 
     def __init__(self, parts: list[Any], buffers: list[memoryview]) -> None:
-        self.body = sum(map(len, parts))
+        self.body = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
+        self.size = _HEAD.size + self.body
         self.buffers = buffers
-        sizes = [_SIZE.pack(len(buffer)) for buffer in buffers]
-        self.parts = [*sizes, *parts, *buffers]
-        self.size = _HEAD.size + _SIZE.size * len(sizes) + self.body + sum(map(len, buffers))
+        if buffers:
+            sizes = [_SIZE.pack(len(buffer)) for buffer in buffers]
+            parts = [*sizes, *parts, *buffers]
+            self.size += _SIZE.size * len(sizes) + sum(map(len, buffers))
+        self.parts = parts
 
     def addressed(self, number: int, mark: int) -> list[Any]:
         """Return the parts of the message with that number and mark."""
@@ -57,10 +62,13 @@ class Packer:
         self.buffers: list[memoryview] = []
         self.key: object = None
         self.pickler: Any = None
+        self.reduction = import_module("loky.backend.reduction")
 
     def pack(self, what: object) -> Parcel:
         """Return *what*, pickled. Raise what pickling raises."""
-        reduction = import_module("loky.backend.reduction")
+        if type(what) in _PLAIN:
+            return Parcel([pickle.dumps(what, 5)], [])
+        reduction = self.reduction
         # Modules register reducers when they are imported, and programs choose loky's pickler.
         own = getattr(reduction, "_dispatch_table", ())
         key = (reduction.get_loky_pickler(), len(own), len(copyreg.dispatch_table))
@@ -126,6 +134,22 @@ class Inbox:
 
     def next(self) -> Message:
         """Return the next message; wait for it. Raise `EOFError` if there is none any more."""
+        return self.next_read() or self.next_in_parts()
+
+    def next_read(self) -> Message | None:
+        """Return the next message if it has been read whole, without buffers."""
+        begin = self.at + _HEAD.size
+        if begin > len(self.data):
+            return None
+        number, mark, count, size = _HEAD.unpack_from(self.data, self.at)
+        end = begin + size
+        if count or end > len(self.data):
+            return None
+        self.at = end
+        return Message(number, mark, self.data[begin:end], [])
+
+    def next_in_parts(self) -> Message:
+        """Return the next message, of which some is still to be read."""
         number, mark, count, size = _HEAD.unpack(self.take(_HEAD.size))
         sizes = [_SIZE.unpack(self.take(_SIZE.size))[0] for _ in range(count)]
         body = self.take(size)
@@ -194,10 +218,25 @@ else:
     def write(target: Connection, parts: list[Any]) -> None:
         """Write one message, or several."""
         descriptor = target.fileno()
-        if sum(map(len, parts)) <= _JOINED:
-            parts = [b"".join(parts)]
+        for piece in [b"".join(parts)] if sum(map(len, parts)) <= _JOINED else _pieces(parts):
+            done = os.write(descriptor, piece)
+            if done < len(piece):
+                with memoryview(piece) as view:
+                    while done < len(view):
+                        done += os.write(descriptor, view[done:])
+
+    def _pieces(parts: list[Any]) -> Iterator[Any]:
+        """Yield *parts*, and those that are small in one with their neighbours."""
+        small: list[Any] = []
+        size = 0
         for part in parts:
-            with memoryview(part) as view:
-                done = 0
-                while done < len(view):
-                    done += os.write(descriptor, view[done:])
+            if small and size + len(part) > _JOINED:
+                yield b"".join(small)
+                small.clear()
+                size = 0
+            if len(part) > _JOINED:
+                yield part
+            else:
+                small.append(part)
+                size += len(part)
+        yield b"".join(small)

@@ -29,6 +29,7 @@ from kumo._pools.worker_process import (
     call_all,
     result_of,
 )
+from kumo._watch.forks import in_child
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 # A number of threads that is so old is computed again, even if the pool has seen no change.
 # A pool of a fixed size has no watch, and nothing watches the environment.
 FRESH_SECONDS = 0.1
+
+_states = threading.RLock()  # a signal's handler may look at another future meanwhile
 
 
 class ProcessPool(Pool):
@@ -185,34 +188,95 @@ class ProcessPool(Pool):
 
 
 class _Future(Future["Any"]):
-    """A future whose task may have been sent to a process that has not begun it."""
+    """A future whose task may have been sent to a process that has not begun it.
 
+    Its condition is made when somebody asks for it: to make and to use one takes longer than all
+    else that a small task costs, and most tasks of many have ended before anybody waits for them.
+    Until then `_states` guards the state, and it is locked while a condition gets its place.
+    So the state changes under the condition if there is one, as the standard library expects.
+    """
+
+    _made: threading.Condition | None = None
     _claim: tuple[_Crew, Worker] | None = None  # the process that it was sent to
 
+    def __init__(self) -> None:
+        # What the standard one does, but for the condition; a test compares the two.
+        self._state = "PENDING"
+        self._result = self._exception = None
+        self._waiters: list[Any] = []
+        self._done_callbacks: list[Any] = []
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        if self._made is None:
+            made = threading.Condition()
+            with _states:
+                if self._made is None:
+                    self._made = made
+        return self._made
+
+    def done(self) -> bool:
+        """Whether the task has ended or is cancelled."""
+        return self._state not in ("PENDING", "RUNNING")
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Return the result, or raise the exception, of the call; wait for it."""
+        if self._state == "FINISHED" and self._exception is None:
+            return self._result
+        return super().result(timeout)
+
+    def set_result(self, result: Any) -> None:
+        """Note the result, as the standard one."""
+        with _states:
+            if self._made is None and self._state == "RUNNING":
+                self._result = result
+                self._state = "FINISHED"
+                return
+        super().set_result(result)
+
     def cancel(self) -> bool:
-        """Cancel the task if it has not begun; whether it is cancelled."""
+        """Cancel the task if it has not begun; whether it is cancelled.
+
+        The callbacks are called without the condition, as by the standard one.
+        """
         while True:
             with self._condition:
-                if self._claim is None:
-                    return super().cancel()
-                crew, worker = self._claim
-            if not crew.let_go(self, worker):
+                claim = self._claim
+                if claim is None:
+                    if self._state != "PENDING":
+                        return self._state not in ("RUNNING", "FINISHED")
+                    self._state = "CANCELLED"
+                    self._condition.notify_all()
+                    break
+            if not claim[0].let_go(self, claim[1]):
                 return False
+        self._invoke_callbacks()  # type: ignore[attr-defined]  # it is private
+        return True
 
-    def send_to(self, crew: _Crew, worker: Worker, now: bool) -> bool:
+    def send_to(self, claim: tuple[_Crew, Worker], now: bool) -> bool:
         """Note that the task is sent, and is to begin *now* or later; `False` if cancelled."""
+        with _states:
+            if self._made is None:  # else somebody may cancel it
+                if now:
+                    self._state = "RUNNING"
+                else:
+                    self._claim = claim
+                return True
         with self._condition:
             if now or self._state != "PENDING":
                 return self.set_running_or_notify_cancel()
-            self._claim = (crew, worker)
+            self._claim = claim
             return True
 
     def begin(self) -> None:
-        """Note that the task has begun in the process that it was sent to."""
-        with self._condition:
-            self._claim = None
-            if self._state == "PENDING":
-                self.set_running_or_notify_cancel()
+        """Note that the task has begun in the process that it was sent to.
+
+        That of a task which has a claim changes nowhere else, so this takes no lock. `cancel`
+        looks at the claim first.
+        """
+        if self._state == "PENDING":
+            self._state = "RUNNING"
+        self._claim = None
 
     def come_back(self) -> None:
         """Note that the task has been taken back, and so has not begun."""
@@ -267,19 +331,19 @@ class _Crew(Crew):
             _fail(task[0], error)
             return
         try:
-            self.send(worker, task)
-            self.send_ahead(worker)
+            self.supply(worker, task)
             while worker.flight:
-                answer = worker.receive()
-                if answer is None:  # its task takes long, and the others need not wait for it
+                answers = worker.receive()
+                if not answers:  # its task takes long, and the others need not wait for it
                     if self.parked or self.workers < self.limit or worker.is_late():
                         self.requeue(worker.take_back())
                     continue
-                self.settle(worker, answer)
+                self.settle(worker, answers)
+                del answers
                 if os.getpid() != worker.pid:
                     return  # a future's callback has forked: all of this is the parent's
                 if self.workers <= self.limit:
-                    self.send_ahead(worker)
+                    self.supply(worker)
                 elif len(worker.flight) > 1:
                     self.requeue(worker.take_back())
         except (EOFError, OSError):
@@ -288,47 +352,44 @@ class _Crew(Crew):
             worker.process.kill()
             self.bury(worker, error)
 
-    def send(self, worker: Worker, task: Any) -> None:
-        """Send a task to the process, which is idle. A task that cannot be sent fails."""
-        if (packed := self.pack(worker, task)) and packed[0].send_to(self, worker, now=True):
-            worker.send([(packed, packed[1])], self.threads_now())
+    def supply(self, worker: Worker, task: Any = None) -> None:
+        """Send the process *task*, and what it can do next if it has little and no other is idle.
 
-    def send_ahead(self, worker: Worker) -> None:
-        """Send the process what it can do next, if it has little and no other is idle."""
+        Without *task* it is the queue's first one that an idle process gets. A task that cannot
+        be sent fails.
+        """
         depth = 1 if self.parked or self.dropping else worker.depth
         held = len(worker.flight)
         if 2 * held > depth:
             return  # later, and then several at once
-        if not held:
-            self.send_next(worker)
         # If there are few tasks, the others want some as well.
         depth = min(depth, held + 1 + len(self.tasks) // max(1, self.workers))
         batch: list[Any] = []
-        while len(worker.flight) + len(batch) < depth and self.tasks and worker.flight:
-            try:
-                packed = self.pack(worker, self.tasks.popleft())
-            except IndexError:
-                break
+        size, claim = 0, (self, worker)
+        while held + len(batch) < depth:
+            if task is None:
+                try:
+                    task = self.tasks.popleft()
+                except IndexError:
+                    break
+            packed, task = self.pack(worker, task), None
             if packed is None:
                 continue
-            if not worker.fits(packed[1], batch):
+            future, parcel = packed
+            idle = not held and not batch
+            fits = worker.fits(len(batch) + 1, size + parcel.size)
+            if not fits and not idle:
                 self.put_back([packed])
                 break
-            if packed[0].send_to(self, worker, now=False):
-                batch.append((packed, packed[1]))
+            if future.send_to(claim, now=idle):
+                batch.append((packed, parcel))
+                size += parcel.size
+                if not fits:
+                    break
         if batch:
             worker.send(batch, self.threads_now())
-            if self.parked or self.dropping:  # meanwhile
+            if held + len(batch) > 1 and (self.parked or self.dropping):  # meanwhile
                 self.requeue(worker.take_back())
-
-    def send_next(self, worker: Worker) -> None:
-        """Send an idle process the next task, if there is one."""
-        while not worker.flight:
-            try:
-                task = self.tasks.popleft()
-            except IndexError:
-                return
-            self.send(worker, task)
 
     def pack(self, worker: Worker, task: Any) -> tuple[_Future, Parcel] | None:
         """Return a task's future and the parcel, or `None` if it cannot be packed."""
@@ -341,19 +402,31 @@ class _Crew(Crew):
             _fail(future, error)
             return None
 
-    def settle(self, worker: Worker, answer: Message) -> None:
-        """Give a future what its process has answered; the next task has begun meanwhile."""
-        future, _ = worker.settle(answer)
-        future.begin()
+    def settle(self, worker: Worker, answers: list[Message]) -> None:
+        """Give the futures what their process has answered; the next task has begun meanwhile."""
+        futures = [future for future, _ in worker.settle(answers)]
+        # All of them have begun before anything foreign is called, which may cancel another.
+        for future in futures:
+            future.begin()
         # This thread alone sends, and another may take tasks back.
-        for following, _ in tuple(worker.flight.values())[:1]:
-            following.begin()
+        if (following := worker.first()) is not None:
+            following[0].begin()
         try:
-            result = result_of(answer)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
-            _set(future.set_exception, error)
-        else:
-            _set(future.set_result, result)
+            for future, answer in zip(futures, answers, strict=True):
+                foreign = future._done_callbacks
+                try:
+                    result = result_of(answer)
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it is the future's
+                    _set(future.set_exception, error)
+                else:
+                    _set(future.set_result, result)
+                if foreign and os.getpid() != worker.pid:
+                    return  # one of the callbacks has forked
+        except BaseException as error:  # memory is at an end
+            for future in futures:
+                if not future.done():
+                    _set(future.set_exception, error)
+            raise
 
     def requeue(self, tasks: list[Any]) -> None:
         """Put tasks that were taken back before all others, and have them looked after."""
@@ -497,3 +570,11 @@ def _prepare(initializer: Callable[..., object], initargs: tuple[Any, ...]) -> N
 def _chunks(calls: Iterator[T], size: int) -> Iterator[list[T]]:
     while chunk := list(islice(calls, size)):
         yield chunk
+
+
+def _after_fork() -> None:
+    global _states
+    _states = threading.RLock()
+
+
+in_child(_after_fork)

@@ -16,6 +16,8 @@ What it guarantees, and how:
 - The program never waits for a busy process: what is sent ahead fits into the pipe, at half of
   its size, since each write may waste a part of a page. A larger message is for an idle process
   alone. Tokens cannot be taken back on Windows, so nothing is sent ahead there.
+- An answer is written before the next token is taken. The program reads as many answers as have
+  come, and all of their tasks have begun before a callback of one of them is called.
 - Each message has the number of threads that its task may use, and libraries are limited before
   the task begins. Variables limit them from the start of the process.
 - A process is started with the crew's lock free. Only `_starting` is locked: a fork waits
@@ -54,11 +56,11 @@ _LATER = [name for name in VARIABLES if KNOBS[name].group in ("omp", "blas")]
 # multiprocessing and loky lock while a process starts would stay locked in the child.
 _starting = threading.RLock()
 
-_NUMBERS = 128  # of messages; fewer than half of them are in use at a time
+_NUMBERS = 250  # of messages; at most half of them are in use at a time
 _END = b"\xff"  # the token after which there are no more
 _PIPE_BYTES = 16 * 1024  # of a pipe whose size cannot be asked for: the smallest default
 MAX_THREADS = 0xFFFF  # that a message can say
-MAX_AHEAD = 48  # tasks that a process has at most, with that which runs
+MAX_AHEAD = 120  # tasks that a process has at most, with that which runs
 # A process has work for about this long. It is what a hand-over takes on a busy machine, and
 # tasks of this length or more are not sent ahead at all: they begin in the order of their submits.
 AHEAD_SECONDS = 0.005
@@ -108,10 +110,9 @@ class Worker:
         alive: bool = self.process.is_alive()
         return alive
 
-    def fits(self, parcel: Parcel, batch: list[tuple[Any, Parcel]]) -> bool:
-        """Whether that can be sent ahead with *batch*, after those that may be in the pipe."""
-        size = parcel.size + sum(other.size for _, other in batch)
-        return self.bytes + size <= self.room and len(self.sent) + len(batch) < _NUMBERS // 2
+    def fits(self, count: int, size: int) -> bool:
+        """Whether *count* messages of that *size* can be sent after those that may be there."""
+        return self.bytes + size <= self.room and len(self.sent) + count <= _NUMBERS // 2
 
     def has(self, future: object) -> bool:
         """Whether the task of *future* is in flight."""
@@ -145,49 +146,58 @@ class Worker:
         with suppress(OSError):
             write(self.messages, parts)
 
-    def receive(self) -> Message | None:
-        """Wait for an answer. Raise `EOFError` or `OSError` if the process has ended.
+    def receive(self) -> list[Message]:
+        """Wait for answers. Raise `EOFError` or `OSError` if the process has ended.
 
-        `None` each time that it takes longer than a process has work for, while there are tasks
-        behind that which runs.
+        None are returned each time that it takes longer than a process has work for, while there
+        are tasks behind that which runs.
         """
         if not self.inbox.has_more():
             if len(self.flight) >= MIN_GATHERED:
                 # Each time that this thread is woken costs more than what it does with an answer.
                 time.sleep(min(GATHER_SECONDS, self.seconds * len(self.flight) / 3))
             if len(self.flight) > 1 and not self._wait(AHEAD_SECONDS):
-                return None
+                return []
             # A child that a task has forked may keep the pipe open beyond the process's end.
             while not self._wait(1.0):
                 if not self.is_alive() and not self._wait(0.0):
                     raise EOFError
-        return self.inbox.next()
+        answers = [self.inbox.next()]
+        while (answer := self.inbox.next_read()) is not None:
+            answers.append(answer)
+        return answers
 
     def is_late(self) -> bool:
         """Whether the present task takes so long that others go first even if none is idle."""
         return time.monotonic() > self.since + LATE_SECONDS
 
-    def settle(self, answer: Message) -> Any:
-        """Return what the task was for that *answer* is of."""
+    def settle(self, answers: list[Message]) -> list[Any]:
+        """Return what the tasks were for that *answers* are of."""
         with self.lock:
-            # It has read all messages until this one.
+            tasks = [self.flight[answer.number] for answer in answers]
+            # It has read all messages until the last one.
             number = -1
-            while number != answer.number:
+            while number != answers[-1].number:
                 number, size = self.sent.popleft()
                 self.bytes -= size
-            task = self.flight.pop(number)
-            self.answers += 1
+            for answer in answers:
+                del self.flight[answer.number]
+            self.answers += len(answers)
             self.held = False
-        if not self.inbox.has_more():
-            self._pace()
-        return task
+        self._pace()
+        return tasks
+
+    def first(self) -> Any:
+        """Return what the task is for that the process runs now or next; `None` if it has none."""
+        with self.lock:
+            return next(iter(self.flight.values()), None)
 
     def _pace(self) -> None:
         """See how long tasks take, by all answers that have been read."""
         now = time.monotonic()
         self.seconds = max((now - self.since) / (self.answers - self.paced), 1e-9)
         self.since, self.paced = now, self.answers
-        self.depth = min(self.most, 1 + int(AHEAD_SECONDS / self.seconds), 2 * self.depth)
+        self.depth = min(self.most, 1 + int(AHEAD_SECONDS / self.seconds), 4 * self.depth)
 
     def take_back(self, count: int = MAX_AHEAD) -> list[Any]:
         """Return what up to *count* tasks were for that have not begun, the first one first."""
@@ -219,13 +229,12 @@ class Worker:
         """
         self.send([(None, self.packer.pack((fn, args, {})))], threads)
         try:
-            while (answer := self.receive()) is None:
-                pass
+            answers = self.receive()
         except (EOFError, OSError) as error:
             self.bury()
             raise self.broken() from error
-        self.settle(answer)
-        return result_of(answer)
+        self.settle(answers)
+        return result_of(answers[0])
 
     def broken(self) -> RuntimeError:
         """Return what a task fails with whose process has ended."""
