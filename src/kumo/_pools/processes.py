@@ -190,8 +190,8 @@ class ProcessPool(Pool):
 class _Future(Future["Any"]):
     """A future whose task may have been sent to a process that has not begun it.
 
-    Its condition is made when somebody asks for it: to make and to use one takes longer than all
-    else that a small task costs, and most tasks of many have ended before anybody waits for them.
+    Its condition is made when somebody asks for it. Making and using one takes longer than the
+    rest of a `submit`, and most of many tasks have ended before anybody waits for them.
     Until then `_states` guards the state, and it is locked while a condition gets its place.
     So the state changes under the condition if there is one, as the standard library expects.
     """
@@ -200,7 +200,7 @@ class _Future(Future["Any"]):
     _claim: tuple[_Crew, Worker] | None = None  # the process that it was sent to
 
     def __init__(self) -> None:
-        # What the standard one does, but for the condition; a test compares the two.
+        # The attributes of the standard one, except for the condition. A test compares the two.
         self._state = "PENDING"
         self._result = self._exception = None
         self._waiters: list[Any] = []
