@@ -13,6 +13,7 @@ import pytest
 from kumo import Estimate, Limit, estimate
 from kumo._sizes import best_team, memory_limits, parse_size, with_memory
 from kumo._survey import survey
+from kumo._system.calls import FACTS
 from kumo._system.machine_file import Machine
 
 MACHINES = Path(__file__).with_name("machines")
@@ -142,6 +143,20 @@ def test_lockstep_follows_the_capacities() -> None:
     assert "4 of capacity 1024, 4 of capacity 381" in found.notes[-1].text
 
 
+def test_lockstep_is_the_greatest_product_also_of_small_differences() -> None:
+    """15 times 1024 is more than 16 times 930, though nobody would call these two kinds."""
+    found = survey(capacities([1024] * 15 + [930]))
+
+    assert "performance-levels" not in [note.code for note in found.notes]
+    assert (found.parallelism, found.workers("lockstep")) == (16, 15)
+
+
+def test_lockstep_leaves_out_isolated_cpus() -> None:
+    found = survey(capacities([1024] * 2 + [400] * 4, f"-- {CPU}/isolated --\n0-1\n"))
+
+    assert (found.parallelism, found.workers("lockstep")) == (4, 4)
+
+
 def test_lockstep_of_one_kind_reads_no_topology() -> None:
     machine = capacities([1024] * 4)
     before = set(machine.asked)
@@ -249,9 +264,20 @@ def test_the_evidence_of_memory_is_in_the_explanation() -> None:
 
 
 def test_a_machine_that_shows_no_memory_has_no_limit() -> None:
-    assert list(memory_limits(Machine("-- !affinity --\n0\n"), GIB)) == []
+    (limit,) = memory_limits(Machine("-- !affinity --\n0\n"), GIB)
+    assert (limit.cpus, limit.text) == (inf, "(unknown)")
     closed = Machine("-- /proc/meminfo (EACCES) --\n")
     assert [(limit.cpus, limit.text) for limit in memory_limits(closed, GIB)] == [(inf, "(EACCES)")]
+
+
+def test_memory_of_other_systems() -> None:
+    machine = Machine("-- !platform --\ndarwin\n-- !cpus --\n8\n-- !memory --\n17179869184\n")
+
+    assert survey(machine).workers(memory="4G") == 4
+
+
+def test_this_machine_shows_its_memory_without_proc() -> None:
+    assert int(FACTS["memory"](None) or "0") >= 2**26
 
 
 # --- estimates that came from elsewhere

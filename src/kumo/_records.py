@@ -292,13 +292,13 @@ class Estimate(_Asked):
         each = _sizes.parse_size(str(memory)) if memory is not None else 0
         if self.binding.kind == "override":
             return count
-        unequal = purpose == "lockstep" and any(note.code == UNEQUAL for note in self.notes)
-        if not (each or unequal or purpose == "physical"):
-            return count
         system = getattr(self, "_system", None)
         if system is None:
-            raise ValueError("this estimate does not know its machine: take a new one there")
-        if unequal:
+            unequal = purpose == "lockstep" and any(note.code == UNEQUAL for note in self.notes)
+            if each or unequal or purpose == "physical":
+                raise ValueError("this estimate does not know its machine: take a new one there")
+            return count
+        if purpose == "lockstep":
             count = _sizes.lockstep(system, count)
         if purpose == "physical":
             count = min(count, _sizes.physical(system))

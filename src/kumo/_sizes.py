@@ -6,7 +6,7 @@ alone reads neither the topology nor the memory.
 - v2: ``memory.max``, https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files
 - v1: ``memory.limit_in_bytes``, https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 - the machine: ``MemTotal`` of ``/proc/meminfo``,
-  https://man7.org/linux/man-pages/man5/proc_meminfo.5.html
+  https://man7.org/linux/man-pages/man5/proc_meminfo.5.html, on other systems the fact ``memory``
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from math import inf
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
 from kumo._records import Estimate, Limit
 from kumo._text import error_name, is_whole, whole_number
-from kumo._topology.read import read_topology
+from kumo._topology.read import capacities, read_topology
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kumo._system.live import System
 
-MEMINFO = "/proc/meminfo"
+MEMINFO, MEMORY = "/proc/meminfo", "memory"
 FILES = {V2: "memory.max", "memory": "memory.limit_in_bytes"}
 # v1 writes "no limit" as the largest number of pages; no machine has this much.
 UNLIMITED = 1 << 60
@@ -60,15 +60,17 @@ def physical(system: System) -> int:
 
 
 def lockstep(system: System, count: int) -> int:
-    """Return how many threads, up to *count*, do most work if all wait for the slowest."""
-    speeds = [core.capacity for core in read_topology(system).cores for _ in core.cpus]
-    return best_team(speeds, count)
+    """Return how many threads, up to *count*, do most work if all wait for the slowest.
+
+    That is *count* if the system shows no capacities.
+    """
+    return best_team(capacities(system), count) if count > 1 else count
 
 
 def best_team(speeds: Sequence[int], count: int) -> int:
     """Return the n up to *count* for which n times the nth fastest of *speeds* is greatest.
 
-    The smallest such n, as a smaller team waits less; *count* if nothing is known.
+    The smallest such n, as a smaller team waits less; *count* if they are all alike or not known.
     """
     fastest = sorted(speeds, reverse=True)[:count]
     if len(set(fastest)) < 2:
@@ -102,6 +104,11 @@ def memory_limits(system: System, each: int) -> Iterator[Limit]:
         return
     if total is not None:
         yield Limit("memory", "memory", total * 1024 / each, MEMINFO, f"MemTotal: {total} kB")
+        return
+    known = whole_number(system.fact(MEMORY) or "")
+    workers = known / each if known else inf
+    text = f"{known} bytes" if known else "(unknown)"
+    yield Limit("memory", "memory", workers, "the machine's memory", text)
 
 
 def _levels(system: System) -> Iterator[tuple[str, str]]:

@@ -74,6 +74,10 @@ ANNOUNCED: dict[str, str] = {
     "CONDA_BUILD": "build_farm",
     "RPM_PACKAGE_NAME": "build_farm",
     "DEB_RULES_REQUIRES_ROOT": "build_farm",
+    "EBUILD_PHASE": "build_farm",
+    "FLATPAK_BUILDER_BUILDDIR": "build_farm",
+    "CRAFT_PART_NAME": "build_farm",
+    "SNAPCRAFT_PART_BUILD": "build_farm",
     "!sandbox": "platforms",
 }
 

@@ -77,13 +77,16 @@ class Campaign:
 
         self.targets = targets
         self.thorough = thorough
-        self.files = self.parsed = self.reached = 0
+        self.files = self.parsed = self.pages = self.reached = 0
         self.longest = 0.0
 
     def one(self, data: bytes) -> None:
         before = time.process_time()
         try:
-            if data[:1] and data[0] % 4 == 3:
+            if data[:1] and data[0] % 16 == 7:
+                self.targets.try_page(data[1:])
+                self.pages += 1
+            elif data[:1] and data[0] % 4 == 3:
                 self.targets.try_parser(data[1:])
                 self.parsed += 1
             else:
@@ -101,8 +104,8 @@ class Campaign:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return (
             f"{self.files} machine files, of which {self.reached} ({self.reached / self.files:.1%})"
-            f" reached a detector; {self.parsed} texts for parsers; the longest took "
-            f"{self.longest:.2f} s of CPU time, memory {memory:.0f} MB"
+            f" reached a detector; {self.parsed} texts for parsers; {self.pages} reports; "
+            f"the longest took {self.longest:.2f} s of CPU time, memory {memory:.0f} MB"
         )
 
 
@@ -143,7 +146,7 @@ def _guided(options: argparse.Namespace) -> int:
 
     def one(data: bytes) -> None:
         campaign.one(data)
-        if (campaign.files + campaign.parsed) % 10_000 == 0:
+        if (campaign.files + campaign.parsed + campaign.pages) % 10_000 == 0:
             print(campaign.report(), flush=True)
 
     arguments = [

@@ -8,9 +8,12 @@ A fuzzer that is guided by coverage changes the bytes; without one they come fro
 from __future__ import annotations
 
 import re
+import zlib
+from base64 import encodebytes
+from html import escape
 from pathlib import Path
 
-from kumo._system.machine_file import parse_sections
+from kumo._system.machine_file import COMPRESSED, INSIDE, MAX_EXPANDED, parse_sections
 
 MACHINES = sorted((Path(__file__).parents[1] / "machines").glob("*.txt"))
 TEXTS = [path.read_text("utf-8", "surrogateescape") for path in MACHINES]
@@ -98,6 +101,23 @@ def machine(data: bytes) -> tuple[str, list[str]]:
         sections[name] = body
         names.append(name)
     return "".join(_section(choices, name, body) for name, body in sections.items()), names
+
+
+def page(data: bytes) -> tuple[str, str, bool]:
+    """A machine file, the report that has it inside, and whether that is as it was written."""
+    text, _ = machine(data)
+    choices = Choices(data[::-1])
+    written = text.encode("utf-8", "surrogateescape")
+    form, body = "", escape(text, quote=False)
+    if choices.below(2):
+        form, body = COMPRESSED, encodebytes(zlib.compress(written)).decode()
+    whole = f"<!doctype html>\n<title>x</title>\n{INSIDE}{form}>\n{body}</pre>\n"
+    changes = choices.below(4)
+    page = whole
+    for _ in range(changes):
+        page = changed(choices, page, [whole])
+    is_whole = page == whole and len(written) <= MAX_EXPANDED
+    return text, page, is_whole
 
 
 def _section(choices: Choices, name: str, body: str) -> str:

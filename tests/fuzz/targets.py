@@ -8,17 +8,21 @@ from contextlib import suppress
 from math import inf
 
 from fuzz import inputs
+from kumo import _sizes
 from kumo._cgroups import cpu_stat, cpulist, levels, quota
 from kumo._detectors import (
     _grants,
     _slurm_format,
+    build_farm,
     condor,
     cpu_cap,
     grid_engine,
+    hypervisor,
     job_object,
     lpar,
     lsf,
     native_affinity,
+    pbs,
     performance_levels,
     rctl,
 )
@@ -31,7 +35,7 @@ from kumo._runtimes.runtimes import RUNTIMES, read_executable, read_lines
 from kumo._snapshot import snapshot
 from kumo._survey import survey
 from kumo._system import process
-from kumo._system.machine_file import Machine, MachineError, parse_sections
+from kumo._system.machine_file import Machine, MachineError, of_report, parse_sections
 from kumo._system.open_as import parse_user
 
 MAX_CPUS = 2**20
@@ -48,6 +52,12 @@ PARSERS: tuple[Callable[[str], object], ...] = (
     _slurm_format.parse_counts,
     _slurm_format.parse_nodelist,
     _slurm_format.job_of_cgroup,
+    _slurm_format.is_step,
+    build_farm.parse_options,
+    build_farm.parse_makeopts,
+    hypervisor.parse_lparcfg,
+    hypervisor.is_limited,
+    lambda text: pbs.in_cpuset(text, "77[1].pbs1"),
     condor.parse_ad,
     cpu_cap.parse_cap,
     lambda text: grid_engine.parse_hostfile(text, "n1"),
@@ -60,6 +70,8 @@ PARSERS: tuple[Callable[[str], object], ...] = (
     rctl.parse_rule,
     parse_override,
     parse_sections,
+    of_report,
+    _sizes.parse_size,
     parse_user,
     process.parse_stat,
     lambda text: process._is_private(text, 2**40, 2**41),
@@ -105,6 +117,19 @@ def try_machine(data: bytes, thorough: bool = True) -> bool:
         json.dumps(as_dict(estimate), allow_nan=False)
         assert survey(Machine(snapshot(Machine(text)))) == estimate
     return any(name in system.asked for name in names)
+
+
+def try_page(data: bytes) -> None:
+    """A report gives its machine file back, or is refused if it was changed."""
+    text, page, is_whole = inputs.page(data)
+    try:
+        found = of_report(page)
+    except MachineError:
+        assert not is_whole
+        return
+    assert found == text or not is_whole
+    with suppress(MachineError, OverrideError):
+        check(survey(Machine(page)))
 
 
 def check(estimate: Estimate) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fuzz import targets
+from fuzz import inputs, targets
 from fuzz.__main__ import LENGTH, Campaign
+from kumo._system.machine_file import COMPRESSED
 
 CORPUS = sorted((Path(__file__).parent / "corpus").iterdir())
 
@@ -19,6 +20,7 @@ def test_what_once_broke_something(path: Path) -> None:
 
     targets.try_parser(data[1:])
     targets.try_machine(data[1:])
+    targets.try_page(data[1:])
 
 
 def test_a_short_campaign_reaches_detectors_and_breaks_nothing() -> None:
@@ -30,6 +32,16 @@ def test_a_short_campaign_reaches_detectors_and_breaks_nothing() -> None:
 
     assert campaign.reached >= 0.8 * campaign.files
     assert campaign.parsed > 500
+    assert campaign.pages > 150
+
+
+def test_reports_are_whole_and_damaged() -> None:
+    """Otherwise the campaign would try one kind alone."""
+    chance = random.Random(20260102)
+    pages = [inputs.page(chance.randbytes(LENGTH)) for _ in range(60)]
+
+    assert {is_whole for *_, is_whole in pages} == {True, False}
+    assert {COMPRESSED in page for _, page, _ in pages} == {True, False}
 
 
 def test_what_is_raised_names_the_input(capsys: pytest.CaptureFixture[str]) -> None:

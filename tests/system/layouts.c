@@ -30,6 +30,8 @@ int main(void)
     SHOW("sizeof HANDLE", sizeof(HANDLE));
     SHOW("sizeof USHORT", sizeof(USHORT));
     SHOW("sizeof BOOL", sizeof(BOOL));
+    SHOW("sizeof MEMORYSTATUSEX", sizeof(MEMORYSTATUSEX));
+    SHOW("MEMORYSTATUSEX.ullTotalPhys", offsetof(MEMORYSTATUSEX, ullTotalPhys));
     SHOW("sizeof DWORD", sizeof(DWORD));
     SHOW("sizeof DWORD_PTR", sizeof(DWORD_PTR));
     return 0;

@@ -41,6 +41,8 @@ LAYOUTS = {
     "JOB_OBJECT_CPU_RATE_CONTROL_NOTIFY": win32.NOTIFY,
     "ALL_PROCESSOR_GROUPS": win32.ALL_PROCESSOR_GROUPS,
     "MAXIMUM_PROC_PER_GROUP": win32.GROUP,
+    "sizeof MEMORYSTATUSEX": ctypes.sizeof(win32.MemoryStatus),
+    "MEMORYSTATUSEX.ullTotalPhys": win32.MemoryStatus.TotalPhys.offset,
     "sizeof HANDLE": ctypes.sizeof(ctypes.c_void_p),
     "sizeof USHORT": ctypes.sizeof(ctypes.c_uint16),
     "sizeof BOOL": ctypes.sizeof(ctypes.c_int),
@@ -146,6 +148,12 @@ def test_a_process_that_is_bound_to_one_cpu(python: Run) -> None:
     bound = "assert kernel32.SetProcessAffinityMask(process, ctypes.c_size_t(1))\nshown()"
 
     assert python("-c", CPUS + bound).startswith("1|[('affinity', 1, 'GetProcessAffinityMask'), ")
+
+
+def test_the_machines_memory(python: Run) -> None:
+    total = python("-c", "from kumo._system.calls import FACTS; print(FACTS['memory'](None))")
+
+    assert int(total) >= 2**26
 
 
 def test_a_thread_that_has_pinned_itself(python: Run) -> None:

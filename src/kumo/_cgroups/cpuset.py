@@ -40,7 +40,7 @@ EVERY_CPU = -1  # as a mask
 
 def fallbacks(system: System) -> Iterator[Limit]:
     """Yield the set by each source that has one, the best first, cut to the online CPUs."""
-    online = _cpus(system, ONLINE)
+    online = online_cpus(system)
     for source, where, text in _other_sources(system):
         try:
             mask = parse_cpulist(text)
@@ -73,13 +73,18 @@ def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
                 yield "cpuset", path, _text(system, path) or ""
 
 
+def online_cpus(system: System) -> int:
+    """Return the mask of the CPUs that are online; 0 if it is not known."""
+    return _cpus(system, ONLINE)
+
+
 def allowed_cpus(system: System, mask: int) -> tuple[int, str] | None:
     """Return the CPUs that the process may put itself on, and the file that says so.
 
     `None` if that is not known, because a cpuset above may be hidden, or if *mask* is all.
     Without a cpuset these are the online CPUs.
     """
-    online = _cpus(system, ONLINE)
+    online = online_cpus(system)
     if not online & ~mask:
         return None
     try:

@@ -121,6 +121,12 @@ def job_of_cgroup(text: str) -> str | None:
     return None
 
 
+def is_step(text: str) -> bool:
+    """Whether ``/proc/self/cgroup`` names a step of srun: ``step_0``, and not ``step_batch``."""
+    names = [name for line in text.split("\n") if "slurm" in line for name in line.split("/")]
+    return any(name[:5] == "step_" and whole_number(name[5:]) is not None for name in names)
+
+
 def read_list(
     system: System, name: str, parse: Callable[[str], list[Item]], form: str, notes: list[Note]
 ) -> list[Item]:
@@ -174,3 +180,11 @@ def own_job(system: System) -> str | None:
         return job_of_cgroup(system.read(system.proc("cgroup")) or "")
     except OSError:
         return None  # the quota's detector reports it
+
+
+def in_step(system: System) -> bool:
+    """Whether the process's cgroup is that of a step of srun; not if it is unknown."""
+    try:
+        return is_step(system.read(system.proc("cgroup")) or "")
+    except OSError:
+        return False  # the quota's detector reports it

@@ -6,8 +6,8 @@ If the call fails or answers nothing, the next best source, with a note.
 
 from __future__ import annotations
 
-from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
-from kumo._cgroups.cpuset import allowed_cpus, fallbacks, isolated_cpus
+from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
+from kumo._cgroups.cpuset import allowed_cpus, fallbacks, isolated_cpus, online_cpus
 from kumo._notes import malformed, note
 from kumo._records import Limit
 from kumo._text import error_name, quoted
@@ -45,6 +45,9 @@ def detect(system: System) -> Iterator[Limit | Note]:
     if fallback is not None:
         yield fallback
         yield from _balanced(system, fallback)
+    elif online := online_cpus(system):  # a limit of the machine's detector
+        cpus = format_cpulist(online)
+        yield from _balanced(system, Limit("online", "set", online.bit_count(), ONLINE, cpus))
 
 
 def _balanced(system: System, limit: Limit | Note) -> Iterator[Limit | Note]:

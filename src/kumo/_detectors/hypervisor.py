@@ -92,6 +92,8 @@ def _partition(system: System, text: str | None) -> Iterator[Limit | Note]:
     except ValueError:
         yield malformed(LPARCFG, text, FORM)
         return
+    if not shown:  # no partition of PowerVM, as under KVM
+        return
     try:
         online = parse_cpulist(system.read(ONLINE) or "").bit_count()
     except (OSError, ValueError):

@@ -23,11 +23,12 @@ CALLS = ("GetProcessAffinityMask", "cpuset_getaffinity", "sched_getaffinity_np",
 def parse_sets(text: str) -> dict[str, str]:
     """Return the CPU list of the process and, if the call has it, of the calling thread.
 
-    Format: a line ``process 0-7`` and perhaps a line ``thread 3``. An empty list means
+    Format: a line ``process 0-7`` and perhaps lines ``thread 3`` and ``group 0-35``, which on
+    Windows are the CPUs of the process's group if it may not use all of them. An empty list means
     that there is no set: every CPU may be used. Raise `ValueError` for anything else.
     """
     sets = dict(line.partition(" ")[::2] for line in text.split("\n"))
-    if "process" not in sets or not sets.keys() <= {"process", "thread"}:
+    if "process" not in sets or not sets.keys() <= {"process", "thread", "group"}:
         raise ValueError(text)
     return sets
 

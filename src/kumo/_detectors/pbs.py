@@ -90,11 +90,26 @@ def _shared(system: System, lines: int, ncpus: int, where: str) -> Iterator[Note
 def in_cpuset(membership: str, job: str) -> bool:
     """Whether the process is in the job's own cgroup of the cgroups hook.
 
-    Format: ``4:cpuset:/pbspro.service/jobid/77.pbs1``, or ``0::/pbs_jobs.service/jobid/77.pbs1``;
+    Format: ``4:cpuset:/pbspro.service/jobid/77.pbs1``, or ``0::/pbs_jobs.service/jobid/77.pbs1``,
+    or a slice of systemd, ``4:cpuset:/pbspro.slice/pbspro-77.pbs1.slice``;
     https://github.com/openpbs/openpbs, ``src/hooks/cgroups/pbs_cgroups.PY``.
     """
     paths = [line.split(":", 2)[-1] for line in membership.split("\n")]
-    return any("/pbs" in path and job in path.split("/") for path in paths if job)
+    return any("/pbs" in path and job in map(_job_of, path.split("/")) for path in paths if job)
+
+
+def _job_of(name: str) -> str:
+    """Return the job that a directory is named after: a slice's name has a prefix and escapes.
+
+    Format: ``pbspro-77\\x5b1\\x5d.pbs1.slice`` for ``77[1].pbs1``; systemd-escape(1).
+    """
+    if not name.endswith(".slice"):
+        return name
+    head, *tails = name.removesuffix(".slice").partition("-")[2].split("\\x")
+    for tail in tails:
+        code = tail[:2] if not tail[:2].strip("0123456789abcdefABCDEF") else ""
+        head += chr(int(code, 16)) + tail[2:] if len(code) == 2 else f"\\x{tail}"
+    return head
 
 
 def _why(where: str, host: str, text: str | None, notes: list[Note]) -> str:

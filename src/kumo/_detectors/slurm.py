@@ -6,12 +6,15 @@ https://slurm.schedmd.com/srun.html and https://slurm.schedmd.com/salloc.html
 
 from __future__ import annotations
 
+from math import inf
+
 from kumo._cgroups.cpulist import parse_cpulist
 from kumo._detectors._grants import left_out, read_count, same_host
 from kumo._detectors._slurm_format import (
     COUNTS_FORM,
     NODELIST_FORM,
     in_login,
+    in_step,
     local_tasks,
     own_job,
     parse_counts,
@@ -92,19 +95,18 @@ def _step(system: System, job: str, notes: list[Note]) -> Iterator[Limit]:
     if per_task is not None:
         text = f"{per_task} (Slurm: --cpus-per-task of {job})"
         yield Limit("slurm", "allocation", per_task, f"${PER_TASK}", text)
+    tasks = local_tasks(system, notes) if on_node is not None else 0
+    share = inf
     if on_node is not None:
-        tasks = local_tasks(system, notes)
         if tasks == 0 and per_task is not None and 2 * per_task <= on_node:
             notes.append(note("grant-of-one-task", where=f"${PER_TASK}", all=on_node))
         of = f"shared by {tasks} tasks of {job}" if tasks > 1 else job
         text, share = f"{on_node} (Slurm: {of} on this node)", max(1, on_node // max(1, tasks))
         yield Limit("slurm", "allocation", share, f"${ON_NODE}", text)
-        if tasks and per_task is not None and system.env("SLURM_OVERCOMMIT") is None:
-            cpus = min(share, _own_cpus(system) or share)
-            if cpus < per_task:
-                notes.append(
-                    note("step-smaller-than-job", cpus=cpus, granted=per_task, name=PER_TASK)
-                )
+    if per_task is not None and (tasks or in_step(system)) and not system.env("SLURM_OVERCOMMIT"):
+        cpus = min(share, _own_cpus(system) or share)
+        if cpus < per_task:
+            notes.append(note("step-smaller-than-job", cpus=cpus, granted=per_task, name=PER_TASK))
 
 
 def _own_cpus(system: System) -> int:

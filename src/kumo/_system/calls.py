@@ -76,12 +76,23 @@ def _gil(pid: int | None) -> str | None:
     return None if pid is not None else str(int(enabled is None or enabled()))
 
 
+def _memory(pid: int | None) -> str | None:
+    """The machine's memory in bytes, by sysconf(3) of the BSDs, macOS and illumos."""
+    if sys.platform == "win32":
+        return None  # its module has another call
+    try:
+        return str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, ValueError):
+        return None  # on AIX, that name is unknown
+
+
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "platform": _platform,
     "cpus": _cpus,
     "pid": _pid,
     "tid": _tid,
     "hostname": _hostname,
+    "memory": _memory,
     "x_cpu_count": _x_cpu_count,
     "cgroup_namespace": _cgroup_namespace,
     "gil": _gil,

@@ -4,6 +4,7 @@ https://learn.microsoft.com/windows/win32/procthread/processor-groups
 https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-jobobject_cpu_rate_control_information
 https://learn.microsoft.com/windows/win32/procthread/cpu-sets
 https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getcomputernameexw
+https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-globalmemorystatusex
 https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-processor_relationship
 Layouts and constants: winnt.h; tests/system compares them with a compiler's.
 A CPU's number here is 64 times its group's, and its place in the group.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from ctypes import c_int, c_size_t, c_uint16, c_uint32, c_void_p
+from ctypes import c_int, c_size_t, c_uint16, c_uint32, c_uint64, c_void_p
 from errno import ENOSYS
 
 from kumo._cgroups.cpulist import format_cpulist
@@ -56,6 +57,17 @@ class CpuRateControl(ctypes.Structure):
 
     _anonymous_ = ("rate",)
     _fields_ = [("ControlFlags", c_uint32), ("rate", _Rate)]
+
+
+class MemoryStatus(ctypes.Structure):
+    """``MEMORYSTATUSEX``."""
+
+    _fields_ = [
+        ("Length", c_uint32),
+        ("MemoryLoad", c_uint32),
+        ("TotalPhys", c_uint64),
+        ("others", c_uint64 * 6),
+    ]
 
 
 def rate_text(info: CpuRateControl) -> str:
@@ -147,7 +159,10 @@ if sys.platform == "win32":
         own = GroupAffinity()
         thread = c_void_p(_kernel32.GetCurrentThread())
         _ask("GetThreadGroupAffinity", thread, ctypes.byref(own))
-        return f"{process}\nthread {masks_text([own])}"
+        threads = f"{process}\nthread {masks_text([own])}"
+        if of_system.value == mask.value:
+            return threads
+        return f"{threads}\ngroup {affinity_text(active, of_system.value)}"
 
     def _job(pid: int | None) -> str | None:
         """The rate control of the job that the process is in; `None` outside a job."""
@@ -191,8 +206,14 @@ if sys.platform == "win32":
         _ask("GetComputerNameExW", kind, name, ctypes.byref(size))
         return name.value
 
+    def _memory(pid: int | None) -> str:
+        status = MemoryStatus(Length=ctypes.sizeof(MemoryStatus))
+        _ask("GlobalMemoryStatusEx", ctypes.byref(status))
+        return str(status.TotalPhys)
+
     FACTS.update(
         hostname=_hostname,
+        memory=_memory,
         GetProcessAffinityMask=_affinity,
         QueryInformationJobObject=_job,
         GetProcessDefaultCpuSetMasks=_cpu_sets,

@@ -9,6 +9,7 @@ own highest frequency, by how good the silicon came out.
 
 from __future__ import annotations
 
+from kumo._detectors._kinds import CAPACITY_ALIKE, FREQUENCY_ALIKE, HYBRID
 from kumo._topology.reader import CPU
 from kumo._topology.records import KINDS
 
@@ -18,18 +19,6 @@ if TYPE_CHECKING:
 
     from kumo._topology.reader import Reader
 
-# The performance monitoring units of Intel's hybrid processors name the CPUs of each kind.
-HYBRID = {
-    "performance": "/sys/devices/cpu_core/cpus",
-    "efficiency": "/sys/devices/cpu_atom/cpus",
-    "low-power": "/sys/devices/cpu_lowpower/cpus",
-}
-
-# The next slower core of the same kind has at least this part of a core's capacity or frequency.
-# Zen 4 beside Zen 4c has 4.9 and 3.5 GHz, 0.71; the best and the worst core of one Zen 4 are
-# further apart than a tenth, but no two neighbours among them are.
-CAPACITY_ALIKE = 0.9
-FREQUENCY_ALIKE = 0.85
 NAMES = (
     (),
     ("performance",),

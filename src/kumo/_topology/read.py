@@ -9,6 +9,7 @@ from __future__ import annotations
 from kumo._cgroups.cpulist import CEILING, ONLINE, parse_cpulist
 from kumo._cgroups.cpuset import EVERY_CPU, ISOLATED, isolated_cpus
 from kumo._detectors import affinity, machine, native_affinity
+from kumo._records import BALANCE
 from kumo._topology.accelerators import accelerators
 from kumo._topology.groups import cache_groups, cores, die_groups, node_groups, package_groups
 from kumo._topology.kinds import kinds_of, speeds_of
@@ -61,12 +62,22 @@ def read_cores(system: System) -> list[Core]:
     return _cores(reader, online, online)
 
 
+def capacities(system: System) -> list[int]:
+    """Return the capacity of each CPU that threads are spread over; nothing if none is shown."""
+    reader = Reader(system)
+    own = _own(reader) or _online(reader)[0]
+    cpus = members(own & ~_isolated(reader, own)) or members(own)
+    speeds = speeds_of(reader, cpus, "cpu_capacity")
+    return [speeds.get(cpu, FULL) for cpu in cpus] if speeds else []
+
+
 def _own(reader: Reader) -> int:
     """The CPUs of the affinity, by whichever call the system has; 0 if none is known."""
     for detect in (affinity.detect, native_affinity.detect):
         limit = next(iter(reader.limits(detect)), None)
         if limit is not None:
-            return parse_cpulist(limit.text)
+            # The isolated CPUs come alone if the affinity is not known.
+            return 0 if limit.source == BALANCE else parse_cpulist(limit.text)
     return 0
 
 

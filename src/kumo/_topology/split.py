@@ -11,8 +11,9 @@ from __future__ import annotations
 import operator
 from heapq import heapify, heappop, heappush
 
+from kumo._detectors._kinds import CAPACITY_ALIKE
 from kumo._records import fields_of
-from kumo._topology.kinds import CAPACITY_ALIKE, ranks
+from kumo._topology.kinds import ranks
 from kumo._topology.records import KINDS, Core
 
 TYPE_CHECKING = False
