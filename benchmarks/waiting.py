@@ -1,100 +1,266 @@
 """Work that waits, in a pool of the parallelism whose workers say when they wait.
 
-    python benchmarks/waiting.py [--seconds S] [--rounds N] [--max-waiting N]
+    python benchmarks/waiting.py [--quota 1.0] [--work numpy] [--rounds N] [--seconds S]
 
-Each task computes for a part of its time and waits for the rest, in Python, as `time.sleep`. Tasks
-a second of `kumo.ThreadPool(max_waiting=64)` with `pool.waiting()` around the wait, of
-the same pool without it, of the standard executor with its default size, and of the best of fixed
-sizes from 1 to 128. All take turns in each round; the medians are shown.
+needs root and a writable cgroup v1 hierarchy of the cpu controller; benchmarks/requirements.txt
+has numpy. It measures the rows that are asked for, all by default, and keeps the others.
+
+Caveats first:
+
+- A task takes 10 ms: it waits for a part of that, as `time.sleep`, and uses CPU time for the rest,
+  in Python or in matrix products of numpy with one thread of BLAS, which let the interpreter's
+  lock go. The pool always has more tasks than workers.
+- "declared" is `kumo.ThreadPool(max_waiting=128)` with `pool.waiting()` around the wait. "plain" is
+  the same pool without either. "standard" is the standard executor with its default size.
+- "best fixed" is known afterwards only: of sizes from 1 to 128 the two best in a sweep take turns
+  with the others, and the better of the two by its median is shown. For work that only computes,
+  the sizes end at the count.
+- "of the best" is the median of declared over best fixed, round by round.
+- "late" is how late a thread of the same process wakes that sleeps 2 ms at a time, while the pool
+  only computes: the median over the rounds of each round's 50 % and 90 %.
+- Each run lasts for --seconds after a fifth of a second, in an order that changes from round to
+  round. A quota applies to the whole process. Compare within a row, and see the load average.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import random
 import statistics
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import _groups
+import _report
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 import kumo
 
+WARM = 0.2  # seconds
 QUEUED = 512  # tasks that have not ended, at any moment
 WHOLE = 0.01  # seconds of one task, waiting and computing
-WAITING = (1.0, 0.9, 0.5, 0.1, 0.0)
+BEAT = 0.002
+PERIOD = 100_000
+MOST = 128  # workers that may wait
 FIXED = (1, 2, 4, 8, 16, 32, 64, 128)
+WAITING = (1.0, 0.9, 0.5, 0.1, 0.0)
+QUOTAS = ("none", "1.5", "1.0")
+WORK = ("Python", "numpy")
+MATRIX = np.random.default_rng(1).random((200, 200))
+
 Wait = Callable[[], AbstractContextManager[None]]
+Arm = Callable[[], tuple[Executor, Wait]]
 
 
-def burn(seconds: float) -> None:
-    """Use that much CPU time of this thread, in Python."""
+def in_python() -> None:
+    sum(range(200))
+
+
+def in_numpy() -> None:
+    MATRIX @ MATRIX
+
+
+UNIT: dict[str, Callable[[], None]] = {"Python": in_python, "numpy": in_numpy}
+
+
+def burn(unit: Callable[[], None], seconds: float) -> None:
+    """Use that much CPU time of this thread."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
-        sum(range(200))
+        unit()
 
 
-def rate(pool: Executor, waits: float, wait: Wait, seconds: float) -> float:
-    """Return the tasks a second that ended within *seconds*, with a queue that is never empty."""
+def task(unit: Callable[[], None], waits: float, wait: Wait, done: list[None]) -> None:
+    if waits:
+        with wait():
+            time.sleep(WHOLE * waits)
+    if waits < 1:
+        burn(unit, WHOLE * (1 - waits))
+    done.append(None)
+
+
+def run(arm: Arm, work: str, waits: float, seconds: float) -> tuple[float, list[float]]:
+    """Return the tasks a second that ended, and how late the beat was, in ms."""
+    pool, wait = arm()
     done: list[None] = []
-
-    def task() -> None:
-        if waits:
-            with wait():
-                time.sleep(WHOLE * waits)
-        if waits < 1:
-            burn(WHOLE * (1 - waits))
-        done.append(None)
-
+    late: list[float] = []
+    over = threading.Event()
+    beat = threading.Thread(target=keep_time, args=(over, late))
     futures: list[Future[None]] = []
-    begun = time.monotonic()
-    while (now := time.monotonic()) < begun + seconds:
-        for _ in range(QUEUED - (len(futures) - len(done))):
-            futures.append(pool.submit(task))
-        time.sleep(0.005)
-    ended = len(done)
-    for future in futures[ended:]:
-        future.cancel()
-    return ended / (now - begun)
+    marks = []
+    with pool:
+        if not waits:
+            beat.start()
+        for length in (WARM, seconds):
+            end = time.monotonic() + length
+            while time.monotonic() < end:
+                for _ in range(QUEUED - (len(futures) - len(done))):
+                    futures.append(pool.submit(task, UNIT[work], waits, wait, done))
+                time.sleep(0.01)
+            marks.append((time.monotonic(), len(done), len(late)))
+        over.set()
+        for future in futures[len(done) :]:
+            future.cancel()
+    (begun, before, first), (ended, after, last) = marks
+    return (after - before) / (ended - begun), late[first:last]
 
 
-def one_round(waits: float, seconds: float, most: int) -> dict[str, float]:
-    found = {}
-    with kumo.ThreadPool("waiting", max_waiting=most) as pool:
-        found["waiting"] = rate(pool, waits, pool.waiting, seconds)
-    with kumo.ThreadPool("plain") as plain:
-        found["plain"] = rate(plain, waits, nullcontext, seconds)
-    with ThreadPoolExecutor() as standard:
-        found["standard"] = rate(standard, waits, nullcontext, seconds)
-    for size in FIXED:
-        with ThreadPoolExecutor(size) as fixed:
-            found[f"{size}"] = rate(fixed, waits, nullcontext, seconds)
-    return found
+def keep_time(over: threading.Event, late: list[float]) -> None:
+    while not over.is_set():
+        begun = time.monotonic()
+        time.sleep(BEAT)
+        late.append(1000 * (time.monotonic() - begun - BEAT))
+
+
+def declared() -> tuple[Executor, Wait]:
+    pool = kumo.ThreadPool("declared", max_waiting=MOST)
+    return pool, pool.waiting
+
+
+def plain() -> tuple[Executor, Wait]:
+    return kumo.ThreadPool("plain"), nullcontext
+
+
+def standard(size: int | None = None) -> tuple[Executor, Wait]:
+    return ThreadPoolExecutor(size), nullcontext
+
+
+def one_row(work: str, waits: float, options: argparse.Namespace) -> dict[str, Any]:
+    """The rates of each arm, round by round, and the lateness."""
+    count = kumo.available_parallelism()
+    sizes = [size for size in FIXED if waits or size <= count]
+    sweep = {size: run(partial(standard, size), work, waits, options.seconds)[0] for size in sizes}
+    best = sorted(sizes, key=lambda size: sweep[size])[-2:]
+    arms: dict[str, Arm] = {"declared": declared, "plain": plain, "standard": standard}
+    arms |= {str(size): partial(standard, size) for size in best}
+    rates: dict[str, list[float]] = {name: [] for name in arms}
+    late: dict[str, list[list[float]]] = {name: [] for name in arms}
+    for _ in range(options.rounds):
+        for name in random.sample(list(arms), len(arms)):
+            rate, beats = run(arms[name], work, waits, options.seconds)
+            rates[name].append(round(rate, 1))
+            if beats:
+                tenths = statistics.quantiles(beats, n=10, method="inclusive")
+                late[name].append([round(tenths[4], 3), round(tenths[8], 3)])
+    return {
+        "count": count,
+        "sweep": {str(size): round(rate, 1) for size, rate in sweep.items()},
+        "rates": rates,
+        "late": late,
+        "load": _report.load()[0],
+    }
+
+
+def measure(options: argparse.Namespace, rows: dict[str, Any]) -> None:
+    for quota in options.quota:
+        with _groups.returning(), _groups.nested("waiting", 1, 2, "each") as group:
+            if quota != "none":
+                (group / "cpu.cfs_quota_us").write_text(str(round(float(quota) * PERIOD)))
+            else:
+                (group / "cpu.cfs_quota_us").write_text("-1")
+            _groups.join(group)
+            for work in options.work:
+                for waits in options.waiting:
+                    key = f"{quota} {work} {waits}"
+                    rows[key] = one_row(work, waits, options)
+                    _report.progress("| " + " | ".join(as_row(key, rows[key])) + " |")
+
+
+def as_row(key: str, row: dict[str, Any]) -> list[str]:
+    quota, work, waits = key.split()
+    middle = {name: statistics.median(rates) for name, rates in row["rates"].items()}
+    best = max((name for name in middle if name.isdecimal()), key=lambda name: middle[name])
+    ratio = statistics.median(_report.ratios(row["rates"][best], row["rates"]["declared"]))
+    cells = [f"{middle[name]:,.0f}" for name in ("declared", "plain", "standard")]
+    return [
+        quota,
+        work,
+        f"{float(waits):.0%}",
+        *cells,
+        f"{middle[best]:,.0f} ({best})",
+        f"{ratio:.2f}",
+    ]
+
+
+HEADER = ("quota", "work", "waiting", "declared", "plain", "standard", "best fixed", "of the best")
+
+
+def late_row(key: str, row: dict[str, Any]) -> list[str]:
+    """How late a wake-up is: declared and plain, and the median of their ratio in a round."""
+    quota, work, _ = key.split()
+    cells = []
+    for place in (0, 1):
+        ours, theirs = (
+            [pair[place] for pair in row["late"][name]] for name in ("declared", "plain")
+        )
+        ratio = statistics.median(_report.ratios(theirs, ours))
+        cells += [
+            f"{statistics.median(ours):.2f}",
+            f"{statistics.median(theirs):.2f}",
+            f"{ratio:.2f}",
+        ]
+    return [quota, work, *cells]
+
+
+LATE_HEADER = (
+    *("quota", "work"),
+    *("declared: 50 %", "plain: 50 %", "ratio"),
+    *("declared: 90 %", "plain: 90 %", "ratio"),
+)
+
+
+def as_markdown(results: dict[str, Any]) -> str:
+    keys = [f"{quota} {work} {waits}" for quota in QUOTAS for work in WORK for waits in WAITING]
+    rows = {key: results["rows"][key] for key in keys if key in results["rows"]}
+    late = [late_row(key, row) for key, row in rows.items() if row["late"]["declared"]]
+    parts = [
+        "Tasks a second.",
+        _report.table(HEADER, [as_row(key, row) for key, row in rows.items()], words=2),
+        "How late a wake-up is beside work that only computes, in ms.",
+        _report.table(LATE_HEADER, late, words=2),
+        f"Python {results['host']['python']}, numpy {np.__version__}. {_report.signature(results)} "
+        "`benchmarks/waiting.py` says what each column is.",
+    ]
+    return "\n\n".join(parts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--max-waiting", type=int, default=64)
+    parser = argparse.ArgumentParser(description="Measure pools for work that waits.")
+    parser.add_argument("--quota", choices=QUOTAS, nargs="+", default=QUOTAS)
+    parser.add_argument("--work", choices=WORK, nargs="+", default=WORK)
+    parser.add_argument("--waiting", type=float, choices=WAITING, nargs="+", default=WAITING)
+    parser.add_argument("--seconds", type=float, default=0.6)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--results", type=Path, default=_report.RESULTS)
     options = parser.parse_args()
-    count = kumo.available_parallelism()
-    load = "" if not hasattr(os, "getloadavg") else f", load average {os.getloadavg()[0]:.0f}"
-    print(f"{count} CPUs{load}; tasks a second, medians of {options.rounds} rounds\n")
-    print("| waiting | declared | plain | standard | best fixed | of the best |")
-    print("| --: | --: | --: | --: | --: | --: |")
-    for waits in WAITING:
-        rounds = [
-            one_round(waits, options.seconds, options.max_waiting) for _ in range(options.rounds)
-        ]
-        middle = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
-        # What only computes is compared with sizes that are no more than the count.
-        sizes = [size for size in FIXED if waits or size <= count]
-        best = max(sizes, key=lambda size: middle[f"{size}"])
-        top = middle[f"{best}"]
-        cells = [f"{middle[name]:,.0f}" for name in ("waiting", "plain", "standard")]
-        row = [f"{waits:.0%}", *cells, f"{top:,.0f} ({best})", f"{middle['waiting'] / top:.2f}"]
-        print("| " + " | ".join(row) + " |", flush=True)
+    if reason := _groups.why_not():
+        sys.exit(f"waiting.py: {reason}")
+    _report.end_cleanly()
+    _report.go_first()
+    threadpool_limits(1)
+    os.environ.pop("KUMO_AVAILABLE_PARALLELISM", None)
+    started = time.monotonic()
+    kept = options.results / "waiting.json"
+    before = json.loads(kept.read_text()) if kept.exists() else {"rows": {}}
+    results: dict[str, Any] = {
+        "question": "How much does a pool do whose workers say when they wait?",
+        "host": _report.host() | {"python": sys.version.split()[0]},
+        "rounds": options.rounds,
+        "rows": before["rows"],
+    }
+    measure(options, results["rows"])
+    _report.finish(results, started)
+    _report.write(options.results, "waiting", results, as_markdown(results))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,11 +82,13 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def ask(port: int, server: subprocess.Popen[bytes], log: Path) -> dict[str, object]:
+def ask(port: int, server: subprocess.Popen[bytes], log: Path, page: str = "") -> dict[str, object]:
     end = time.monotonic() + MOMENT
     while True:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=MOMENT) as answer:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{port}/{page}", timeout=MOMENT
+            ) as answer:
                 found: dict[str, object] = json.load(answer)
                 return found
         except urllib.error.HTTPError:
@@ -95,6 +99,13 @@ def ask(port: int, server: subprocess.Popen[bytes], log: Path) -> dict[str, obje
             assert time.monotonic() < end, text
             assert not has_ours(text), text
             time.sleep(0.1)
+
+
+def wait_until(look: Callable[[], object], wanted: object) -> None:
+    end = time.monotonic() + MOMENT
+    while look() != wanted:
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.02)
 
 
 def end_well(server: subprocess.Popen[bytes], how: int, log: Path) -> None:
@@ -175,6 +186,42 @@ def test_uvicorn(start: Start, tmp_path: Path, workers: str) -> None:
     for _ in range(2):
         assert ask(port, server, tmp_path / "log")["count"]
     end_well(server, signal.SIGTERM, tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("application", "loop"),
+    [
+        ("make_starlette", "asyncio"),
+        ("make_starlette", "uvloop"),
+        ("django_executor", "asyncio"),
+        ("django_limiter", "asyncio"),
+    ],
+)
+def test_threads_of_a_web_application_follow(
+    start: Start, tmp_path: Path, application: str, loop: str
+) -> None:
+    """So many pages work at once as the parallelism allows, also after it has changed."""
+    library = "starlette" if application == "make_starlette" else "django"
+    needs("uvicorn", library, *(["uvloop"] if loop == "uvloop" else []))
+    port = free_port()
+    server = start(
+        *(sys.executable, "-m", "uvicorn", "--port", str(port), "--loop", loop),
+        *("--factory", f"limited:{application}"),
+    )
+    log = tmp_path / "log"
+    get = partial(ask, port, server, log)
+    get("state")
+    for count in (2, 1, 3):
+        get(f"count/{count}")
+        wait_until(lambda: get("state")["may"], count)
+        with ThreadPoolExecutor(5) as clients:
+            pages = [clients.submit(get, "work") for _ in range(5)]
+            wait_until(lambda: get("state")["active"], count)
+            get("go")
+            for page in pages:
+                page.result()
+        assert get("state") == {"active": 0, "most": count, "may": count}
+    end_well(server, signal.SIGINT, log)
 
 
 @pytest.mark.parametrize("options", [(), ("--lazy-apps",), ("--threads", "4")])

@@ -19,6 +19,8 @@ import pytest
 from real.host import environment
 
 import kumo
+from kumo._pools.task import SHUT_DOWN
+from kumo._pools.waiting import WaitingCrew
 
 MOMENT = 60
 
@@ -81,7 +83,85 @@ def test_not_more_work_than_the_size_when_the_wait_is_over() -> None:
         until(lambda: len(pool._threads) <= 2)
         # Many of them in turn: nothing is left of those that ended.
         assert pool._crew.limit == 2
-        assert not pool._crew.spare
+        assert not pool._crew.spare  # type: ignore[attr-defined]
+
+
+def test_work_that_turns_from_waiting_to_computing() -> None:
+    """No more than the size compute that have not waited, from the first one on."""
+    active, most, go = [0], [0], threading.Event()
+    lock = threading.Lock()
+    with kumo.ThreadPool("web", threads=2, max_waiting=30) as pool:
+
+        def waits() -> None:
+            with pool.waiting():
+                time.sleep(0.001)
+
+        def computes() -> None:
+            with lock:
+                active[0] += 1
+                most[0] = max(most[0], active[0])
+            assert go.wait(MOMENT)
+            with lock:
+                active[0] -= 1
+
+        futures = [pool.submit(waits) for _ in range(200)]
+        futures += [pool.submit(computes) for _ in range(50)]
+        until(lambda: pool.blocked == 0 and active[0] == 2)
+        go.set()
+        for future in futures:
+            future.result(MOMENT)
+        assert most == [2]
+
+
+def test_tasks_that_wait_for_tasks_in_the_queue() -> None:
+    """Each needs another worker, beyond those that seem to be enough."""
+    with kumo.ThreadPool("web", threads=1, max_waiting=20) as pool:
+
+        def task(depth: int) -> int:
+            if not depth:
+                return 0
+            inner = pool.submit(task, depth - 1)
+            with pool.waiting():
+                return inner.result(MOMENT) + 1
+
+        assert pool.submit(task, 20).result(MOMENT) == 20
+        assert pool.submit(task, 20).result(MOMENT) == 20  # when the pool has an estimate
+
+
+@pytest.mark.parametrize(
+    ("waited", "computed", "extra"),
+    [(0.001, 0.009, 2), (0.005, 0.005, 7), (0.009, 0.001, 47), (0.01, 0.00001, 128)],
+)
+def test_how_many_more_are_enough(waited: float, computed: float, extra: int) -> None:
+    crew = WaitingCrew("web", 2, None, (), 128)
+    crew.waited, crew.computed = waited, computed
+    crew.set_extra()
+    assert crew.extra == extra
+    crew.close(SHUT_DOWN)
+
+
+def test_a_pacer_that_could_not_be_started_has_a_successor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused: list[str] = []
+
+    def start(thread: threading.Thread) -> None:
+        if pool._crew.slow and not refused:  # type: ignore[attr-defined]
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    begin = threading.Thread.start
+    with kumo.ThreadPool("web", threads=1, max_waiting=8) as pool:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        waiting = Waiting(pool, 9)
+        until(lambda: pool.blocked == 9 or refused)
+        more = Waiting(pool, 9)
+        until(lambda: pool.blocked == 9)
+        assert refused
+        for each in (waiting, more):
+            each.go.set()
+            each.end.set()
 
 
 def test_without_max_waiting_and_elsewhere_it_does_nothing() -> None:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -290,6 +291,59 @@ def test_kubernetes_manifest(make_group: MakeGroup) -> None:
 def test_sidecar_manifest() -> None:
     needs_program("kubernetes-validate")
     run(["kubernetes-validate", "--strict", str(EXAMPLES / "sidecar.yaml")], EXAMPLES)
+
+
+# A pod with shareProcessNamespace: its containers have their own mounts and cgroups and the same
+# processes, and end with its first one. $1 and $2 are the containers' cgroups, $3 the folder with
+# app-server, $4 the sidecar's script.
+POD = """
+container() {
+    echo 0 > "$1/cgroup.procs"
+    exec unshare -C -m sh -c 'umount -l "$0" && mount -t cgroup -o cpu none "$0" &&
+        shift && exec "$@"' "${1%/*}" "$@"
+}
+(container "$1" "$3/app-server") &
+(container "$2" /bin/sh -c "$4")
+"""
+APP_SERVER = f"""#!{sys.executable}
+import signal
+signal.signal(signal.SIGHUP, lambda *_: print("resized", flush=True))
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.real
+def test_sidecar_in_a_pod(make_group: MakeGroup, tmp_path: Path) -> None:
+    """The sidecar's command, word by word, beside an application in another container."""
+    manifest = (EXAMPLES / "sidecar.yaml").read_text()
+    _, _, args = manifest.partition("args:\n        - |\n")
+    script = args.partition("      resources:")[0]
+    server = tmp_path / "app-server"
+    server.write_text(APP_SERVER)
+    server.chmod(0o755)
+    app, sidecar = make_group(cpus=1.5), make_group()
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", POD, "sh"]
+    pod = subprocess.Popen(
+        [*command, str(app.path), str(sidecar.path), str(tmp_path), script],
+        env=surroundings(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    limit = threading.Timer(TIMEOUT, pod.kill)  # then no line comes any more
+    limit.start()
+    with pod:
+        try:
+            assert pod.stdout is not None
+            lines = [pod.stdout.readline(), pod.stdout.readline()]
+            assert lines[0] == "ready\n"
+            assert lines[1].startswith("1  quota 1.50 "), lines
+            app.limit(0.5)
+            assert "resized\n" in (pod.stdout.readline(), pod.stdout.readline())
+        finally:
+            limit.cancel()
+            pod.kill()
 
 
 def test_systemd_unit(tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from kumo._watch.watch import Watch
 
 LOGGER = logging.getLogger("kumo")
-SPARE_SECONDS = 1.0  # that a worker which stood in for a waiting one stays to do so again
 
 _exiting = False
 
@@ -67,9 +66,10 @@ class Crew:
     """Up to *size* workers, each started for a task that no parked one is there for.
 
     A worker takes tasks from the queue's front. It parks if there is none. It leaves if none
-    will come, or if the workers are more than `limit`. That is the size, and one more for each
-    worker that waits within `block`, up to *max_waiting*.
+    will come, or if the workers are more than `limit`, which is the size.
     """
+
+    max_waiting = 0  # how many more there may be, in `waiting.py`
 
     step: Callable[..., None] = staticmethod(run)  # what a worker does with a task
 
@@ -82,11 +82,9 @@ class Crew:
         size: int,
         initializer: Callable[..., object] | None,
         initargs: tuple[Any, ...],
-        max_waiting: int = 0,
     ) -> None:
         self.name = name
         self.size = size
-        self.max_waiting = max_waiting
         self.initializer = initializer
         self.initargs = initargs
         self.closed: Refusal | None = None  # what `submit` raises
@@ -119,9 +117,7 @@ class Crew:
         self.threads: dict[int, threading.Thread] = {}
         self.starting: set[threading.Thread] = set()  # they have a place and not confirmed it
         self.left: list[threading.Thread] = []  # those of the surplus that may not have ended yet
-        self.waiters: set[threading.Thread] = set()  # workers within `block`
-        self.spare: list[threading.Lock] = []  # what those that may stand in again wait for
-        self.limit = self.size
+        self.limit = self.most = self.size
         self.refused = False  # a thread could not be started, which has been logged
 
     def add(self, task: Task) -> None:
@@ -134,7 +130,7 @@ class Crew:
                 raise self.closed()
             self.tasks.append(task)
             # The one parked longest: one that has just parked may still be on its way there.
-            if (self.parked and self.wake(0)) or self.workers >= self.limit:
+            if (self.parked and self.wake(0)) or self.workers >= self.most:
                 return
             thread = self.reserve()
         if thread is not None and (error := self.start(thread)):
@@ -143,12 +139,9 @@ class Crew:
     def reserve(self) -> threading.Thread | None:
         """Take a place for one more worker and return its thread, to be started.
 
-        `None` if one that stood in before has taken the place. The lock is held.
+        `None` if no thread is needed. The lock is held.
         """
         self.workers += 1
-        if self.spare:
-            self.spare.pop().release()
-            return None
         number = next(number for number in count() if number not in self.threads)
         thread = threading.Thread(target=self.work, args=(number,), name=f"{self.name}-{number}")
         self.threads[number] = thread
@@ -214,6 +207,8 @@ class Crew:
             tasks, step = self.tasks, self.step
         self.initialize()
         while True:
+            if self.workers > self.limit and self.leave(number, gate):
+                return
             try:
                 task = tasks.popleft()
             except IndexError:
@@ -222,8 +217,6 @@ class Crew:
                 return
             step(*task)
             del task
-            if self.workers > self.limit and self.leave(number, gate):
-                return
 
     def initialize(self) -> None:
         """If the initializer fails, end as broken: the tasks fail with `BrokenThreadPool`."""
@@ -260,14 +253,8 @@ class Crew:
             if self.workers <= self.limit and (self.tasks or not self.closed):
                 return False
             self.workers -= 1
-            spare = self.max_waiting > 0 and not self.closed
-            if spare:
-                self.spare.append(gate)
-            else:
-                self.forget(number)
+            self.forget(number)
             last = not self.workers and self.closed
-        if spare:
-            return self.stand_by(number, gate)
         if last:
             self.end()
         return True
@@ -279,52 +266,9 @@ class Crew:
             alive = filter(threading.Thread.is_alive, self.left)
             self.left = [*alive, threading.current_thread()]
 
-    def stand_by(self, number: int, gate: threading.Lock) -> bool:
-        """Wait to stand in for a worker again; whether to end, since that did not happen."""
-        if gate.acquire(timeout=SPARE_SECONDS):
-            return False
-        with self.lock:
-            if self.threads.get(number) is not threading.current_thread():
-                return True  # forked
-            if gate in self.spare:
-                self.spare.remove(gate)
-                self.forget(number)
-                last = not self.workers and self.closed
-            else:
-                gate.acquire()  # it has just been given a place
-                return False
-        if last:
-            self.end()
-        return True
-
-    def block(self) -> bool:
-        """The calling worker begins to wait, so that another may work; `False` for another thread.
-
-        Call `unblock` if the answer is `True`, and only then.
-        """
-        me, thread = threading.current_thread(), None
-        with self.lock:
-            if me in self.waiters or me not in self.threads.values():
-                return False
-            self.waiters.add(me)
-            self.set_limit()
-            if self.tasks and self.workers < self.limit and not self.parked:
-                thread = self.reserve()
-        if thread is not None and (error := self.start(thread)):
-            self.refuse(error)
-        return True
-
-    def unblock(self) -> None:
-        """The calling worker goes on; those that are too many leave after their present task."""
-        with self.lock:
-            self.waiters.discard(threading.current_thread())
-            self.set_limit()
-            if self.workers > self.limit:
-                self.wake()
-
     def set_limit(self) -> None:
-        """Let there be another worker for each that waits. The lock is held."""
-        self.limit = self.size + min(len(self.waiters), self.max_waiting)
+        """Set from how many workers on none begins, and one leaves. The lock is held."""
+        self.limit = self.most = self.size
 
     def resize(self, size: int, watch: Watch | None = None) -> bool:
         """Have up to *size* workers; `False` if *watch* says it and is not followed any more.
@@ -338,7 +282,7 @@ class Crew:
                 return False
             self.watch, self.size = watch, size
             self.set_limit()
-            wanted = 0 if self.closed else min(self.limit - self.workers, len(self.tasks))
+            wanted = 0 if self.closed else min(self.most - self.workers, len(self.tasks))
             threads = [self.reserve() for _ in range(wanted)]
             for _ in range(min(self.workers - self.limit, len(self.parked))):
                 self.wake()
@@ -368,13 +312,14 @@ class Crew:
                     dropped.append(self.tasks.popleft())
             while self.wake():
                 pass
-            while self.spare:
-                self.workers += 1
-                self.spare.pop().release()
+            self.dismiss()
             last = not self.workers
         if last:
             self.end()
         return dropped
+
+    def dismiss(self) -> None:
+        """Let those end that have no place. The lock is held."""
 
     def wake(self, at: int = -1) -> bool:
         """Let the one go on that is parked at this place; whether there was one."""

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from kumo._pools.pool import Bounds, Pool, check_count, check_initializer
 from kumo._pools.queue import Crew
 from kumo._pools.task import BROKEN
+from kumo._pools.waiting import WaitingCrew
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ class ThreadPool(Pool, ThreadPoolExecutor):
         check_initializer(initializer)
 
         def make_crew(size: int, _: Share) -> Crew:
-            return Crew(self.name, size, initializer, initargs, extra)
+            if not most:
+                return Crew(self.name, size, initializer, initargs)
+            return WaitingCrew(self.name, size, initializer, initargs, most)
 
-        extra = check_count("max_waiting", max_waiting) if max_waiting else 0
+        most = check_count("max_waiting", max_waiting) if max_waiting else 0
         self._begin(name, share, threads, max_workers, Bounds(minimum, maximum), make_crew)
 
     @contextmanager
@@ -79,17 +82,19 @@ class ThreadPool(Pool, ThreadPoolExecutor):
         ...     pool.submit(fetch).result()
         'read'
         """
-        began = self._crew.max_waiting > 0 and self._crew.block()
+        crew = self._crew
+        if not isinstance(crew, WaitingCrew) or not crew.block():
+            yield
+            return
         try:
             yield
         finally:
-            if began:
-                self._crew.unblock()
+            crew.unblock()
 
     @property
     def blocked(self) -> int:
         """How many workers are within `waiting`."""
-        return len(self._crew.waiters)
+        return len(self._crew.waiters) if isinstance(self._crew, WaitingCrew) else 0
 
     @property
     def running(self) -> int:
