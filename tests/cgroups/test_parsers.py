@@ -867,3 +867,37 @@ def test_the_note_on_what_is_not_mounted_asks_for_what_is_missing(machine: str, 
     (text,) = [n.text for n in survey(read_machine(path)).notes if n.code == "cgroup-not-mounted"]
 
     assert step in text
+
+
+# The whole hierarchy of v1 and, mounted later, a part of it. What would show that the topmost
+# level is the hierarchy's own root, cgroup.sane_behavior, is not there.
+TWO_MOUNTS = """\
+-- /proc/self/cgroup --
+4:cpu:/a/b
+-- /proc/self/mountinfo --
+30 1 0:30 / /whole rw - cgroup cgroup rw,cpu
+31 1 0:30 /a /part rw - cgroup cgroup rw,cpu
+-- !affinity --
+0-7
+"""
+FIRST, SECOND = "/whole/a/b/cpu.cfs_quota_us", "/part/b/cpu.cfs_quota_us"
+
+
+@pytest.mark.parametrize(
+    ("files", "unreadable"),
+    **cases(
+        {
+            "a later mount of a part hides nothing": ("", []),
+            "the first failure is reported": (
+                f"-- {FIRST} (EACCES) --\n-- {SECOND} (EIO) --\n",
+                [FIRST],
+            ),
+            "another mount shows it": (f"-- {FIRST} (EACCES) --\n-- {SECOND} --\n-1\n", []),
+        }
+    ),
+)
+def test_a_level_in_two_mounts(files: str, unreadable: list[str]) -> None:
+    notes = [note for note in survey(Machine(TWO_MOUNTS + files)).notes if note.errs != "no"]
+
+    assert [note.code for note in notes] == ["unreadable" for _ in unreadable]
+    assert all(path in note.text for path, note in zip(unreadable, notes, strict=True))

@@ -260,6 +260,14 @@ def test_the_inner_lowers_what_the_outer_set() -> None:
     assert read_outer(innermost) is not None
 
 
+def test_the_inner_keeps_what_is_no_less_than_the_outers() -> None:
+    outer = after(4, workers=2)
+    inner = decided(4, outer, workers=2)
+
+    assert {inner[name].action for name in DEFAULTS | INNER} == {"keep"}
+    assert {inner[name].why for name in DEFAULTS | INNER} == {"set by the outer kumo run"}
+
+
 def test_the_inner_lowers_what_the_outer_bounded_or_left_out() -> None:
     outer = after(96, workers=1, chosen=["inductor"])
     same = after(96, outer, workers=1)

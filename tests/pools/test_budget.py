@@ -38,6 +38,9 @@ def set_parallelism(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         ),
         (1, {"web": 2, "batch": 1}, {"web": 1, "batch": 1}),
         (5, {"one": 0.001}, {"one": 5}),
+        # 1.5 and 4.5: at a tie the heavier comes first, then the earlier.
+        (6, {"light": 1, "heavy": 3}, {"light": 1, "heavy": 5}),
+        (3, {"first": 1, "second": 1}, {"first": 2, "second": 1}),
     ],
 )
 def test_a_division(count: int, weights: dict[str, float], parts: dict[str, int]) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 import kumo
+from kumo._pools.queue import Crew
 
 MOMENT = 30  # seconds; more than anything here takes
 
@@ -281,6 +282,41 @@ def test_the_numbers_of_those_that_left_are_given_again() -> None:
         again.wait_for(3)
         assert workers("web") == ["web-0", "web-1", "web-2"]
         again.gate.set()
+
+
+def test_a_shutdown_waits_for_a_surplus_worker_that_is_leaving(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leave, leaving, joined = Crew.leave, list[threading.Thread](), threading.Event()
+
+    def leave_slowly(crew: Crew, number: int, gate: threading.Lock) -> bool:
+        leaves = leave(crew, number, gate)
+        if leaves and not leaving:
+            worker = threading.current_thread()
+            join = worker.join
+
+            def join_at_last(timeout: float | None = None) -> None:
+                joined.set()
+                join(timeout)
+
+            worker.join = join_at_last  # type: ignore[method-assign]
+            leaving.append(worker)
+            joined.wait(MOMENT)
+        return leaves
+
+    monkeypatch.setattr(Crew, "leave", leave_slowly)
+    pool = kumo.ThreadPool("web", threads=2)
+    held = Held(pool, 2)
+    held.wait_for(2)
+    held.gate.set()
+    pool.resize(1)
+    until(lambda: leaving)
+    pool.shutdown(wait=True)
+
+    try:
+        assert not leaving[0].is_alive()
+    finally:
+        joined.set()
 
 
 def test_every_task_of_a_long_queue_runs_once_while_the_size_changes() -> None:
