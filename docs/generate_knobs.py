@@ -189,6 +189,8 @@ def _reason(knob: Knob) -> str:
 
 def _most(knob: Knob) -> str:
     """Return what is said of a value that has a bound."""
+    if knob.use == "default" and knob.at_one:
+        return ", if that is 1"
     if knob.least > 1:
         return f", from {knob.least} on"
     if knob.most is None:

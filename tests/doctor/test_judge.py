@@ -102,11 +102,47 @@ def test_a_variable_is_the_reason_where_it_is_read_and_says_the_same(
             "17.0.15",
             VIEW,
         ),
+        (
+            "joblib.cpu_count(only_physical_cores=True)",
+            "1.6.0",
+            "kumo run --without PYTHON_CPU_COUNT -- CMD (LOKY_MAX_CPU_COUNT=2)",
+        ),
         ("unheard of", "1", ""),
     ],
 )
 def test_what_mends_it(call: str, version: str, mend: str) -> None:
     assert judge(Belief(call, version, 8), under(quota(2)), {}).mend == mend
+
+
+CELERY = "celery's worker processes"
+
+
+@pytest.mark.parametrize(
+    ("given", "why", "mend"),
+    [
+        (
+            "4:PYTHON_CPU_COUNT=5",
+            "kumo run gives Python one more, for scikit-learn or LightGBM",
+            "celery worker -c 4 in its place",
+        ),
+        (
+            "5:PYTHON_CPU_COUNT=5",
+            "PYTHON_CPU_COUNT=5 is set",
+            "unset PYTHON_CPU_COUNT and kumo run -- CMD, or PYTHON_CPU_COUNT=4",
+        ),
+        (
+            "not a marker",
+            "PYTHON_CPU_COUNT=5 is set",
+            "unset PYTHON_CPU_COUNT and kumo run -- CMD, or PYTHON_CPU_COUNT=4",
+        ),
+    ],
+)
+def test_the_one_more_that_kumo_run_gives_is_explained(given: str, why: str, mend: str) -> None:
+    environment = {"KUMO_RUN_SET": given, "PYTHON_CPU_COUNT": "5"}
+
+    finding = judge(Belief(CELERY, "5.7.0 (Python 3.13.0)", 5), under(quota(4)), environment)
+
+    assert (finding.verdict, finding.why, finding.mend) == ("over", why, mend)
 
 
 @pytest.mark.parametrize("call", ["openblas", "mkl", "openmp"])

@@ -25,7 +25,7 @@ from kumo._records import OverrideError
 from kumo._runtimes.knobs import KNOBS
 
 OWN = "KUMO_AVAILABLE_PARALLELISM"
-DEFAULTS = {name for name, knob in KNOBS.items() if knob.use == "default"}
+DEFAULTS = {n for n, knob in KNOBS.items() if knob.use == "default" and not knob.at_one}
 INNER = {name for name, knob in KNOBS.items() if knob.use == "inner"}
 
 
@@ -359,6 +359,29 @@ def test_python_gets_one_more_where_loky_would_count_the_machines_cores(
     assert found["PYTHON_CPU_COUNT"].value == value
     assert ("one more than" in found["PYTHON_CPU_COUNT"].why) is (value != str(count))
     assert found["LOKY_MAX_CPU_COUNT"].value == str(count)
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ"),
+    [
+        ({"workers": 2}, {}),
+        ({"chosen": ["omp"]}, {}),
+        ({"viewed": True}, {}),
+        ({}, {"OMP_NUM_THREADS": "1"}),
+    ],
+    ids=["--workers", "--with omp", "a view", "set by the user"],
+)
+@pytest.mark.parametrize(("beside", "value"), [("sklearn", "4"), ("lightgbm", "5")])
+def test_scikit_learn_needs_no_room_if_openmp_has_its_number(
+    asked: dict[str, Any], environ: dict[str, str], beside: str, value: str
+) -> None:
+    assert decided(4, environ, beside={beside}, **asked)["PYTHON_CPU_COUNT"].value == value
+
+
+def test_scikit_learn_needs_room_at_1_without_openmps_number() -> None:
+    found = decided(1, beside={"sklearn"}, left_out=["omp"])
+
+    assert found["PYTHON_CPU_COUNT"].value == "2"
 
 
 def test_one_more_is_not_one_more_again_below() -> None:

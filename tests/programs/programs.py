@@ -272,6 +272,7 @@ NOT_RUN = {
     "ORT_INTER_OP_NUM_THREADS": "benchmarks/reach.py runs onnxruntime",
     "ORT_INTRA_OP_NUM_THREADS": "benchmarks/reach.py runs onnxruntime",
     "PARSL_CORES": "tried by hand",
+    "PRE_COMMIT_NO_CONCURRENCY": "benchmarks/reach.py runs pre-commit",
     "PXR_WORK_THREAD_LIMIT": "tried by hand",
 }
 

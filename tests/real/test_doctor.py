@@ -47,13 +47,14 @@ input()
 def doctor(groups: list[Group], *arguments: str, **variables: str) -> dict[str, Any]:
     """What ``kumo doctor --json`` says in *groups*; its exit code agrees with it."""
     path = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
+    command = kumo("doctor", "--json", *arguments)
     ran = subprocess.run(
-        in_groups(groups, kumo("doctor", "--json", *arguments)),
+        in_groups(groups, command) if groups else command,
         capture_output=True,
         text=True,
         timeout=4 * TIMEOUT,
         check=False,
-        env={**environment(), "PATH": path, **variables},
+        env={**environment(), "PATH": path} | variables,
     )
     assert ran.stderr == ""
     data: dict[str, Any] = json.loads(ran.stdout)
@@ -142,17 +143,24 @@ def test_each_that_is_here_answers(limited: dict[str, Any], runtime: str) -> Non
 def test_what_is_said_to_mend_it_does(limited: dict[str, Any]) -> None:
     """The variables, set as kumo run would set them, make the runtimes agree."""
     mends = {
-        (row["program"], row["asked"]): (found[1], found[2])
+        (row["program"], row["asked"]): (found[1], found[2], found[3])
         for row in limited["runtimes"]
-        if (found := re.search(r"\((\w+)=(\S+)\)$", row["mend"] or ""))
-        # With PYTHON_CPU_COUNT at the count too, loky counts the cores of the machine
-        and "only_physical_cores" not in row["asked"]
+        if (found := re.search(r"(?:--without (\w+) )?-- CMD \((\w+)=(\S+)\)$", row["mend"] or ""))
     }
+    every = {name: value for _, name, value in mends.values()}
 
-    again = doctor([], KUMO_AVAILABLE_PARALLELISM="1", **dict(mends.values()))
-
-    believes = {(row["program"], row["asked"]): row["believes"] for row in again["runtimes"]}
-    assert {asked: believes[asked] for asked in mends} == dict.fromkeys(mends, 1)
+    for without in sorted({left_out or "" for left_out, _, _ in mends.values()}):
+        given = {name: value for name, value in every.items() if name != without}
+        # A second time, only this Python's libraries are asked.
+        path = {"PATH": os.path.dirname(sys.executable)} if without else {}
+        again = doctor([], KUMO_AVAILABLE_PARALLELISM="1", **given, **path)
+        asked = {call for call, (left_out, _, _) in mends.items() if (left_out or "") == without}
+        believes = {
+            call: row["believes"]
+            for row in again["runtimes"]
+            if (call := (row["program"], row["asked"])) in asked
+        }
+        assert believes == dict.fromkeys(asked, 1)
 
 
 # --- a process

@@ -33,7 +33,8 @@ def rows(*uses: str) -> list[Knob]:
 def stopped(count: int) -> set[str]:
     """What is always set, but for a count that its program stops at or another row is for."""
     stops = {k.name for k in rows("default") if k.most is not None and k.most <= count}
-    return stops | {k.name for k in rows("default") if count < k.least}
+    switches = {k.name for k in rows("default") if k.at_one and count > 1}
+    return stops | switches | {k.name for k in rows("default") if count < k.least}
 
 
 def alone(count: int) -> set[str]:
@@ -106,12 +107,14 @@ def test_what_is_asked_for_comes_out_in_its_form(count: int) -> None:
         "JAVA_TOOL_OPTIONS": f"-XX:ActiveProcessorCount={count}",
         "JDK_JAVA_OPTIONS": f"-XX:ActiveProcessorCount={count}",
         "ERL_ZFLAGS": f"+S {count}:{count}",
+        "LBZIP2": f"-n{count}",
+        "PIGZ": f"-p{count}",
     }
     del values["KUMO_RUN_SET"]
     bounded = {n: value for n, value in values.items() if n in MOST}
     assert {values[n] for n in values if n not in {*FORMS, *MOST}} == {str(count)}
     assert bounded == {n: str(min(count, MOST[n])) for n in {*MOST} - stopped(count)}
-    assert alone(count) <= {k.name for k in rows("inner")}
+    assert alone(count) <= {k.name for k in rows("inner", "default")}
     assert set(values) == {k.name for k in rows("default", "inner", "workers", "opt-in")} - stopped(
         count
     )
@@ -123,7 +126,9 @@ def test_at_one_the_users_own_threads_stay(given: str) -> None:
 
     assert (decisions[given].action, decisions[given].value) == ("keep", "8")
     if given == "OMP_NUM_THREADS":  # the other two would beat it
-        assert {decisions[n].action for n in alone(1) - {given}} == {"skip"}
+        assert {decisions[n].action for n in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {
+            "skip"
+        }
 
 
 def test_above_one_nothing_is_set_that_launchers_of_workers_take_for_the_users_word() -> None:
@@ -142,6 +147,16 @@ def test_what_hangs_or_beats_a_launchers_one_is_set_on_request_alone(
     assert KNOBS[name].use == "opt-in"
     for count in COUNTS:
         assert name not in variables(count, plan(count, {}, workers=workers))
+
+
+def test_a_switch_is_set_at_one_alone() -> None:
+    """It has no number: whatever its value, pre-commit runs one process at a time."""
+    switch = "PRE_COMMIT_NO_CONCURRENCY"
+    outer = variables(4, plan(4, {}))
+
+    assert variables(1, plan(1, {}))[switch] == "1"
+    assert variables(1, plan(1, outer, read_outer(outer)))[switch] == "1"
+    assert switch not in variables(2, plan(2, {}, chosen=[switch]))
 
 
 def test_an_outer_count_is_lowered_to_one() -> None:

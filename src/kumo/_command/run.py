@@ -95,6 +95,7 @@ def decide(options: Namespace, environ: Mapping[str, str]) -> tuple[str, int, li
         chosen=options.chosen,
         left_out=[*options.left_out, *(FIXED if options.follow else ())],
         beside=_beside(options, environ),
+        viewed=bool(options.view),
     )
     return _headline(options, estimate, outer, count), count, decisions
 

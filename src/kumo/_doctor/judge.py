@@ -6,7 +6,9 @@ import re
 from math import ceil
 from typing import NamedTuple
 
+from kumo._errors import InputError
 from kumo._explain import show_cpus
+from kumo._launch.plan import PYTHON, read_outer
 from kumo._runtimes.knobs import KNOBS
 from kumo._runtimes.runtimes import CALLS, MASK, ONLINE, Call
 
@@ -44,11 +46,23 @@ def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) ->
     if by == 0:
         return Finding(belief, "right", by, "", "")
     cause = _cause(belief, call, environment)
+    if cause == PYTHON and by == 1 and _has_room(environment):
+        why = "kumo run gives Python one more, for scikit-learn or LightGBM"
+        return Finding(belief, verdict, by, why, _instead(call, estimate.parallelism))
     why = f"{cause}={environment[cause]} is set" if cause else _why(belief, call, estimate)
     if by < 0:
         return Finding(belief, "under", by, why, "")
     mend = _mend(belief, call, estimate.parallelism, environment, cause)
     return Finding(belief, "over", by, why, mend)
+
+
+def _has_room(environment: Mapping[str, str]) -> bool:
+    """Return whether the kumo run around this gave Python one CPU more than the count."""
+    try:
+        outer = read_outer(environment)
+    except InputError:
+        return False
+    return outer is not None and outer.given.get(PYTHON) == outer.count + 1
 
 
 def _cause(belief: Belief, call: Call, environment: Mapping[str, str]) -> str:
@@ -89,11 +103,15 @@ def _mend(
         if view and not default:
             return view
         chosen = "" if default else f" --with {knob.group}"
+        chosen += f" --without {call.without}" if call.without else ""
         return f"kumo run{chosen} -- CMD ({knob.name}={knob.value(count)})"
     if cause:
         return mend_set(cause, count)
-    instead = f"{call.instead.format(count=count)} in its place" if call.instead else ""
-    return ", or ".join(filter(None, (view, instead)))
+    return ", or ".join(filter(None, (view, _instead(call, count))))
+
+
+def _instead(call: Call, count: int) -> str:
+    return f"{call.instead.format(count=count)} in its place" if call.instead else ""
 
 
 def mend_set(variable: str, count: int) -> str:

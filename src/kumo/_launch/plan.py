@@ -23,9 +23,12 @@ MARKER = "KUMO_RUN_SET"
 
 # loky counts physical cores, of the whole machine, unless its limit is below what os.cpu_count
 # says. If both are the count, scikit-learn's and LightGBM's OpenMP code gets a thread for each
-# of these cores. So Python is given one CPU more, if one of these is installed. At a count of
-# 1, OMP_NUM_THREADS=1 is enough for scikit-learn, while LightGBM asks for its threads explicitly.
-PHYSICAL = {"sklearn": 2, "lightgbm": 1}  # from which count on
+# of these cores. So Python is given one CPU more, if one of these is installed. scikit-learn asks
+# loky only if OMP_NUM_THREADS is unset, and starts no more than OpenMP's own number, which a view
+# makes the count. LightGBM asks for its threads explicitly.
+SCIKIT_LEARN, LIGHTGBM = "sklearn", "lightgbm"
+PHYSICAL = (SCIKIT_LEARN, LIGHTGBM)
+OPENMP = "OMP_NUM_THREADS"
 PYTHON = "PYTHON_CPU_COUNT"
 FIXED = (VARIABLE, PYTHON)  # what keeps kumo in the command from following a limit
 
@@ -108,6 +111,7 @@ def plan(
     chosen: Collection[str] = (),
     left_out: Collection[str] = (),
     beside: Collection[str] = (),
+    viewed: bool = False,
 ) -> list[Decision]:
     """Return what becomes of each variable of the knob table, in its order.
 
@@ -115,14 +119,20 @@ def plan(
     share the count. *servers* says that servers are to start that many.
     *chosen* and *left_out* are names of variables or groups.
     *beside* are the libraries of `PHYSICAL` that the command's Python has.
+    *viewed* says that the command gets a view of the count.
     """
     given = outer.given if outer is not None else {}
     # Empty is the same as unset for kumo's variable alone; others may make something of it.
     users = {n: v for n, v in environ.items() if n not in given and (v or n != VARIABLE)}
+    wanted_of = {
+        knob.name: _wanted(knob, count, workers, servers, chosen, left_out)
+        for knob in KNOBS.values()
+    }
+    bounded_openmp = viewed or bool(environ.get(OPENMP)) or wanted_of[OPENMP][0] is not None
     decisions = []
     for knob in KNOBS.values():
-        wanted, why = _wanted(knob, count, workers, servers, chosen, left_out)
-        if knob.name == PYTHON and wanted == count and _needs_room(count, beside):
+        wanted, why = wanted_of[knob.name]
+        if knob.name == PYTHON and wanted == count and _needs_room(beside, bounded_openmp):
             wanted, why = count + 1, f"{knob.reader}; one more than {count}, for loky's sake"
         if knob.name in given:
             out = _named(knob, left_out)
@@ -132,8 +142,8 @@ def plan(
     return decisions
 
 
-def _needs_room(count: int, beside: Collection[str]) -> bool:
-    return any(count >= least for name, least in PHYSICAL.items() if name in beside)
+def _needs_room(beside: Collection[str], bounded_openmp: bool) -> bool:
+    return LIGHTGBM in beside or (SCIKIT_LEARN in beside and not bounded_openmp)
 
 
 def _wanted(
@@ -158,7 +168,10 @@ def _wanted(
     if knob.use == "workers" and not _named(knob, chosen):
         return None, f"--workers auto: {knob.why}"
     if knob.at_one and count == 1:
-        return 1, f"{knob.reader}: nothing is left to divide at 1"
+        why = "nothing is left to divide at 1" if knob.use == "inner" else "one process at a time"
+        return 1, f"{knob.reader}: {why}"
+    if knob.use == "default" and knob.at_one:
+        return None, f"{knob.reader}: a switch, for a count of 1"
     if knob.use == "default" and count < knob.least:
         return None, f"nothing is left to divide at {count}"
     if knob.use == "default" and knob.most is not None and count >= knob.most:

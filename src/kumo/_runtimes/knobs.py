@@ -12,6 +12,7 @@ A source without an address is a file of the project named, at the version that 
 - ``"inner"``: with ``--workers W``, the share of one worker, or with ``--with``. Set for all, it
   switches off the division of joblib, dask, Ray, torchrun and Spark, which keep what is set.
   Rows *at_one* are set by default as well if the count is 1: nothing is left to divide.
+  A ``"default"`` row *at_one* is set at no other count.
 - ``"workers"``: with ``--workers auto`` alone. It starts as many workers as the count.
 - ``"opt-in"``: with ``--with GROUP`` or ``--with NAME`` alone.
 - ``"never"``: *why* says the reason.
@@ -491,6 +492,17 @@ _ROWS = (
         source="Halide 21.0.0: strings of the runtime",
         known="run",
     ),
+    Knob(
+        "PRE_COMMIT_NO_CONCURRENCY",
+        reader="pre-commit",
+        use="default",
+        effect="cap",
+        sees="affinity",
+        why="sees no quota; it is a switch, and 1 process is all that it can say",
+        source="pre-commit 4.7.0: lang_base.py",
+        known="run",
+        at_one=True,
+    ),
     # Set for workers.
     Knob(
         "OMP_NUM_THREADS",
@@ -727,6 +739,16 @@ _ROWS = (
         servers=True,
     ),
     Knob(
+        "VITEST_MAX_WORKERS",
+        reader="vitest",
+        use="opt-in",
+        group="vitest",
+        effect="set",
+        why=CONFIG,
+        source="vitest 4.1: dist/chunks/coverage",
+        known="run",
+    ),
+    Knob(
         "PARALLEL_WORKERS",
         reader="Rails 6.0: tests",
         use="opt-in",
@@ -804,6 +826,28 @@ _ROWS = (
         effect="set",
         why=SERIAL,
         source="https://github.com/facebook/zstd/blob/dev/programs/README.md",
+        known="run",
+    ),
+    Knob(
+        "PIGZ",
+        reader="pigz",
+        use="opt-in",
+        group="pigz",
+        effect="set",
+        form="-p{}",
+        why="Makefiles use this name for the program itself",
+        source="madler/pigz: pigz.c",
+        known="run",
+    ),
+    Knob(
+        "LBZIP2",
+        reader="lbzip2",
+        use="opt-in",
+        group="lbzip2",
+        effect="set",
+        form="-n{}",
+        why="Makefiles use this name for the program itself",
+        source="lbzip2(1), of lbzip2 2.5",
         known="run",
     ),
     Knob(
@@ -965,13 +1009,6 @@ _ROWS = (
     ),
     Knob(
         "GZIP",
-        use="never",
-        why=FLAGS,
-        source="madler/pigz: pigz.c",
-        known="source",
-    ),
-    Knob(
-        "PIGZ",
         use="never",
         why=FLAGS,
         source="madler/pigz: pigz.c",

@@ -29,7 +29,7 @@ class Call(NamedTuple):
 
     *since* is the first version that reads *variable*, of Python if the answer names one.
     *instead* replaces the call if no variable fixes it. *io* marks the size of a pool
-    that waits for input and output.
+    that waits for input and output. *without* is a variable that must not be set beside.
     """
 
     goes_by: str
@@ -38,6 +38,7 @@ class Call(NamedTuple):
     since: tuple[int, ...] = ()
     instead: str = ""
     io: bool = False
+    without: str = ""
 
 
 class Runtime(NamedTuple):
@@ -183,16 +184,23 @@ def _library(
     return Runtime(name, (), steps, read_lines, module=name, calls={call: judged})
 
 
-def _count(name: str, call: str, code: str, *, judged: Call, module: str = "") -> Runtime:
+ADD_PYTHON = "import platform; version += f' (Python {platform.python_version()})'\n"
+
+
+def _count(
+    name: str, call: str, code: str, *, judged: Call, module: str = "", on_python: bool = False
+) -> Runtime:
     """Return the row of a library whose count is an expression, after an import.
 
-    *module* is what must be importable, if that is not what is imported first.
+    *module* is what must be importable, if that is not what is imported first. *on_python* says
+    that the library begins with what Python counts, so that Python's version matters.
     """
     statement, _, expression = code.rpartition("; ")
     text = (
         f"{statement}\nimport importlib.metadata as metadata\n"
         f"try: version = metadata.version({name.partition(',')[0]!r})\n"
         "except metadata.PackageNotFoundError: version = '?'\n"
+        f"{ADD_PYTHON if on_python else ''}"
         f"print({call!r}, version, int({expression}), sep='\\t')\n"
     )
     module = module or statement.split()[1].partition(".")[0]
@@ -439,7 +447,9 @@ RUNTIMES = (
         "joblib.cpu_count(only_physical_cores=True)",
         "import joblib; joblib.cpu_count(only_physical_cores=True)",
         judged=Call(
-            "the machine's cores, unless a limit is below os.cpu_count()", "LOKY_MAX_CPU_COUNT"
+            "the machine's cores, unless a limit is below os.cpu_count()",
+            "LOKY_MAX_CPU_COUNT",
+            without="PYTHON_CPU_COUNT",
         ),
     ),
     _count(
@@ -536,7 +546,8 @@ RUNTIMES = (
         "celery's worker processes",
         "import billiard; billiard.cpu_count()",
         module="celery",
-        judged=Call(ONLINE, instead="celery worker -c {count}"),
+        on_python=True,
+        judged=Call(ONLINE, "PYTHON_CPU_COUNT", since=(3, 13), instead="celery worker -c {count}"),
     ),
     Runtime(
         "ffmpeg",
