@@ -514,6 +514,46 @@ def test_where_files_are_refused_the_library_is_left(view: Kumo, compiled: Compi
     )
 
 
+# Podman's profile, which is made from Docker's. It allows unshare and mount to a process with the
+# right to them, as of a user namespace; Docker's refuses them without CAP_SYS_ADMIN.
+PODMAN = "/usr/share/containers/seccomp.json"
+RULES = {"Podman": (), "Docker": ("unshare", "mount", "umount2", "setns")}
+
+
+@pytest.fixture
+def container(needs: Needs, rules: str) -> list[str]:
+    """What to put before a command that is to have a container's capabilities and rules."""
+    if os.geteuid() != 0:
+        skip_real("only root can load rules and give up capabilities")
+    if not Path(PODMAN).exists():
+        skip_real(f"{PODMAN} is not there: tests/launch/install.sh")
+    needs("setpriv")
+    script = Path(__file__).with_name("container_rules.py")
+    return [sys.executable, str(script), PODMAN, *RULES[rules], "--"]
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("build", [{}, {"compiler": "musl-gcc"}], ids=["glibc", "musl"])
+def test_the_rules_of_a_container(
+    view: Kumo, compiled: Compiled, container: list[str], rules: str, build: dict[str, str]
+) -> None:
+    program = compiled("seen.c", **build)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    plain = ["run", "--max", "1", "--view", "--"]
+    look = ["sh", "-c", f"{program} && grep -c ^processor /proc/cpuinfo"]
+
+    as_root = view(*plain, program, prefix=container)
+    as_user = view(*plain, *user, program, prefix=container)
+    files = view("run", "--max", "1", "--view=files", "--", *look, prefix=container)
+
+    assert (as_root.code, as_root.stdout[:12], as_root.stderr) == (0, "1 1 1 1 1 1 ", "")
+    assert as_user == as_root
+    refused = files.stderr.startswith("kumo: cannot replace the CPU files here (unshare: ")
+    assert (files.code, refused) == (0, rules == "Docker")
+    cpus = os.cpu_count() if refused else 1
+    assert files.stdout == f"{as_root.stdout}{cpus}\n"
+
+
 def test_a_static_command_keeps_the_true_files(view: Kumo, needs: Needs) -> None:
     """MKL aborts if the files and the mask disagree, so that one without the other is not given."""
     count = [needs("busybox"), "grep", "-c", "^processor", "/proc/cpuinfo"]
