@@ -3,11 +3,13 @@
 
 `ml` and `old` are Pythons with many libraries: 3.13, and 3.11 where os.cpu_count reads no variable.
 `sh` rows are run by a shell in an empty directory, after *ready*.
+A row that is not about BLAS switches off the threads that OpenBLAS starts when numpy is imported,
+so that its own are counted. `reach.py` counts it with them as well.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Program(NamedTuple):
@@ -19,13 +21,25 @@ class Program(NamedTuple):
     counts: str = "threads"
     version: str = ""
     ready: str = "true"
+    blas: bool = False
+    """Whether OpenBLAS is what the row is about."""
+
+    @property
+    def imports(self) -> bool:
+        """Whether it may import numpy, whose OpenBLAS is not what it is about."""
+        return self.where != "sh" and not self.blas and self.counts == "threads"
+
+    def source(self, *, alone: bool = True) -> str:
+        """Return what is run, *alone* without the threads of numpy's OpenBLAS."""
+        return f"{ALONE}{self.code}" if alone and self.imports else self.code
 
 
+ALONE = "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')\n"
 _X = "import numpy as np; X=np.random.default_rng(0).random((400,8)).astype('f4'); y=(X[:,0]>.5)\n"
 _WAIT = "import time; time.sleep(.3)\n"
 
 
-def _ml(name: str, package: str, code: str, where: str = "ml", **more: str) -> Program:
+def _ml(name: str, package: str, code: str, where: str = "ml", **more: Any) -> Program:
     return Program(name, where, f"{code}\n{_WAIT}", version=package, **more)
 
 
@@ -68,19 +82,29 @@ PROGRAMS = (
         "with P(mp_context=m.get_context('fork')) as p: list(p.map(f,range(99)))",
         counts="processes",
     ),
+    _ml(
+        "ThreadPoolExecutor, Python 3.13",
+        "",
+        f"{_JOBS}from concurrent.futures import ThreadPoolExecutor as P\n"
+        "with P() as p: list(p.map(f,range(99)))",
+    ),
+    _ml(
+        "asyncio.to_thread, Python 3.13",
+        "",
+        f"{_JOBS}import asyncio\nasync def main(): await asyncio.gather(*[asyncio.to_thread(f,i) for i in range(99)])\n"
+        "asyncio.run(main())",
+    ),
     # BLAS and numerics
-    _ml("numpy svd (OpenBLAS)", "numpy", f"{_X}np.linalg.svd(np.ones((300,300)))"),
-    _ml("scipy.linalg", "scipy", "import scipy.linalg as l,numpy as n; l.svd(n.ones((300,300)))"),
+    _ml("numpy svd (OpenBLAS)", "numpy", f"{_X}np.linalg.svd(np.ones((300,300)))", blas=True),
+    _ml("scipy.linalg", "scipy", "import scipy.linalg as l,numpy as n; l.svd(n.ones((300,300)))", blas=True),
     _ml(
         "scipy.fft, workers=-1",
         "scipy",
-        "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
         "import scipy.fft as f,numpy as n; f.fft2(n.ones((1500,1500)),workers=-1)",
     ),
     _ml(
         "numexpr",
         "numexpr",
-        "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
         "import numexpr as e,numpy as n; a=n.ones(10**6); e.evaluate('a*2')",
     ),
     _ml(
@@ -89,7 +113,7 @@ PROGRAMS = (
         f"{_X}import numba as n\n@n.njit(parallel=True)\ndef f(a):\n  s=0.\n"
         "  for i in n.prange(a.size): s+=a[i]\n  return s\nf(X[:,0])",
     ),
-    _ml("MKL", "mkl", "import ctypes,glob,sys,numpy as n\n"
+    _ml("MKL", "mkl", "import os; os.environ.setdefault('KMP_AFFINITY','none')\nimport ctypes,glob,sys,numpy as n\n"
         "l=ctypes.CDLL(glob.glob(sys.prefix+'/lib/libmkl_rt.so*')[0])\n"
         "a=n.ones((900,900)); o=n.zeros((900,900)); d=ctypes.c_double; p=lambda x:x.ctypes.data_as(ctypes.c_void_p)\n"
         "l.cblas_dgemm(101,111,111,900,900,900,d(1),p(a),900,p(a),900,d(0),p(o),900)"),
@@ -100,7 +124,6 @@ PROGRAMS = (
     _ml("scikit-learn KMeans", "scikit-learn",
         f"{_X}from sklearn.cluster import KMeans; KMeans(8,n_init=1).fit(X)"),
     _ml("scikit-learn RandomForest, n_jobs=-1", "scikit-learn",
-        "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
         f"{_X}from sklearn.ensemble import RandomForestClassifier as R; R(99,n_jobs=-1).fit(X,y)"),
     _ml("joblib, n_jobs=-1", "joblib",
         f"{_JOBS}import joblib; joblib.Parallel(n_jobs=-1)(joblib.delayed(time.sleep)(.1) for _ in range(99))",
@@ -141,7 +164,6 @@ PROGRAMS = (
         "from tokenizers import Tokenizer,models\nt=Tokenizer(models.WordLevel({'a':0},'a')); t.encode_batch(['a a']*9000)"),
     # data
     _ml("pyarrow", "pyarrow",
-        "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
         "import pyarrow as a,pyarrow.compute as c,numpy as np\n"
         "t=a.table({'k':np.arange(10**6)%9,'v':np.ones(10**6)}); t.group_by('k').aggregate([('v','sum')])"),
     _ml("polars", "polars",
@@ -153,16 +175,21 @@ PROGRAMS = (
     _ml("zstandard, threads=-1", "zstandard",
         "import zstandard as z,os; z.ZstdCompressor(threads=-1).compress(os.urandom(1<<24))"),
     _ml("rasterio, num_threads=all_cpus", "rasterio",
-        "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
         "import rasterio,numpy as np,warnings; warnings.simplefilter('ignore')\n"
         "with rasterio.open('a.tif','w',driver='GTiff',width=3000,height=3000,count=1,dtype='uint8',compress='deflate',num_threads='all_cpus',tiled=True) as d: d.write(np.zeros((1,3000,3000),'u1'))"),
     *_both("dask threads", "dask",
-           "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
-           "import dask.array as d; d.random.random((2000,2000),chunks=100).sum().compute(scheduler='threads')"),
+              "import dask.array as d; d.random.random((2000,2000),chunks=100).sum().compute(scheduler='threads')"),
     *_both("optuna, n_jobs=-1", "optuna",
-           "import os; os.environ.setdefault('OPENBLAS_NUM_THREADS','1')\n"
-           "import optuna,time; optuna.logging.disable_default_handler()\n"
+              "import optuna,time; optuna.logging.disable_default_handler()\n"
            "optuna.create_study().optimize(lambda t:(time.sleep(.05),t.suggest_float('x',0,1))[1],n_trials=150,n_jobs=-1)"),
+    _ml("tsfresh", "tsfresh",
+        "import tsfresh.defaults as d,multiprocessing as m,time\n"
+        "with m.get_context('fork').Pool(d.N_PROCESSES) as p: p.map(time.sleep,[.1]*9)", counts="processes"),
+    _ml("modin", "modin", "from modin.config import CpuCount as c\nimport multiprocessing as m,time\n"
+        "with m.get_context('fork').Pool(c.get()) as p: p.map(time.sleep,[.1]*9)", counts="processes"),
+    _ml("pandarallel", "pandarallel",
+        "import pandarallel.core as c,multiprocessing as m,time\n"
+        "with m.get_context('fork').Pool(c.NB_PHYSICAL_CORES) as p: p.map(time.sleep,[.1]*9)", counts="processes"),
     # development
     *_both("Django test --parallel", "django",
            "import multiprocessing as m,time\nfrom django.test.runner import get_max_test_processes as g\n"
@@ -171,7 +198,7 @@ PROGRAMS = (
            "import multiprocessing as m,time\nfrom tox.util.cpu import auto_detect_cpus as g\n"
            "with m.get_context('fork').Pool(g()) as p: p.map(time.sleep,[.1]*9)", counts="processes"),
     _ml("pre-commit", "pre-commit",
-        "import multiprocessing as m,time\nfrom pre_commit.xargs import cpu_count as g\n"
+        "import multiprocessing as m,time\nfrom pre_commit.lang_base import target_concurrency as g\n"
         "with m.get_context('fork').Pool(g()) as p: p.map(time.sleep,[.1]*9)", counts="processes"),
     _ml("psutil.cpu_count", "psutil",
         "import multiprocessing as m,time,psutil\n"
@@ -190,6 +217,9 @@ PROGRAMS = (
     _sh("gunicorn, 2 * cpu_count() + 1", "ml:gunicorn", "timeout 6 $ML/gunicorn -c g.py -b unix:s app:app; true",
         "printf 'def app(e,s):\\n s(\"200 OK\",[]);return [b\"\"]\\n' > app.py; printf 'import multiprocessing as m\\nworkers=2*m.cpu_count()+1\\n' > g.py", counts="processes"),
     # tools
+    _sh("gunicorn, one worker", "ml:gunicorn", "timeout 6 $ML/gunicorn -b unix:s app:app; true",
+        "printf 'def app(e,s):\\n s(\"200 OK\",[]);return [b\"\"]\\n' > app.py", counts="processes"),
+    _sh("pylint -j0", "ml:pylint", "$ML/pylint -j0 --disable=all --enable=E *.py; true", _MANY, counts="processes"),
     _sh("xargs -P$(nproc)", "nproc --version", "seq 90 | xargs -P$(nproc) -n1 sleep .1", counts="processes"),
     _sh("make -j$(nproc)", "make --version", "make -s -j$(nproc)",
         "printf 'all: ' > Makefile; for i in $(seq 80); do printf \"t$i \" >> Makefile; done; printf '\\n%%:\\n\\t@sleep 0.1\\n' >> Makefile", counts="processes"),
@@ -203,6 +233,8 @@ PROGRAMS = (
     _sh("lbzip2", "lbzip2 --version", "lbzip2 -c f > /dev/null", "head -c 20000000 /dev/urandom > f"),
     _sh("7z", "7z", "7z a -mx1 o.7z f > /dev/null", "head -c 30000000 /dev/urandom > f"),
     _sh("ffmpeg libx264", "ffmpeg -version", "ffmpeg -v error -f lavfi -i testsrc=size=640x360:rate=30 -t 3 -c:v libx264 -preset ultrafast -f null -"),
+    _sh("x264", "x264 --version", "x264 --quiet --preset ultrafast -o /dev/null f.y4m 2> /dev/null",
+        "ffmpeg -v error -f lavfi -i testsrc=size=640x360:rate=30 -t 3 -pix_fmt yuv420p f.y4m"),
     _sh("ffmpeg libx265", "ffmpeg -version", "ffmpeg -v error -f lavfi -i testsrc=size=640x360:rate=30 -t 2 -c:v libx265 -preset ultrafast -f null -"),
     _sh("ImageMagick", "identify -version", "convert -size 3000x3000 plasma:red -blur 0x2 null:"),
     _sh("nginx, worker_processes auto", "nginx -v", "timeout 2 nginx -p $PWD -c $PWD/n.conf; true",
@@ -210,9 +242,9 @@ PROGRAMS = (
     _sh("GNU parallel", "parallel --version", "seq 90 | parallel sleep .2", counts="processes"),
     _sh("java parallel stream", "java -version", "java J.java",
         "printf 'import java.util.stream.*;class J{public static void main(String[] a){IntStream.range(0,99).parallel().forEach(i->{try{Thread.sleep(20);}catch(Exception e){}});}}' > J.java"),
-    _sh("Go", "$ML/go version", "GODEBUG=schedtrace=100 ./c",
+    _sh("Go", "go version", "GODEBUG=schedtrace=100 ./c",
         "printf 'package main\\nimport (\"runtime\";\"time\")\\nfunc main(){for i:=0;i<runtime.GOMAXPROCS(0);i++{go func(){for t:=time.Now();time.Since(t)<time.Second;{}}()};time.Sleep(time.Second)}' > c.go; "
-        "GOCACHE=$PWD/.gc $ML/go build c.go"),
+        "GOCACHE=$PWD/.gc go build c.go"),
     _sh("cargo build", "cargo --version", "cargo build -q --offline",
         "mkdir src; printf '[workspace]\\nmembers=[\"m*\"]\\n' > Cargo.toml; for i in $(seq 30); do mkdir -p m$i/src; printf \"[package]\\nname=\\\"m$i\\\"\\nversion=\\\"0.0.0\\\"\\n\" > m$i/Cargo.toml; printf 'fn main(){std::thread::sleep(std::time::Duration::from_millis(300));}' > m$i/build.rs; echo > m$i/src/lib.rs; done", counts="processes"),
     # node

@@ -4,9 +4,9 @@
 
 Masks come from `many_cpus.c`. Files come from copies that are bound over the real ones in a mount
 namespace of the command's own: `/sys/devices/system/cpu`, `/sys/devices/system/node`,
-`/proc/cpuinfo` and `/proc/stat`, as of one package, one node and no hyper-threads. That needs root,
-or a user namespace. The cgroups are the real ones. So is `/proc/PID/status`: a program that reads
-`Cpus_allowed_list` there sees the real machine.
+`/proc/cpuinfo`, `/proc/stat` and the root cpuset of cgroup v1, as of one package, one node and no
+hyper-threads. That needs root, or a user namespace. Other files of cgroups are the real ones. So is
+`/proc/PID/status`: a program that reads `Cpus_allowed_list` there sees the real machine.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 CPU, NODE = "/sys/devices/system/cpu", "/sys/devices/system/node"
+CPUSET = "/sys/fs/cgroup/cpuset"
 NEWNS, NEWUSER, BIND, SLAVE, REC, DETACH = 0x20000, 0x10000000, 0x1000, 0x80000, 0x4000, 2
 TOPOLOGY = {  # file: whether it is about the whole package, or about this CPU alone
     "core_siblings": True, "package_cpus": True, "die_cpus": True,
@@ -76,6 +77,7 @@ def write_files(directory: Path, cpus: int) -> None:
     for name in ("meminfo", "numastat"):
         if os.path.exists(f"{NODE}/node0/{name}"):
             shutil.copyfile(f"{NODE}/node0/{name}", directory / f"node/node0/{name}")
+    write("cpuset", whole)
 
 
 def _mask(of: range | tuple[int, ...], cpus: int) -> str:
@@ -125,7 +127,8 @@ def bind(directory: Path) -> None:
             Path(f"/proc/self/{name}").write_text(text)
     call("mount", b"none", b"/", None, ctypes.c_ulong(SLAVE | REC), None)
     for name, place in (("cpu", CPU), ("node", NODE), ("cpuinfo", "/proc/cpuinfo"),
-                        ("stat", "/proc/stat")):  # fmt: skip
+                        ("stat", "/proc/stat"), ("cpuset", f"{CPUSET}/cpuset.cpus"),
+                        ("cpuset", f"{CPUSET}/cpuset.effective_cpus")):  # fmt: skip
         if os.path.exists(place):
             source = os.fsencode(directory / name)
             call("mount", source, os.fsencode(place), None, ctypes.c_ulong(BIND), None)
