@@ -48,7 +48,7 @@ def judge(belief: Belief, estimate: Estimate, environment: Mapping[str, str]) ->
     cause = _cause(belief, call, environment)
     if cause == PYTHON and by == 1 and _has_room(environment):
         why = "kumo run gives Python one more, for scikit-learn or LightGBM"
-        return Finding(belief, verdict, by, why, _instead(call, estimate.parallelism))
+        return Finding(belief, "over", by, why, _instead(call, estimate.parallelism))
     why = f"{cause}={environment[cause]} is set" if cause else _why(belief, call, estimate)
     if by < 0:
         return Finding(belief, "under", by, why, "")
