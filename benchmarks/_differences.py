@@ -13,6 +13,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import harness
+
+import kumo
+
 
 @dataclass
 class Difference:
@@ -76,6 +80,31 @@ def version_of(checkout: Path) -> str:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     return ran.stdout.strip() or "unknown"
+
+
+def end(
+    run: harness.Run,
+    cases: list[Case],
+    versions: dict[str, str],
+    reasons: Reasons,
+    more: str = "",
+    **results: object,
+) -> int:
+    """Explain, print and keep the results; return the exit code: 1 if a difference is unexplained.
+
+    *more* stands below the summary.
+    """
+    explain(cases, reasons)
+
+    def as_markdown(results: dict[str, Any]) -> str:
+        idle = unused(cases, reasons)
+        parts = [summary(cases, versions), more, differences(cases), left_out(cases)]
+        parts += ["Reasons that explain nothing:", *idle] if idle else []
+        parts.append(f"{results['host']['date']}, kumo {kumo.__version__}.")
+        return "\n\n".join(part for part in parts if part)
+
+    run.end(as_markdown, versions=versions, cases=as_dicts(cases), **results)
+    return 1 if any(case.verdict == "unexplained" for case in cases) else 0
 
 
 VERDICTS = ("same", "explained", "unexplained", "not compared")

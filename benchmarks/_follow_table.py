@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import _report
+import harness
 
 NAMES = {
     "default": "library's default",
@@ -55,7 +55,7 @@ def median(runs: list[dict[str, Any]], what: Any, phase: int = 0) -> float:
 
 def shown(values: list[float]) -> str:
     """The median, and the quartiles."""
-    by = {name: _report.number(value) for name, value in _report.spread(values).items()}
+    by = {name: harness.number(value) for name, value in harness.spread(values).items()}
     return f"{by['median']} ({by['q1']} to {by['q3']})"
 
 
@@ -89,11 +89,11 @@ def as_markdown(results: dict[str, Any]) -> str:
             "quota", "sized by", "workers", f"{unit}/s", "CPU ms each",
             "late p50, ms", "late p99, ms", "throttled s/s",
         )  # fmt: skip
-        parts += [f"{title}:", _report.table(header, rows, 2)]
+        parts += [f"{title}:", harness.table(header, rows, 2)]
     parts += ["One change, 2 CPUs to 1.0 and back:", _change(cells["change"])]
     host = results["host"]
     versions = ", ".join(f"{name} {host[name]}" for name in ("loky", "numpy", "threadpoolctl"))
-    parts.append(f"Python {host['python']}, {versions}. {_report.signature(results)}")
+    parts.append(f"Python {host['python']}, {versions}. {harness.signature(results)}")
     parts.append("Medians over the rounds, with quartiles. Raw figures: follow.json.")
     return "\n\n".join(parts)
 
@@ -121,10 +121,10 @@ def _summary(cells: dict[str, Any]) -> str:
     rows = []
     for what, cell, figure, phase in SUMMARY:
         best = best_fixed(cells[cell])
-        figures = [_report.number(median(cells[cell][a], figure, phase)) for a in (*NAMES, best)]
+        figures = [harness.number(median(cells[cell][a], figure, phase)) for a in (*NAMES, best)]
         figures[-1] += f" ({cells[cell][best][0]['workers']})"
         rows.append([what, cell.rpartition(" at ")[2].replace("change", "2, 1.0, 2"), *figures])
-    return _report.table(header, rows, 2)
+    return harness.table(header, rows, 2)
 
 
 def _rows(cell: str, arms: dict[str, Any]) -> list[list[str]]:
@@ -156,7 +156,7 @@ def _change(arms: dict[str, Any]) -> str:
         ]
         for arm, runs in arms.items()
     ]  # fmt: skip
-    return _report.table(header, rows)
+    return harness.table(header, rows)
 
 
 def plot(results: dict[str, Any], seconds: float, path: Path) -> None:
@@ -184,7 +184,7 @@ def plot(results: dict[str, Any], seconds: float, path: Path) -> None:
 def _bars(axes: Any, groups: list[tuple[str, Any, int]], figure: Any, title: str) -> None:
     """A bar for each arm's median, with the quartiles, in groups of a name, arms and a phase."""
     for place, (arm, colour) in enumerate(COLOURS.items()):
-        spreads = [_report.spread(of(arms[arm], figure, phase)) for _, arms, phase in groups]
+        spreads = [harness.spread(of(arms[arm], figure, phase)) for _, arms, phase in groups]
         medians = [by["median"] for by in spreads]
         below = [by["median"] - by["q1"] for by in spreads]
         above = [by["q3"] - by["median"] for by in spreads]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -36,11 +37,18 @@ def own() -> Path:
 
 
 def why_not() -> str | None:
-    """Why no quota can be set here; `None` where one can."""
+    """Why no quota can be set here; `None` if one can."""
     point = mount_point()
     if point is None:
         return "the cpu controller has no cgroup v1 mount here"
     return None if os.access(point, os.W_OK) and os.geteuid() == 0 else "no right to make cgroups"
+
+
+def needed_mount_point() -> Path:
+    """Where the hierarchy is; the benchmark ends if no quota can be set."""
+    if reason := why_not():
+        sys.exit(f"no quota can be set: {reason}")
+    return _point()
 
 
 def join(directory: Path) -> None:

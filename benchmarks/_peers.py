@@ -8,8 +8,10 @@ name, a newer `nproc` say, that one is used.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -202,6 +204,16 @@ PEERS = (
         version_of=("{program}", "--version"),
     ),
 )
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        default=Path(tempfile.gettempdir(), "kumo-peers"),
+        metavar="DIR",
+        help="the directory that get_peers.py filled",
+    )
 
 
 def peers(workdir: Path) -> list[Peer]:

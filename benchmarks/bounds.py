@@ -15,16 +15,14 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
-import subprocess
 import sys
 import time
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import _report
+import harness
 from _bounds import CASES
 
 from kumo._survey import survey
@@ -32,45 +30,21 @@ from kumo._system.machine_file import Machine
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Survey expensive machine files.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    parser.add_argument("--case", help="survey this one here, and print what it cost")
+    parser = harness.parser(__doc__, takes="2 minutes", rounds=5)
+    parser.add_argument("--case", choices=CASES, metavar="NAME", help="print what this one costs")
     options = parser.parse_args()
     if options.case is not None:
         print(json.dumps(_cost(CASES[options.case]())))
         return 0
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
-    costs: dict[str, list[list[float]]] = {name: [] for name in CASES}
-    for _ in range(options.rounds):
-        for name, of_case in costs.items():
-            command = [sys.executable, __file__, "--case", name]
-            of_case.append(json.loads(subprocess.check_output(command)))
-    results: dict[str, Any] = {
-        "question": "What does the worst input cost?",
-        "host": about,
-        "rounds": options.rounds,
-        "unit": "s of CPU time and MB of memory, one pair a round",
-        "bytes": {name: len(make()) for name, make in CASES.items()},
-        "costs": costs,
-    }
-    _report.finish(results, started)
-    header = ("machine file", "bytes", *_report.SPREAD, "MB")
-    header = (*header[:2], "s: median", *header[3:])
-    rows = [
-        [
-            name,
-            f"{results['bytes'][name]:,}",
-            *_report.cells([cpu for cpu, _ in of_case]),
-            f"{max(memory for _, memory in of_case):.0f}",
-        ]
-        for name, of_case in costs.items()
-    ]
-    text = f"{_report.table(header, rows)}\n\n{_report.signature(results)}"
-    _report.write(options.results, "bounds", results, text)
-    return 0
+    run = harness.begin("bounds", options, unit="s of CPU time and MB of memory, a pair a round")
+    costs = harness.take_turns({name: partial(_asked, name) for name in CASES}, options.rounds)
+    sizes = {name: len(make()) for name, make in CASES.items()}
+    return run.end(_as_markdown, bytes=sizes, costs=costs)
+
+
+def _asked(name: str) -> list[float]:
+    cost: list[float] = json.loads(harness.output([sys.executable, __file__, "--case", name]))
+    return cost
 
 
 def _cost(text: str) -> tuple[float, float]:
@@ -78,6 +52,17 @@ def _cost(text: str) -> tuple[float, float]:
     str(survey(Machine(text)))
     took = time.process_time() - before
     return round(took, 4), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _as_markdown(results: dict[str, Any]) -> str:
+    header = ("machine file", "bytes", "s: median", *harness.SPREAD[1:], "MB")
+    rows = []
+    for name, pairs in results["costs"].items():
+        seconds = [cpu for cpu, _ in pairs]
+        memory = f"{max(memory for _, memory in pairs):.0f}"
+        size = f"{results['bytes'][name]:,}"
+        rows.append(harness.marked([name, size, *harness.cells(seconds), memory], seconds))
+    return f"{harness.table(header, rows)}\n\n{harness.signature(results)}"
 
 
 if __name__ == "__main__":

@@ -3,9 +3,6 @@
     python benchmarks/get_peers.py DIR        once: fetches the peers
     python benchmarks/calls.py --peers DIR
 
-on Linux with gcc and rustc, as root and with a writable cgroup v1 hierarchy for more than the
-cgroup that it is started in.
-
 Caveats first:
 
 - The programs do not do the same work. kumo asks anew whether the mount table, the cgroup, the
@@ -13,8 +10,8 @@ Caveats first:
   through descriptors that it opened at its start, and would not see a move to another cgroup.
   os.process_cpu_count asks for the affinity mask and nothing else. Rust, libuv and the Python
   libraries open and read `/proc` and cgroup files at each call.
-- Who does not find the quota is quick. The column "sees the quota" says who does: who answers 1
-  in groups of the same shape with a quota of 1 CPU. Where cpu and cpuacct are mounted apart, as
+- A program that does not find the quota is quick. The column "sees the quota" says which do: those
+  that answer 1 in groups of the same shape with a quota of 1 CPU. If cpu and cpuacct are apart, as
   on the machine of the kept results, libuv reads its cgroup's path and no quota file, dask looks
   in two directories that are not there, and loky, as joblib, reads the quota of the root cgroup.
   Go's least is 2, so that its answer does not tell: traced, it reads its own group's quota alone.
@@ -34,22 +31,20 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import _groups
 import _loops
 import _peers
-import _report
+import harness
 from _peers import Peer
 
 _LEVELS = (("each", "on each level"), ("outermost", "on the outermost level alone"))
@@ -66,64 +61,48 @@ class Arm:
 
 
 def main() -> int:
-    options = _options()
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
+    parser = harness.parser(
+        __doc__,
+        takes="3 minutes",
+        needs="get_peers.py, gcc and rustc, and for cgroups with quotas root and a writable "
+        "cgroup v1 hierarchy",
+        rounds=15,
+    )
+    _peers.add_option(parser)
+    options = parser.parse_args()
+    run = harness.begin("calls", options, unit="ns per call, one figure a round")
     with contextlib.ExitStack() as stack:
         workdir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kumo-calls-")))
-        _report.progress("compiling")
+        harness.progress("compiling")
         loops = [_loops.floor(workdir), *_loops.loops(options.peers, workdir)]
         if kumo_missing := loops[1].missing:
             sys.exit(f"{kumo_missing}; run get_peers.py first")
         timed = {loop.name for loop in loops if not loop.missing}
-        seen = _who_sees_quotas([p for p in _peers.peers(options.peers) if p.name in timed])
+        sees = _which_see_quotas([p for p in _peers.peers(options.peers) if p.name in timed])
         arms = _arms(stack)
-        rounds = _measure(loops, arms, options.rounds)
-    results = {
-        "question": "What does one call cost?",
-        "host": about,
-        "rounds": options.rounds,
-        "unit": "ns per call, one figure a round",
-        "programs": {loop.name: _described(loop) for loop in loops},
-        "arms": {arm.name: arm.title for arm in arms},
-        "sees the quota": seen,
-        "no more arms because": _groups.why_not(),
-        "times": rounds,
-    }
-    _report.finish(results, started)
-    _report.write(options.results, "calls", results, _as_markdown(results))
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time one call of kumo and of its peers.")
-    parser.add_argument(
-        "--peers",
-        type=Path,
-        default=Path(tempfile.gettempdir(), "kumo-peers"),
-        help="the directory that get_peers.py filled",
+        turns = {
+            arm.name: {loop.name: partial(_run, loop, arm) for loop in loops if not loop.missing}
+            for arm in arms
+        }
+        times = harness.take_group_turns(turns, options.rounds, shown=_shown)
+    return run.end(
+        _as_markdown,
+        programs={loop.name: _described(loop) for loop in loops},
+        arms={arm.name: arm.title for arm in arms},
+        times=times,
+        **{"sees the quota": sees, "no more arms because": _groups.why_not()},
     )
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    options = parser.parse_args()
-    options.peers = options.peers.resolve()
-    return options
 
 
-def _who_sees_quotas(peers: list[Peer]) -> dict[str, dict[str, str]]:
-    """By arm and program: whether it answers 1 where the arm's quotas are of 1 CPU."""
-    seen: dict[str, dict[str, str]] = {}
+def _which_see_quotas(peers: list[Peer]) -> dict[str, dict[str, str]]:
+    """By arm and program: whether it answers 1 if the arm's quotas are of 1 CPU."""
+    found: dict[str, dict[str, str]] = {}
     with contextlib.ExitStack() as stack:
         for arm in _arms(stack, cpus=1):
-            if not arm.directory or not arm.limited:
-                continue
-            _groups.join(arm.directory)
-            seen[arm.name] = {peer.name: _sees(peer) for peer in peers if peer.command}
-            said = [name for name, sees in seen[arm.name].items() if sees == "no"]
-            _report.progress(f"{arm.title}: not seen by {', '.join(said) or 'none'}")
-    return seen
+            if arm.directory and arm.limited:
+                _groups.join(arm.directory)
+                found[arm.name] = {peer.name: _sees(peer) for peer in peers if peer.command}
+    return found
 
 
 def _sees(peer: Peer) -> str:
@@ -140,48 +119,23 @@ def _arms(stack: contextlib.ExitStack, cpus: int = 2) -> list[Arm]:
     root = stack.enter_context(_groups.nested("0", 0, cpus, "each"))
     arms = [Arm("0", "Depth 0: in the root cgroup, without a quota", root)]
     for depth in (3, 12):
-        for limited, where in _LEVELS:
+        for limited, which in _LEVELS:
             name = f"{depth}-{limited}"
             leaf = stack.enter_context(_groups.nested(name, depth, cpus, limited))
-            arms.append(
-                Arm(
-                    name,
-                    f"Depth {depth}, a quota of {cpus} CPU{'s' * (cpus > 1)} {where}",
-                    leaf,
-                    True,
-                )
-            )
+            title = f"Depth {depth}, a quota of {cpus} CPU{'s' * (cpus > 1)} {which}"
+            arms.append(Arm(name, title, leaf, True))
     stack.enter_context(_groups.returning())
     return arms
 
 
-def _measure(
-    loops: list[_loops.Loop], arms: list[Arm], rounds: int
-) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Every program in every cgroup, in another order each round."""
-    order = random.Random(1)
-    there = [loop for loop in loops if not loop.missing]
-    times: dict[str, dict[str, dict[str, list[float]]]] = {
-        arm.name: {loop.name: {"median": [], "mean": [], "min": []} for loop in there}
-        for arm in arms
-    }
-    for number in range(rounds):
-        for arm in order.sample(arms, len(arms)):
-            if arm.directory:
-                _groups.join(arm.directory)
-            for loop in order.sample(there, len(there)):
-                batches = _run(loop, arm)
-                for kind, value in _figures(batches).items():
-                    times[arm.name][loop.name][kind].append(value)
-        said = ", ".join(
-            f"{arm.title.partition(',')[0]} {times[arm.name]['kumo']['median'][-1] / 1000:.1f} µs"
-            for arm in arms
-        )
-        _report.progress(f"[{number + 1}/{rounds}] kumo: {said}")
-    return times
-
-
-def _figures(batches: list[float]) -> dict[str, float]:
+def _run(loop: _loops.Loop, arm: Arm) -> dict[str, float]:
+    """Run a program once in the arm's cgroup; return figures of its batches, in ns per call."""
+    command = list(loop.command)
+    if arm.directory:
+        _groups.join(arm.directory)
+        if loop.name == "floor":
+            command += map(str, _groups.chain(arm.directory))
+    batches = [float(line) for line in harness.output(command, timeout=60).split()]
     return {
         "median": round(statistics.median(batches), 1),
         "mean": round(statistics.mean(batches), 1),
@@ -189,15 +143,9 @@ def _figures(batches: list[float]) -> dict[str, float]:
     }
 
 
-def _run(loop: _loops.Loop, arm: Arm) -> list[float]:
-    """Run a program once; return its batches, in ns per call."""
-    command = list(loop.command)
-    if loop.name == "floor" and arm.directory:
-        command += map(str, _groups.chain(arm.directory))
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    if ran.returncode:
-        sys.exit(f"{loop.name} failed, {arm.title}: {ran.stderr}")
-    return [float(line) for line in ran.stdout.split()]
+def _shown(times: dict[str, dict[str, list[dict[str, float]]]]) -> str:
+    each = (f"{arm} {by['kumo'][-1]['median'] / 1000:.1f} µs" for arm, by in times.items())
+    return f"kumo: {', '.join(each)}"
 
 
 def _described(loop: _loops.Loop) -> dict[str, str]:
@@ -207,23 +155,22 @@ def _described(loop: _loops.Loop) -> dict[str, str]:
 
 def _as_markdown(results: dict[str, Any]) -> str:
     header = (
-        "program",
-        "sees the quota",
-        "µs per call: median",
-        "min",
-        "quartiles",
-        "max",
+        *("program", "sees the quota", "µs per call: median", *harness.SPREAD[1:]),
         "times kumo's",
     )
     parts = []
     for name, title in results["arms"].items():
-        times = results["times"][name]
+        times = {
+            program: [figures["median"] for figures in rounds]
+            for program, rounds in results["times"][name].items()
+        }
         rows = []
-        for program, by in times.items():
-            ratio = statistics.median(_report.ratios(times["kumo"]["median"], by["median"]))
+        for program, medians in times.items():
+            ratio = statistics.median(harness.ratios(times["kumo"], medians))
             sees = results["sees the quota"].get(name, {}).get(program, "-")
-            rows.append([program, sees, *_report.cells(by["median"], 1000), _report.number(ratio)])
-        parts += [f"{title}:", _report.table(header, rows, 2)]
+            cells = [program, sees, *harness.cells(medians, 1000), harness.number(ratio)]
+            rows.append(harness.marked(cells, medians))
+        parts += [f"{title}:", harness.table(header, rows, 2)]
     programs = results["programs"].items()
     called = [
         f"- {name}: {', '.join(filter(None, (about['calls'], about['version'])))}"
@@ -236,7 +183,7 @@ def _as_markdown(results: dict[str, Any]) -> str:
         skipped.append(f"- other cgroups: {results['no more arms because']}")
     if skipped:
         parts.append("\n".join(["Skipped:", "", *skipped]))
-    return "\n\n".join([*parts, _report.signature(results)])
+    return "\n\n".join([*parts, harness.signature(results)])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
     python benchmarks/counters.py
 
-Bare reads open, read and close the files that kumo reads, and do nothing else. Both take turns
-in one run; times are CPU times, so that other programs hardly count.
+Caveats first:
+
+- Bare reads open, read and close the files that kumo reads, and do nothing else.
+- All take turns in one process; the figures are its CPU time, so that other programs hardly count.
 """
 
 from __future__ import annotations
@@ -15,50 +17,62 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import _groups
-from prometheus_client import CollectorRegistry, generate_latest
+import harness
 
 import kumo
 from kumo._pressure import counters
 from kumo._survey import open_system
-from kumo.prometheus import HostCollector
 
-ROUNDS = 300
+DEPTHS = (1, 5)
+GROUPS = (200, 2000)
 FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us", "cpu.stat")
+Calls = dict[str, Callable[[], object]]
 
 
 def main() -> int:
-    top = _groups.mount_point()
-    if top is None or (reason := _groups.why_not()):
-        print(f"nothing can be staged: {reason if top else 'no cgroup v1'}", file=sys.stderr)
-        return 1
-    print(f"load {os.getloadavg()[0]:.1f}", flush=True)
-    for depth in (1, 5):
-        with _chain(top, depth) as leaf:
-            child = os.fork()
-            if child == 0:
-                _groups.join(leaf)
-                print(_counters(depth), flush=True)
-                os._exit(0)
-            os.waitpid(child, 0)
-    for number in (200, 2000):
+    parser = harness.parser(
+        __doc__,
+        takes="1 minute",
+        needs="root, a writable cgroup v1 hierarchy of the cpu controller and prometheus_client",
+        rounds=300,
+    )
+    parser.add_argument("--scrapes", type=int, default=9, help="rounds of a scrape; default: 9")
+    options = parser.parse_args()
+    top = _groups.needed_mount_point()
+    run = harness.begin("counters", options, unit="ms of CPU time, one figure a round")
+    times = {}
+    for depth in DEPTHS:
+        with _chain(top, depth) as leaf, _groups.returning():
+            _groups.join(leaf)
+            times |= _turns(_of_a_process(depth), options.rounds)
+    for number in GROUPS:
         with _flat(top, number) as groups:
-            print(_scrape(groups))
-    return 0
+            times |= _turns(_of_a_host(groups), options.scrapes)
+    return run.end(_as_markdown, times=times)
 
 
-def _counters(depth: int) -> str:
+def _turns(what: tuple[str, Calls], rounds: int) -> dict[str, dict[str, list[float]]]:
+    name, calls = what
+    arms = {arm: lambda call=call: _cpu_milliseconds(call) for arm, call in calls.items()}
+    return {name: harness.take_turns(arms, rounds, warm=1)}
+
+
+def _cpu_milliseconds(call: Callable[[], object]) -> float:
+    begun = time.process_time_ns()
+    call()
+    return (time.process_time_ns() - begun) / 1e6
+
+
+def _of_a_process(depth: int) -> tuple[str, Calls]:
     system = open_system("process", None, None)
     for limit in counters._limits(system):
         counters.read_counters(limit, lambda path: _text(system.read, path))
     files = [name for name in system.asked if name.startswith("/")]
-    kumo.counters()
-    ours, theirs = _in_turn(kumo.counters, lambda: _bare(files), ROUNDS)
-    return (
-        f"{depth + 1} levels, {len(files)} files: counters() {ours * 1e6:.0f} us, "
-        f"bare reads {theirs * 1e6:.0f} us, ratio {ours / theirs:.2f}"
-    )
+    name = f"counters(), {depth + 1} levels, {len(files)} files"
+    return name, {"kumo": kumo.counters, "bare reads": lambda: _bare(files)}
 
 
 def _text(read: Callable[[str], str | None], path: str) -> str:
@@ -68,28 +82,17 @@ def _text(read: Callable[[str], str | None], path: str) -> str:
         return ""
 
 
-def _scrape(groups: list[Path]) -> str:
+def _of_a_host(groups: list[Path]) -> tuple[str, Calls]:
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    from kumo.prometheus import HostCollector
+
     registry = CollectorRegistry()
     registry.register(HostCollector())
     files = [f"{group}/{name}" for group in groups for name in FILES]
-    ours, theirs = _in_turn(lambda: generate_latest(registry), lambda: _bare(files), 7)
-    return (
-        f"a scrape of {len(groups)} cgroups {ours * 1e3:.0f} ms, bare reads {theirs * 1e3:.0f} ms, "
-        f"{len(generate_latest(registry)) / 1000:.0f} kB"
-    )
-
-
-def _in_turn(
-    ours: Callable[[], object], theirs: Callable[[], object], rounds: int
-) -> tuple[float, float]:
-    """The median CPU seconds of each."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for run, taken in zip((ours, theirs), times, strict=True):
-            start = time.process_time_ns()
-            run()
-            taken.append((time.process_time_ns() - start) / 1e9)
-    return statistics.median(times[0]), statistics.median(times[1])
+    size = len(generate_latest(registry)) / 1000
+    name = f"a scrape of {len(groups)} cgroups, {size:.0f} kB"
+    return name, {"kumo": lambda: generate_latest(registry), "bare reads": lambda: _bare(files)}
 
 
 def _bare(files: list[str]) -> None:
@@ -127,6 +130,20 @@ def _made(groups: list[Path]) -> Iterator[None]:
             stack.callback(group.rmdir)
             (group / "cpu.cfs_quota_us").write_text("100000")
         yield
+
+
+def _as_markdown(results: dict[str, Any]) -> str:
+    rows = []
+    for name, by in results["times"].items():
+        medians = [harness.number(statistics.median(by[arm])) for arm in ("kumo", "bare reads")]
+        ratios = harness.ratios(by["bare reads"], by["kumo"])
+        rows.append(
+            harness.marked(
+                [name, *medians, harness.number(statistics.median(ratios))], by["kumo"], ratios
+            )
+        )
+    header = ("what", "kumo, CPU ms", "bare reads, CPU ms", "times bare reads")
+    return f"{harness.table(header, rows)}\n\n{harness.signature(results)}"
 
 
 if __name__ == "__main__":

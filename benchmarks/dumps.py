@@ -7,7 +7,7 @@ dumps of /sys become machine files in memory, and what kumo makes of each is com
 output that the project expects: online and offline CPUs, cores, packages, NUMA nodes, dies,
 last-level caches and kinds of cores, each as sets of CPUs. On every machine the sets of `split()`,
 for each count up to 64, are also checked against what docs/reference/topology.md promises.
-The exit code is 1 if a difference has no reason in the table below or a promise is broken.
+The exit code is 1 if a difference has no reason in `_reasons.py` or a promise is broken.
 
 Caveats first:
 
@@ -22,16 +22,15 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import _differences
-import _report
+import _reasons
+import harness
 from _differences import Case, Difference
 from _dumps import FIELDS, Seen, has_cpuset, hwloc_cases, lscpu_cases, machine_text
 from _machine_files import as_cpu_list
@@ -44,66 +43,18 @@ import promises
 import kumo
 
 MOST_SETS = 64
-HAND = "edited by hand, no kernel writes it: "
-REASONS = (
-    ("lscpu", "arm-A510-*", "cores",
-     "the kernel's core_cpus_list has one CPU each; lscpu groups by core_id, which is "
-     "unique within a package only"),
-    ("lscpu", "arm-A510-*", "packages",
-     "this kernel calls each cluster a package (physical_package_id 0, 1, 2)"),
-    ("lscpu", "ppc64-POWER7*", "packages",
-     "physical_package_id is -1 and core_siblings_list names the CPUs of one core: "
-     "packages are unknown, lscpu takes each core for a socket"),
-    ("lscpu", "s390-*", "packages",
-     "physical_package_id is -1 and core_siblings_list names one CPU: packages are "
-     "unknown, lscpu takes each CPU for a socket"),
-    ("lscpu", "sparc64", "packages",
-     "physical_package_id is -1 and core_siblings_list names one CPU: packages are "
-     "unknown, lscpu takes each CPU for a socket"),
-    ("lscpu", "sparc64", "caches",
-     "no cache directory; lscpu takes l2_cache_size for a cache of each CPU, and nothing "
-     "says who shares it"),
-    ("hwloc", "16amd64-8n2c-cpusets*", "nodes",
-     "hwloc leaves out nodes whose memory the cpuset forbids; their CPUs are there"),
-    ("hwloc", "16ia64-8n2s", "packages",
-     "list and physical_package_id contradict each other; kumo takes the number"),
-    ("hwloc", "256ppc-*", "packages",
-     "physical_package_id is -1 and core_siblings_list names the CPUs of one core: "
-     "packages are unknown, hwloc takes each core for a package"),
-    ("hwloc", "20s390-*", "nodes", "a machine without NUMA: hwloc gives it one node, kumo none"),
-    ("hwloc", "2arm-*", "nodes", "a machine without NUMA: hwloc gives it one node, kumo none"),
-    ("hwloc", "2i386-*", "nodes", "a machine without NUMA: hwloc gives it one node, kumo none"),
-    ("hwloc", "2ps3-*", "nodes", "a machine without NUMA: hwloc gives it one node, kumo none"),
-    ("hwloc", "40intel64-4n10c+pci-conflicts", "*",
-     HAND + "masks that contradict each other; hwloc drops what conflicts, kumo takes the first, "
-     "with a note"),
-    ("hwloc", "4fake-*", "cores",
-     "no files of cores; hwloc shows none, kumo takes each CPU for one, with a note"),
-    ("hwloc", "4fake-*", "nodes", HAND + "a node for each CPU, joined to groups by distance"),
-    ("hwloc", "64amd64-4s2n4ca2co", "cores",
-     "the kernel's thread_siblings are the two halves of a Bulldozer module; hwloc takes "
-     "each half for a core"),
-    ("hwloc", "8em64t-2s4c-asymcaches", "caches", HAND + "index2 without index0"),
-    ("hwloc", "8ia64-*", "caches",
-     "shared_cpu_map is 0, a fault of that kernel; hwloc guesses that each core has its "
-     "own"),
-    ("hwloc", "fakeheterocpunuma", "nodes",
-     HAND + "overlapping nodes; kumo takes each CPU for its first, with a note"),
-    ("hwloc", "fakeheterocpunuma", "kinds",
-     HAND + "hwloc also tells kinds apart by the base frequency, among cores of one capacity"),
-    ("hwloc", "fakememinitiators-*", "nodes",
-     "hwloc shows nodes of memory alone with the CPUs that are near; kumo's nodes are "
-     "those that have CPUs"),
-    ("hwloc", "nvidia-dgx-gb10-nomidr", "kinds",
-     "told to ignore the cores' model, hwloc takes each capacity for a kind; kumo joins "
-     "those within 10 %"),
-)  # fmt: skip
 
 
 def main() -> int:
-    options = _options()
-    started = time.monotonic()
-    about = _report.host()
+    parser = harness.parser(
+        __doc__, takes="1 minute", needs="a checkout of util-linux, of hwloc, or of both"
+    )
+    parser.add_argument("--util-linux", type=Path, metavar="CHECKOUT")
+    parser.add_argument("--hwloc", type=Path, metavar="CHECKOUT")
+    options = parser.parse_args()
+    if not (options.util_linux or options.hwloc):
+        parser.error("name a checkout: --util-linux, --hwloc or both")
+    run = harness.begin("dumps", options, first=False)
     cases: list[Case] = []
     versions = {}
     with tempfile.TemporaryDirectory(prefix="kumo-dumps-") as folder:
@@ -115,39 +66,13 @@ def main() -> int:
                 versions[suite] = _differences.version_of(checkout)
                 for name, archive, seen in read(checkout):
                     cases.append(_compared(suite, name, archive, seen, Path(folder)))
-    _differences.explain(cases, REASONS)
-    results: dict[str, Any] = {
-        "question": "Does kumo see machines as lscpu and hwloc do?",
-        "host": about,
-        "versions": versions,
-        "cases": _differences.as_dicts(cases),
-        "splits": sum(_splits.values()),
-    }
-    _report.finish(results, started)
-    unused = _differences.unused(cases, REASONS)
-    text = "\n\n".join(
-        [
-            _differences.summary(cases, versions),
-            f"{sum(_splits.values())} calls of `split()` on these machines, each checked against "
-            "what the documentation promises.",
-            _differences.differences(cases),
-            *(["Reasons that explain nothing:", *unused] if unused else []),
-            f"{about['date']}, kumo {kumo.__version__}.",
-        ]
+    more = (
+        f"{sum(_splits.values())} calls of `split()` on these machines, each checked against "
+        "what the documentation promises."
     )
-    _report.write(options.results, "dumps", results, text)
-    return 1 if any(case.verdict == "unexplained" for case in cases) else 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare kumo with lscpu and hwloc.")
-    parser.add_argument("--util-linux", type=Path, metavar="CHECKOUT")
-    parser.add_argument("--hwloc", type=Path, metavar="CHECKOUT")
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    options = parser.parse_args()
-    if not (options.util_linux or options.hwloc):
-        parser.error("name a checkout: --util-linux, --hwloc or both")
-    return options
+    return _differences.end(
+        run, cases, versions, _reasons.DUMPS, more, splits=sum(_splits.values())
+    )
 
 
 _splits: dict[tuple[str, str], int] = {}

@@ -2,12 +2,10 @@
 
     python benchmarks/engines.py [--rounds N] [dask] [celery] [ray] [mpi]
 
-needs root, two CPUs, a writable cgroup v1 hierarchy of the cpu controller, distributed, ray, celery
-and redis from PyPI, redis-server and Open MPI; about eight minutes. Results: results/engines.md
-and .json.
+Caveats first:
 
 - Both arms of Dask and Celery run at the same time, each worker in a cgroup of its own, and are
-  driven in turn: default, kumo, default, ... Ray is one node, whose slots `kumo fleet ray --set`
+  driven in turn, in another order each round. Ray is one node, whose slots `kumo fleet ray --set`
   changes between the arms.
 - An MPI job has no slots that stay: mpirun starts a job for each batch, with as many ranks as it
   counts itself or as the hostfile of `kumo fleet mpi --hostfile` says. The ranks share the tasks.
@@ -22,380 +20,100 @@ and .json.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-BENCHMARKS = Path(__file__).parent
-RESULTS = BENCHMARKS / "results"
-CPU = Path("/sys/fs/cgroup/cpu")
+import _groups
+import harness
+from _engines import ENGINES, TASKS, Group, beat, version_of
+
 QUOTAS = (None, 1.0, 0.5, None)
-TASKS = 40
-BIN = Path(sys.executable).parent
-DASK_PORT, REDIS_PORT, RAY_PORT = 27486, 27479, 27480
-BEAT = """
-import signal, sys, time
-late, due = [], time.monotonic()
-def end(*_):
-    late.sort(); print(late[int(len(late) * .99)] if late else -1, flush=True); sys.exit()
-signal.signal(signal.SIGTERM, end)
-print("ready", flush=True)
-while True:
-    due += .01
-    time.sleep(max(0, due - time.monotonic()))
-    late.append(time.monotonic() - due)
-    due = max(due, time.monotonic() - .01)
-"""
-CELERY_APP = """
-import hashlib, os
-from celery import Celery
-app = Celery("bench", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
-app.conf.broker_connection_retry_on_startup = True
-if os.environ.get("ARM") == "kumo":
-    import kumo.celery
-    kumo.celery.setup(app)
-@app.task
-def work(number):
-    hashlib.pbkdf2_hmac("sha256", b"kumo", b"%d" % number, 50_000)
-"""
-RANK = """
-import hashlib, os, sys
-rank, size = (int(os.environ["OMPI_COMM_WORLD_" + name]) for name in ("RANK", "SIZE"))
-for number in range(rank, int(sys.argv[1]), size):
-    hashlib.pbkdf2_hmac("sha256", b"kumo", b"%d" % number, 50_000)
-print("rank", rank)
-"""
+Samples = dict[str, list[tuple[float, float, int]]]
 
 
-def work(number: int) -> None:
-    import hashlib
-
-    hashlib.pbkdf2_hmac("sha256", b"kumo", b"%d" % number, 50_000)
-
-
-class Group:
-    """A cgroup with a quota."""
-
-    def __init__(self, name: str) -> None:
-        self.path = CPU / f"kumo-engines-{os.getpid()}-{name}"
-        self.path.mkdir()
-
-    def set(self, cpus: float | None) -> None:
-        text = "-1" if cpus is None else str(int(cpus * 100_000))
-        (self.path / "cpu.cfs_quota_us").write_text(text)
-
-    def start(self, *command: Any, **options: Any) -> subprocess.Popen[str]:
-        """Start a command in the cgroup, in a session of its own."""
-        shell = 'echo $$ > "$0" && exec "$@"'
-        words = ["sh", "-c", shell, str(self.path / "cgroup.procs"), *map(str, command)]
-        return subprocess.Popen(words, text=True, start_new_session=True, **options)
-
-    def close(self) -> None:
-        """End whatever runs in it, and remove it."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            for _ in range(30):
-                pids = (self.path / "cgroup.procs").read_text().split()
-                if not pids:
-                    break
-                for pid in pids:
-                    try:
-                        os.kill(int(pid), number)
-                    except ProcessLookupError:
-                        continue
-                time.sleep(0.1)
-        self.path.rmdir()
+def main() -> int:
+    parser = harness.parser(
+        __doc__,
+        takes="8 minutes",
+        needs="root, two CPUs, a writable cgroup v1 hierarchy of the cpu controller, distributed, "
+        "ray, celery and redis from PyPI, redis-server and Open MPI",
+        rounds=5,
+    )
+    parser.add_argument(
+        "engines", nargs="*", metavar="ENGINE", help=f"of {', '.join(ENGINES)}; default: all"
+    )
+    options = parser.parse_args()
+    engines = options.engines or list(ENGINES)
+    if unknown := [name for name in engines if name not in ENGINES]:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(ENGINES)}")
+    _groups.needed_mount_point()
+    run = harness.begin("engines", options, first=False, unit="by arm, a round: tasks a second, "
+                        "seconds late at p99, slots")  # fmt: skip
+    versions = [version_of(name) for name in engines]
+    with tempfile.TemporaryDirectory(prefix="kumo-e-") as place:
+        rows = [row for engine in engines for row in _rows(engine, options.rounds, Path(place))]
+    return run.end(_as_markdown, versions=versions, rows=rows)
 
 
-@contextmanager
-def beat(group: Group) -> Iterator[list[float]]:
-    """Run the beat meanwhile; then the list has the 99th percentile of its lateness."""
-    found: list[float] = []
-    process = group.start(sys.executable, "-c", BEAT, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
-    try:
-        yield found
-    finally:
-        process.terminate()
-        found.append(float(process.stdout.readline()))
-        process.wait()
-
-
-Arms = dict[str, tuple[Group, Callable[[], Any], Callable[[], Any]]]
-
-
-@contextmanager
-def dask(place: Path) -> Iterator[Arms]:
-    """Two clusters: a worker as it comes, and one with the preload."""
-    from distributed import Client
-
-    with ExitStack() as stack:
-        arms: Arms = {}
-        for number, (arm, preload) in enumerate(
-            [("default", []), ("kumo", ["--preload", "kumo.dask"])]
-        ):
-            group = Group(f"dask-{arm}")
-            stack.callback(group.close)
-            group.set(1.0)
-            log = stack.enter_context(open(place / f"dask-{arm}.log", "w"))
-            address = f"tcp://127.0.0.1:{DASK_PORT + number}"
-            scheduler = subprocess.Popen(
-                [BIN / "dask", "scheduler", "--port", str(DASK_PORT + number), "--no-dashboard"],
-                stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-            stack.callback(scheduler.wait)
-            stack.callback(scheduler.terminate)
-            group.start(
-                BIN / "dask", "worker", address, "--no-dashboard", *preload, stdout=log, stderr=log
-            )
-            client = stack.enter_context(Client(address, timeout=60, set_as_default=False))
-            client.wait_for_workers(1, timeout=90)
-
-            def run(client: Any = client) -> None:
-                client.gather(client.map(work, range(TASKS), pure=False))
-
-            def slots(client: Any = client) -> int:
-                return sum(client.nthreads().values())
-
-            arms[arm] = group, run, slots
-        yield arms
-
-
-@contextmanager
-def celery(place: Path) -> Iterator[Arms]:
-    """Two workers, each with a database of one Redis."""
-    (place / "bench_app.py").write_text(CELERY_APP)
-    sys.path.insert(0, str(place))
-    with ExitStack() as stack:
-        redis = subprocess.Popen(
-            ["redis-server", "--port", str(REDIS_PORT), "--save", "", "--dir", place],
-            stdout=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        stack.callback(redis.wait)
-        stack.callback(redis.terminate)
-        arms: Arms = {}
-        for number, arm in enumerate(["default", "kumo"]):
-            group = Group(f"celery-{arm}")
-            stack.callback(group.close)
-            group.set(1.0)
-            broker = f"redis://127.0.0.1:{REDIS_PORT}/{number}"
-            log = stack.enter_context(open(place / f"celery-{arm}.log", "w"))
-            group.start(
-                BIN / "celery", "-A", "bench_app", "worker", "-l", "info", "-n", f"{arm}@bench",
-                cwd=place, env={**os.environ, "BROKER": broker, "ARM": arm}, stdout=log, stderr=log,
-            )  # fmt: skip
-            os.environ["BROKER"] = broker
-            import importlib
-
-            module = importlib.import_module("bench_app")
-            module = importlib.reload(module)
-            app, task = module.app, module.work
-            for _ in range(120):
-                if app.control.inspect(timeout=0.5).ping():
-                    break
-
-            def run(task: Any = task) -> None:
-                for result in [task.delay(number) for number in range(TASKS)]:
-                    result.get(timeout=120)
-
-            def slots(app: Any = app, log: Path = place / f"celery-{arm}.log") -> int:
-                """The last that the log says: its start, or a change."""
-                import re
-
-                found = re.findall(r"concurrency(?: of \S+)?: (\d+)", log.read_text())
-                return int(found[-1])
-
-            arms[arm] = group, run, slots
-        yield arms
-
-
-@contextmanager
-def ray(place: Path) -> Iterator[Arms]:
-    """One node, whose slots are set before each batch."""
-    os.environ.update(RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0")
-    import ray as engine
-
-    from kumo._fleet import ray as adapter
-
-    with ExitStack() as stack:
-        group = Group("ray")
-        stack.callback(group.close)
-        group.set(1.0)
-        log = stack.enter_context(open(place / "ray.log", "w"))
-        start = group.start(
-            BIN / "ray", "start", "--head", f"--port={RAY_PORT}", f"--temp-dir={place / 'r'}",
-            "--include-dashboard=false", "--object-store-memory=100000000",
-            "--min-worker-port=27500", "--max-worker-port=27600", stdout=log, stderr=log,
-            env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
-        )  # fmt: skip
-        assert start.wait(180) == 0, (place / "ray.log").read_text()[-2000:]
-        engine.init(address=f"127.0.0.1:{RAY_PORT}", log_to_driver=False, logging_level="ERROR")
-        stack.callback(engine.shutdown)
-        task = engine.remote(work)
-        before = int(engine.cluster_resources()["CPU"])
-
-        def slots() -> int:
-            return int(engine.cluster_resources()["CPU"])
-
-        def setting(count: Callable[[], int]) -> Callable[[], None]:
-            def run() -> None:
-                wanted = count()
-                list(adapter.set_slots(None, {engine.nodes()[0]["NodeID"]: wanted}, timeout=10))
-                while slots() != wanted:
-                    time.sleep(0.05)
-                engine.get([task.remote(number) for number in range(TASKS)])
-
-            return run
-
-        def found() -> int:
-            (node,) = adapter.ask(None, pressure=None, timeout=60, progress=lambda text: None)
-            assert node.estimate is not None, node.reason
-            return int(node.estimate["parallelism"])
-
-        yield {
-            "default": (group, setting(lambda: before), slots),
-            "kumo": (group, setting(found), slots),
-        }
-
-
-@contextmanager
-def mpi(place: Path) -> Iterator[Arms]:
-    """Jobs of mpirun: with its own number of ranks, and with that of kumo's hostfile."""
-    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-    with ExitStack() as stack:
-        arms: Arms = {}
-        for arm in ("default", "kumo"):
-            group = Group(f"mpi-{arm}")
-            stack.callback(group.close)
-            group.set(1.0)
-            state: dict[str, Any] = {"quota": None, "ranks": 0}
-
-            def run(group: Group = group, state: dict[str, Any] = state, arm: str = arm) -> None:
-                options: list[Any] = ["--bind-to", "none"]
-                if arm == "kumo":
-                    hosts = place / "hosts"
-                    quota = (group.path / "cpu.cfs_quota_us").read_text()
-                    if quota != state["quota"]:  # by the first job, which is not timed
-                        asking = group.start(
-                            sys.executable, "-m", "kumo", "fleet", "mpi", "--hostfile",
-                            stdout=subprocess.PIPE,
-                        )  # fmt: skip
-                        hosts.write_text(asking.communicate()[0])
-                        state["quota"] = quota
-                    options += ["--hostfile", hosts]
-                job = group.start(
-                    "mpirun", *options, sys.executable, "-c", RANK, TASKS, stdout=subprocess.PIPE
-                )
-                state["ranks"] = job.communicate()[0].count("rank")
-                assert job.returncode == 0
-
-            def slots(state: dict[str, Any] = state) -> int:
-                return int(state["ranks"])
-
-            arms[arm] = group, run, slots
-        yield arms
-
-
-ENGINES = {"dask": dask, "celery": celery, "ray": ray, "mpi": mpi}
-
-
-def measure(engine: str, rounds: int, place: Path) -> list[dict[str, Any]]:
-    """Return a row for each quota."""
-    rows = []
+def _rows(engine: str, rounds: int, place: Path) -> Iterator[dict[str, Any]]:
+    """Yield the samples under each quota."""
     with ENGINES[engine](place) as arms:
-        started = {arm: slots() for arm, (_, _, slots) in arms.items()}
         for quota in QUOTAS:
+            harness.progress(f"{engine}, quota {quota}")
             for group in dict.fromkeys(group for group, _, _ in arms.values()):
                 group.set(quota)
             time.sleep(3)  # a growth is followed when it has held for a second
-            for _, run, _ in arms.values():
-                run()  # warm: processes start
-            samples: dict[str, list[tuple[float, float]]] = {arm: [] for arm in arms}
-            slots_seen: dict[str, int] = {}
-            for turn in range(rounds):
-                for arm in sorted(arms, reverse=bool(turn % 2)):
-                    group, run, slots = arms[arm]
-                    with beat(group) as late:
-                        begun = time.monotonic()
-                        run()
-                        rate = TASKS / (time.monotonic() - begun)
-                    samples[arm].append((rate, late[0]))
-                    slots_seen[arm] = slots()
-            row: dict[str, Any] = {"engine": engine, "quota": quota, "started_at_1.0": started}
-            for arm, values in samples.items():
-                row[arm] = {
-                    "slots": slots_seen[arm],
-                    "tasks_per_second": statistics.median(rate for rate, _ in values),
-                    "late_p99": statistics.median(late for _, late in values),
-                    "samples": values,
-                }
-            rows.append(row)
-            print(page([row], {}, 0).splitlines()[-1], flush=True)
-    return rows
+            turns = {arm: _batch(*of) for arm, of in arms.items()}
+            samples = harness.take_turns(turns, rounds, warm=1)
+            yield {"engine": engine, "quota": quota, "samples": samples}
 
 
-def page(rows: list[dict[str, Any]], versions: dict[str, str], load: float) -> str:
-    """Return the results as Markdown."""
-    lines = [
-        "# Engines in a quota: their own slots and kumo's",
-        "",
-        "By `benchmarks/engines.py` on a machine with 2 CPUs; its docstring has the method.",
-        f"Load before the run: {load:.1f}. "
-        + ", ".join(f"{name} {version}" for name, version in versions.items())
-        + ".",
-        "Slots are certain; tasks and lateness depend on what else ran. In rows without a quota "
-        "both arms are the same, so their ratios show the noise"
-        + ("; this machine was busy, and nothing about speed follows." if load > 1 else "."),
-        "Each engine started in a quota of 1.0. The quota then changed as it ran, in this order.",
-        "",
-        "| engine | quota | slots, default | slots, kumo | tasks/s, default | tasks/s, kumo "
-        "| ratio | late p99, default | late p99, kumo |",
-        "| --- | --- | --: | --: | --: | --: | --: | --: | --: |",
-    ]
-    for row in rows:
-        default, kumo = row["default"], row["kumo"]
-        quota = "none" if row["quota"] is None else f"{row['quota']:.1f}"
-        ratio = kumo["tasks_per_second"] / default["tasks_per_second"]
-        lines.append(
-            f"| {row['engine']} | {quota} | {default['slots']} | {kumo['slots']} "
-            f"| {default['tasks_per_second']:.1f} | {kumo['tasks_per_second']:.1f} | {ratio:.2f} "
-            f"| {default['late_p99'] * 1000:.0f} ms | {kumo['late_p99'] * 1000:.0f} ms |"
+def _batch(
+    group: Group, run: Callable[[], Any], slots: Callable[[], int]
+) -> Callable[[], tuple[float, float, int]]:
+    def batch() -> tuple[float, float, int]:
+        with beat(group) as late:
+            begun = time.monotonic()
+            run()
+            rate = TASKS / (time.monotonic() - begun)
+        return rate, late[0], slots()
+
+    return batch
+
+
+def _as_markdown(results: dict[str, Any]) -> str:
+    header = (
+        *("engine", "quota", "slots, default", "slots, kumo", "tasks/s, default"),
+        *("tasks/s, kumo", "ratio", "late p99, default, ms", "late p99, kumo, ms"),
+    )
+    rows = []
+    for row in results["rows"]:
+        (rates, late, slots), (kumo_rates, kumo_late, kumo_slots) = (
+            zip(*row["samples"][arm], strict=True) for arm in ("default", "kumo")
         )
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("engines", nargs="*", default=list(ENGINES))
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    from importlib.metadata import version
-
-    names = {"dask": "distributed"}
-    versions = {name: version(names.get(name, name)) for name in options.engines if name != "mpi"}
-    if "mpi" in options.engines:
-        shown = subprocess.run(["mpirun", "--version"], capture_output=True, text=True, check=True)
-        versions["Open MPI"] = shown.stdout.split()[3]
-    load = os.getloadavg()[0]
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="kumo-e-") as place:
-        for engine in options.engines:
-            rows += measure(engine, options.rounds, Path(place))
-            data = {"versions": versions, "load": load, "rows": rows}
-            (RESULTS / "engines.json").write_text(json.dumps(data, indent=1) + "\n")
-            (RESULTS / "engines.md").write_text(page(rows, versions, load))
-    print(page(rows, versions, load))
+        ratios = harness.ratios(rates, kumo_rates)
+        shown = [statistics.median(values) for values in (rates, kumo_rates, ratios)]
+        lates = [f"{statistics.median(values) * 1000:.0f}" for values in (late, kumo_late)]
+        quota = "none" if row["quota"] is None else f"{row['quota']:.1f}"
+        cells = [row["engine"], quota, str(slots[-1]), str(kumo_slots[-1])]
+        cells += [*(f"{value:.1f}" for value in shown[:2]), f"{shown[2]:.2f}", *lates]
+        rows.append(harness.marked(cells, rates, kumo_rates))
+    return "\n\n".join(
+        [
+            "# Engines in a quota: their own slots and kumo's",
+            "Slots are certain; tasks and lateness depend on what else ran. In rows without a "
+            "quota both arms are the same, so their ratios show the noise. Each engine started in "
+            "a quota of 1.0, which then changed as it ran, in this order.",
+            harness.table(header, rows, 2),
+            f"{', '.join(results['versions'])}. {harness.signature(results)}",
+        ]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

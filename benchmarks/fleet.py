@@ -1,33 +1,74 @@
-"""How long `kumo fleet files` takes for many nodes, and how much memory it needs.
+"""What does `kumo fleet files` cost for many nodes, in time and memory?
 
     python benchmarks/fleet.py [NODES ...]
 
-Each number of nodes is grouped from lines of explain --json, from reports with slots and inodes,
-and from machine files in a folder: in pods of Kubernetes, of which one in ten is over. The target
-is 10,000 nodes in 2 s and 200 MB. CPU time and peak memory are those of a fresh process, of which
-the median of three counts; a bare `kumo --version` is measured beside it.
+Goal: 10,000 nodes in 2 s and 200 MB.
+
+Caveats first:
+
+- Each number of nodes is grouped from lines of explain --json, from reports with slots and inodes,
+  and from machine files in a folder: in pods of Kubernetes, of which one in ten is over.
+- CPU time and peak memory are those of a fresh process. A bare `kumo --version` is beside them,
+  and is not in the time of a node.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-RUNS = 3
+import harness
+
 MEASURE = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 """
-TARGET_SECONDS, TARGET_MEGABYTES = 2.0, 200.0
+GOAL_SECONDS, GOAL_MEGABYTES = 2.0, 200.0
+BARE = "kumo --version"
+
+
+def main() -> int:
+    parser = harness.parser(__doc__, takes="2 minutes", rounds=9)
+    parser.add_argument("nodes", nargs="*", type=int, default=[1000, 10_000], metavar="NODES")
+    options = parser.parse_args()
+    run = harness.begin("fleet", options, unit="s of CPU time and MB of memory, a pair a round")
+    with tempfile.TemporaryDirectory(prefix="kumo-fleet-") as folder:
+        arms = {BARE: partial(measured, "--version")}
+        sizes = {}
+        for count in options.nodes:
+            directory = Path(folder, str(count))
+            directory.mkdir()
+            for name, path in inputs(count, directory):
+                what = f"{count:,} nodes, {name}"
+                arms[what], sizes[what] = partial(measured, "fleet", "files", str(path)), count
+        costs = harness.take_turns(arms, options.rounds)
+    return run.end(as_markdown, nodes=sizes, costs=costs)
+
+
+def as_markdown(results: dict[str, Any]) -> str:
+    bare = statistics.median(seconds for seconds, _ in results["costs"][BARE])
+    rows = []
+    for name, costs in results["costs"].items():
+        seconds, memory = [cost[0] for cost in costs], max(cost[1] for cost in costs)
+        count, each, met = results["nodes"].get(name), "-", "-"
+        middle = statistics.median(seconds)
+        if count:
+            each = f"{(middle - bare) / count * 1e6:.0f}"
+            is_met = middle <= GOAL_SECONDS and memory <= GOAL_MEGABYTES
+            met = "met" if is_met else "missed" if count <= 10_000 else "-"
+        cells = [name, *harness.cells(seconds), each, f"{memory:.0f}", met]
+        rows.append(harness.marked(cells, seconds))
+    header = ("what", "CPU s: median", *harness.SPREAD[1:], "µs a node", "MB", "goal")
+    return f"{harness.table(header, rows)}\n\n{harness.signature(results)}"
 
 
 def place(number: int) -> tuple[list[str], float]:
@@ -103,28 +144,9 @@ def inputs(count: int, directory: Path) -> Iterator[tuple[str, Path]]:
 def measured(*arguments: str) -> tuple[float, float]:
     """CPU seconds and megabytes of kumo with *arguments*."""
     command = [sys.executable, "-c", MEASURE, sys.executable, "-m", "kumo", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds, megabytes = map(float, ran.stdout.split())
+    seconds, megabytes = map(float, harness.output(command).split())
     return seconds, megabytes
 
 
-def main() -> None:
-    counts = [int(word) for word in sys.argv[1:]] or [1000, 10_000]
-    print("   nodes  input              CPU s      MB   a node")
-    bare = statistics.median(measured("--version")[0] for _ in range(RUNS))
-    for count in counts:
-        with tempfile.TemporaryDirectory() as directory:
-            for name, path in inputs(count, Path(directory)):
-                runs = [measured("fleet", "files", str(path)) for _ in range(RUNS)]
-                seconds = statistics.median(run[0] for run in runs)
-                megabytes = max(run[1] for run in runs)
-                met = seconds <= TARGET_SECONDS and megabytes <= TARGET_MEGABYTES
-                each = (seconds - bare) / count * 1e6
-                print(
-                    f"{count:8,}  {name:16} {seconds:7.2f} {megabytes:7.0f} {each:5.0f} us"
-                    f"{'' if met else '  over the target of 10,000'}"
-                )
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,17 +2,14 @@
 
     python benchmarks/follow.py
 
-needs root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller, and about fifteen
-minutes on a quiet machine; benchmarks/requirements.txt has the libraries.
-
 Caveats first:
 
-- Two CPUs under a quota of 1.0 and 0.5: twice and four times too many. Where there are many more
-  CPUs than the quota the harm is greater: docs/reference/live.md names two reports.
+- Two CPUs under a quota of 1.0 and 0.5: twice and four times too many. With many more CPUs than
+  the quota the harm is greater: docs/reference/live.md names two reports.
 - Each arm is a program of its own, in its cgroup before it starts. It sees that cgroup as a
   container does its own, at the mount's root, where loky looks for a quota. In a systemd slice or
   a nested cgroup loky and joblib see none, and their arm would be that of os.cpu_count.
-- No arm is tuned. "default" is what the library does when it is not told: min(32, CPUs + 4)
+- No arm is tuned. "default" is what the library does if nothing is set: min(32, CPUs + 4)
   threads (Python up to 3.12), and as many threads of OpenBLAS as the CPU set has CPUs. On this
   machine OpenBLAS's default and os.cpu_count are the same number.
 - "best fixed" is the best of the sizes 1, 2, 4 and the default's by the medians over all rounds
@@ -29,22 +26,22 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import json
 import os
-import random
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import _follow_table
 import _groups
-import _report
+import harness
 
 PERIOD = 100_000
 WARM = 0.2  # seconds
@@ -68,51 +65,30 @@ VIEW = 'umount -l "$POINT"; mount -t cgroup -o cpu cgroup "$POINT"; exec "$@"'
 
 
 def main() -> int:
-    options = _options()
-    if reason := _groups.why_not():
-        sys.exit(f"follow.py: {reason}")
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    results: dict[str, Any] = {
-        "question": "What is following the count worth?",
-        "host": _report.host() | {"python": sys.version.split()[0]} | _versions(),
-        "rounds": options.rounds,
-        "cells": _measure(options.rounds),
-    }
-    _report.finish(results, started)
-    _report.write(options.results, "follow", results, _follow_table.as_markdown(results))
-    _follow_table.plot(results, CHANGE, options.results / "follow.svg")
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure programs sized in several ways.")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    return parser.parse_args()
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("loky", "numpy", "threadpoolctl")}
-
-
-def _measure(rounds: int) -> dict[str, dict[str, list[Any]]]:
-    """Every cell with every arm, all of them in another order each round."""
-    order = random.Random(1)
-    all_of_them = [(cell, arm) for cell, (*_, arms) in CELLS.items() for arm in arms]
-    found: dict[str, dict[str, list[Any]]] = {
-        cell: {arm: [] for arm in arms} for cell, (*_, arms) in CELLS.items()
-    }
+    parser = harness.parser(
+        __doc__,
+        takes="15 minutes on a quiet machine",
+        needs="root, two CPUs, a writable cgroup v1 hierarchy of the cpu controller, and the "
+        "libraries of benchmarks/requirements.txt",
+        rounds=10,
+    )
+    options = parser.parse_args()
+    _groups.needed_mount_point()
+    run = harness.begin("follow", options)
+    run.results["host"] |= {name: version(name) for name in ("loky", "numpy", "threadpoolctl")}
     with _groups.nested("follow", 1, 2, "each") as group:
-        for number in range(rounds):
-            begun = time.monotonic()
-            for cell, arm in order.sample(all_of_them, len(all_of_them)):
-                found[cell][arm].append(_run(group, cell, arm))
-            _report.progress(f"[{number + 1}/{rounds}] {time.monotonic() - begun:.0f} s")
-    return found
+        arms = {
+            (cell, arm): partial(_run, group, cell, arm)
+            for cell, (*_, arms) in CELLS.items()
+            for arm in arms
+        }
+        taken = harness.take_turns(arms, options.rounds)
+    cells: dict[str, dict[str, list[Any]]] = {cell: {} for cell in CELLS}
+    for (cell, arm), rounds in taken.items():
+        cells[cell][arm] = rounds
+    code = run.end(_follow_table.as_markdown, cells=cells)
+    _follow_table.plot(run.results, CHANGE, options.results / "follow.svg")
+    return code
 
 
 def _run(group: Path, cell: str, arm: str) -> dict[str, Any]:

@@ -2,23 +2,21 @@
 
     python benchmarks/frameworks.py
 
-on Linux, with `pip install gevent eventlet`. Takes two minutes. Each figure is the time in such a
-program divided by the time in a plain one of the same round; the median of the rounds is given.
+Each figure is the time in such a program divided by the time in a plain one of the same round; the
+median of the rounds is given.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import json
 import statistics
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import _report
+import harness
 
 PROGRAMS = {
     "plain Python": "import kumo",
@@ -48,44 +46,21 @@ print(json.dumps({{name: typical(eval(call), 15) for name, call in {calls!r}.ite
 
 
 def main() -> int:
-    options = _options()
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in PROGRAMS}
-    for number in range(options.rounds):
-        for name, setup in PROGRAMS.items():
-            rounds[name].append(_ran(setup))
-        _report.progress(f"[{number + 1}/{options.rounds}]")
-    results = {
-        "question": "What do kumo's calls cost under gevent and eventlet?",
-        "host": about,
-        "rounds": options.rounds,
-        "versions": {name: importlib.metadata.version(name) for name in ("gevent", "eventlet")},
-        "unit": "ns per call, one figure a round",
-        "times": rounds,
-    }
-    _report.finish(results, started)
-    _report.write(options.results, "frameworks", results, _as_markdown(results))
-    return 0
+    parser = harness.parser(
+        __doc__, takes="2 minutes", needs="gevent and eventlet from PyPI", rounds=9
+    )
+    options = parser.parse_args()
+    run = harness.begin("frameworks", options, unit="ns per call, one figure a round")
+    versions = {name: importlib.metadata.version(name) for name in ("gevent", "eventlet")}
+    arms = {name: partial(_times, setup) for name, setup in PROGRAMS.items()}
+    times = harness.take_turns(arms, options.rounds)
+    return run.end(_as_markdown, versions=versions, times=times)
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time kumo under gevent and eventlet.")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    return parser.parse_args()
-
-
-def _ran(setup: str) -> dict[str, float]:
+def _times(setup: str) -> dict[str, float]:
     here = str(Path(__file__).resolve().parent)
     program = PROGRAM.format(here=here, setup=setup, calls=CALLS)
-    command = [sys.executable, "-c", program]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if ran.returncode:
-        sys.exit(f"{setup} failed: {ran.stderr}")
-    times: dict[str, float] = json.loads(ran.stdout)
+    times: dict[str, float] = json.loads(harness.output([sys.executable, "-c", program]))
     return times
 
 
@@ -94,22 +69,19 @@ def _as_markdown(results: dict[str, Any]) -> str:
     plain = times["plain Python"]
     rows = []
     for call in CALLS:
-        alone = statistics.median(made[call] for made in plain)
+        alone = [figures[call] for figures in plain]
         ratios = [
-            statistics.median(made[call] / base[call] for made, base in zip(by, plain, strict=True))
-            for name, by in times.items()
-            if by is not plain
+            harness.ratios(alone, [figures[call] for figures in rounds])
+            for rounds in times.values()
+            if rounds is not plain
         ]
-        rows.append([call, f"{alone / 1000:.1f}", *(f"{ratio:.2f}" for ratio in ratios)])
+        shown = [f"{statistics.median(values):.2f}" for values in ratios]
+        cells = [call, f"{statistics.median(alone) / 1000:.1f}", *shown]
+        rows.append(harness.marked(cells, alone, *ratios))
     header = ("call", "µs in plain Python", *list(PROGRAMS)[1:])
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    return "\n\n".join(
-        [
-            f"Times as a multiple of those in plain Python ({versions}):",
-            _report.table(header, rows, 1),
-            _report.signature(results),
-        ]
-    )
+    title = f"Times as a multiple of those in plain Python ({versions}):"
+    return "\n\n".join([title, harness.table(header, rows), harness.signature(results)])
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
     python benchmarks/get_peers.py DIR
 
 makes a virtual environment in DIR/venv with the packages of the two requirements files, compiles
-the small programs of the table in `_peers.py` into DIR, and says which peers are there. It wants
-CPython 3.13 or newer for `os.process_cpu_count`, and rustc and javac on the PATH. A peer that is
-missing leaves out its own row and no other.
+the small programs of the table in `_peers.py` into DIR, and says which peers are there. A peer that
+is missing leaves out its own row and no other.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -23,16 +23,24 @@ _REQUIREMENTS = Path(__file__).resolve().parent / "requirements.txt"
 _ALONE = _REQUIREMENTS.with_name("requirements-alone.txt")
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="It takes 5 minutes, and about 1 GB in DIR. It needs a network, CPython 3.13 or "
+        "newer for os.process_cpu_count, and rustc and javac on the PATH for their peers.",
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR", help="what is filled")
+    directory = parser.parse_args().directory.resolve()
+    install(directory)
+    for row in peers(directory):
+        print(f"{row.name:22} {row.missing or version(row, directory)}")
+    return 0
+
+
 def install(workdir: Path) -> None:
     venv.create(workdir / "venv", with_pip=True, symlinks=True)
-    pip = [
-        str(workdir / VENV_PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
+    python = str(workdir / VENV_PYTHON)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-r", str(_REQUIREMENTS)], check=True)
     subprocess.run([*pip, "--no-deps", "-r", str(_ALONE)], check=True)
     env = os.environ | {"GOCACHE": str(workdir / "gocache"), "GOTOOLCHAIN": "local"}
@@ -44,9 +52,4 @@ def install(workdir: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    directory = Path(sys.argv[1]).resolve()
-    install(directory)
-    for row in peers(directory):
-        print(f"{row.name:22} {row.missing or version(row, directory)}")
+    sys.exit(main())

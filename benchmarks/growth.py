@@ -2,8 +2,6 @@
 
     python benchmarks/growth.py
 
-on Linux, as root and with a writable cgroup v1 hierarchy, and util-linux's `unshare`.
-
 Caveats first:
 
 - The call is kumo.available_parallelism() from the second one on, with nothing changed since the
@@ -15,96 +13,80 @@ Caveats first:
   options costs more. They are added to those of the machine.
 - Threads wait and do nothing, and no quota is set. "the caller pinned": the calling thread
   on one CPU, the others anywhere, so that the list of threads is read and one of them asked. "all
-  pinned": every thread on the same one CPU, so that every one is asked, in vain. Where the CPUs
-  of the caller reach what the other limits allow, a call reads no list of threads.
+  pinned": every thread on the same one CPU, so that every one is asked, in vain. If the CPUs of
+  the caller reach what the other limits allow, a call reads no list of threads.
 - CPUs beyond the machine's own are those of machine files, of which there is a survey and no
   cheap call; reading and splitting the file is in the figure. "one range" is the mask `0-4095`,
   "every other" is `0,2,4,…`, as long as a list of so many CPUs gets.
-- The figure of a round is the median of 12 batches of a millisecond or more (one call, where a
-  call takes longer). Wall time on one machine, with one kernel, at the highest priority where that
-  is allowed. Where other programs run meanwhile (see the load average), the figures are higher.
+- The figure of a round is the median of 12 batches of a millisecond or more (one call, if a
+  call takes longer). Wall time on one machine, with one kernel, at the highest priority if that
+  is allowed. If other programs run meanwhile (see the load average), the figures are higher.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import itertools
 import math
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import _groups
-import _report
+import harness
 
 _PROBE = [sys.executable, "-B", str(Path(__file__).resolve().parent / "_probe.py")]
 _DEPTHS = (1, 2, 4, 8, 16, 32)
 _MOUNTS = ("0", "10", "100", "1000", "10000")
 _THREADS = ("1", "10", "100", "1000")
 _CPUS = (1, 4, 16, 64, 256, 1024, 4096)
-
-
-_SHOWN = _report.SPREAD[:3]
+_SHOWN = harness.SPREAD[:3]
 
 
 @dataclass
 class Series:
-    """One thing that grows: a command that visits its sizes, and the times that it printed."""
+    """One thing that grows: a command that visits its sizes, and the times that it prints."""
 
     name: str
     size: str
     command: list[str] = field(default_factory=list)
     missing: str | None = None
-    calls: dict[str, list[float]] = field(default_factory=dict)
-    surveys: dict[str, list[float]] = field(default_factory=dict)
 
-    def take_round(self) -> None:
-        ran = subprocess.run(self.command, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            sys.exit(f"{self.name} failed: {ran.stderr}")
-        for line in ran.stdout.splitlines():
-            size, call, survey = line.split()
-            if not math.isnan(float(call)):
-                self.calls.setdefault(size, []).append(float(call))
-            self.surveys.setdefault(size, []).append(float(survey))
+    def times(self) -> dict[str, list[float | None]]:
+        """By size: of the call, if it is timed, and of the survey."""
+        lines = map(str.split, harness.output(self.command).splitlines())
+        return {
+            size: [None if math.isnan(float(call)) else float(call), float(survey)]
+            for size, call, survey in lines
+        }
 
 
 def main() -> int:
-    options = _options()
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
+    parser = harness.parser(
+        __doc__,
+        takes="5 minutes",
+        needs="root, a writable cgroup v1 hierarchy and util-linux's unshare; without them it "
+        "measures what it can",
+        rounds=5,
+    )
+    options = parser.parse_args()
+    run = harness.begin("growth", options, unit="ns, a pair of call and survey a round")
     with contextlib.ExitStack() as stack:
         series = [*_depths(stack), _mounts(stack), *_threads(), *_cpus(stack)]
-        there = [one for one in series if not one.missing]
-        for round_number in range(options.rounds):
-            for one in there:
-                one.take_round()
-            _report.progress(f"[{round_number + 1}/{options.rounds}] {_largest(there)}")
-    results = {
-        "question": "How do kumo's call and its survey grow with the machine?",
-        "host": about | {"python": sys.version.split()[0]},
-        "rounds": options.rounds,
-        "unit": "ns, one figure a round",
-        "series": {one.name: _raw(one) for one in series},
-    }
-    _report.finish(results, started)
-    _report.write(options.results, "growth", results, _as_markdown(results))
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time kumo at growing sizes.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    return parser.parse_args()
+        arms = {one.name: one.times for one in series if not one.missing}
+        rounds = harness.take_turns(arms, options.rounds)
+    return run.end(
+        _as_markdown,
+        series={
+            one.name: {"size": one.size}
+            | ({"missing": one.missing} if one.missing else {"rounds": rounds[one.name]})
+            for one in series
+        },
+    )
 
 
 def _depths(stack: contextlib.ExitStack) -> list[Series]:
@@ -172,17 +154,6 @@ max 100000
 """
 
 
-def _largest(series: list[Series]) -> str:
-    times = ((one, *list(one.surveys.items())[-1]) for one in series)
-    return "; ".join(f"{one.name} {size}: {last[-1] / 1000:.0f} µs" for one, size, last in times)
-
-
-def _raw(one: Series) -> dict[str, Any]:
-    if one.missing:
-        return {"size": one.size, "missing": one.missing}
-    return {"size": one.size, "call": one.calls, "survey": one.surveys}
-
-
 def _as_markdown(results: dict[str, Any]) -> str:
     parts = []
     for name, one in results["series"].items():
@@ -194,17 +165,16 @@ def _as_markdown(results: dict[str, Any]) -> str:
             one["size"],
             *(f"{what}: {text}" for what in ("call", "survey") for text in _SHOWN),
         )
-        rows = [
-            [size, *_cells(one["call"].get(size)), *_cells(times)]
-            for size, times in one["survey"].items()
-        ]
-        parts += [f"{title}, µs:", _report.table(header, rows, 0)]
+        rows = []
+        for size in one["rounds"][0]:
+            calls, surveys = zip(*(times[size] for times in one["rounds"]), strict=True)
+            samples = [list(times) for times in (calls, surveys) if times[0] is not None]
+            cells = [harness.cells(times, 1000)[:3] for times in samples]
+            empty = ["-"] * 3 * (2 - len(cells))
+            rows.append(harness.marked([size, *empty, *itertools.chain(*cells)], *samples))
+        parts += [f"{title}, µs:", harness.table(header, rows, 0)]
     python = f"Python {results['host']['python']}. "
-    return "\n\n".join([*parts, python + _report.signature(results)])
-
-
-def _cells(times: list[float] | None) -> list[str]:
-    return _report.cells(times, 1000)[:3] if times else ["-"] * 3
+    return "\n\n".join([*parts, python + harness.signature(results)])
 
 
 if __name__ == "__main__":

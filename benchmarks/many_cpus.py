@@ -11,6 +11,7 @@ hyper-threads. That needs root, or a user namespace. Other files of cgroups are 
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import os
 import re
@@ -141,19 +142,23 @@ def prepare(directory: Path, cpus: int) -> list[str]:
     return [sys.executable, "-S", __file__, "--prepared", str(directory), str(cpus), "--"]
 
 
-def main() -> None:
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["--prepared"]:
-        directory, (cpus, _, *command) = Path(arguments[1]), arguments[2:]
+def main() -> int:
+    if sys.argv[1:2] == ["--prepared"]:
+        directory, (cpus, _, *command) = Path(sys.argv[2]), sys.argv[3:]
         bind(directory)
         masks = str(directory / "many_cpus")
         os.execv(masks, [masks, cpus, "--", *command])
-    cpus, _, *command = arguments
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n")[0],
+        epilog="It takes a second, and needs a C compiler, and root or a user namespace.",
+    )
+    parser.add_argument("cpus", type=int, metavar="CPUS")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="and its words, after --")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        sys.exit(
-            subprocess.run([*prepare(Path(place), int(cpus)), *command], check=False).returncode
-        )
+        command = [*prepare(Path(place), options.cpus), *options.command]
+        return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

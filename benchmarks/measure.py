@@ -1,4 +1,4 @@
-"""Does kumo.measure() find what is really delivered? Stages truths that no file tells of.
+"""Does kumo.measure() find what is really delivered? Stages truths that no file shows.
 
     python benchmarks/measure.py
 
@@ -11,24 +11,21 @@ Goal: each of ten rounds within 15 % of the truth.
 
 Caveats first:
 
-- A quota that other programs keep the probe from reaching cannot be measured by anyone. So each
+- A quota that other programs keep the probe from reaching cannot be measured by anything. So each
   round begins when the CPUs have idled for half a second, or after 4 s. What others took
-  during a round is in the table, as kumo tells; in the virtual machine's rounds that is the
+  during a round is in the table, as kumo reports; in the virtual machine's rounds that is the
   guest's view, which has no others.
-- Needs root, two CPUs, a writable cgroup v1 hierarchy; and for the machine tests/kernel/install.sh.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import _report
+import harness
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS)]
@@ -41,23 +38,21 @@ Round = Callable[[], dict[str, Any]]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure truths that no file tells of.")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
+    parser = harness.parser(
+        __doc__,
+        takes="10 minutes",
+        needs="root, two CPUs, a writable cgroup v1 hierarchy, and tests/kernel/install.sh for "
+        "the machine",
+        rounds=10,
+    )
     options = parser.parse_args()
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    results: dict[str, Any] = {"host": _report.host(), "rounds": options.rounds, "truths": {}}
-    for name, truth, measured in truths():
-        rounds = []
-        for number in range(options.rounds):
-            rounds.append(measured())
-            _report.progress(f"{name} {number + 1}: {rounds[-1]['cpus']:.3f}")
-        results["truths"][name] = {"truth": truth, "rounds": rounds}
-    _report.finish(results, started)
-    _report.write(options.results, "measure", results, shown(results))
-    return 0
+    run = harness.begin("measure", options)
+    results = {}
+    for name, truth, measured in truths():  # one after the other: each is staged anew
+        harness.progress(f"{name}:")
+        rounds = harness.take_turns({name: measured}, options.rounds, shown=last)[name]
+        results[name] = {"truth": truth, "rounds": rounds}
+    return run.end(as_markdown, truths=results)
 
 
 def truths() -> Iterator[tuple[str, float, Round]]:
@@ -88,40 +83,32 @@ def in_machine(machine: staged.Machine, cpus: float | None) -> dict[str, Any]:
     return machine.measured(cpus)
 
 
-def shown(results: dict[str, Any]) -> str:
+def last(taken: dict[str, list[dict[str, Any]]]) -> str:
+    return ", ".join(f"{rounds[-1]['cpus']:.3f}" for rounds in taken.values())
+
+
+def as_markdown(results: dict[str, Any]) -> str:
     rows = []
     for name, each in results["truths"].items():
-        found, truth = each["rounds"], each["truth"]
-        within = sum(abs(one["cpus"] - truth) <= WITHIN * truth for one in found)
-        hidden = sum(one["hidden"] for one in found)
-        periods = [one["period_ms"] for one in found if one["period_ms"] is not None]
-        rows.append(
-            [
-                name,
-                f"{truth:.2f}",
-                *_report.cells([one["cpus"] for one in found]),
-                f"{within} of {len(found)}",
-                f"{hidden} of {len(found)}",
-                f"{_report.spread(periods)['median']:.0f}" if periods else "-",
-                f"{max(one['contention'] for one in found):.2f}",
-            ]
-        )
-    header = (
-        "staged",
-        "truth",
-        *_report.SPREAD,
-        "within 15 %",
-        "hidden",
-        "period, ms",
-        "others, max",
-    )
-    return "\n\n".join(
-        [
-            "# What is really delivered, in CPUs",
-            _report.signature(results),
-            _report.table(header, rows),
+        rounds, truth = each["rounds"], each["truth"]
+        cpus = [one["cpus"] for one in rounds]
+        within = sum(abs(found - truth) <= WITHIN * truth for found in cpus)
+        hidden = sum(one["hidden"] for one in rounds)
+        periods = [one["period_ms"] for one in rounds if one["period_ms"] is not None]
+        cells = [
+            name,
+            f"{truth:.2f}",
+            *harness.cells(cpus),
+            f"{within} of {len(rounds)}",
+            f"{hidden} of {len(rounds)}",
+            f"{harness.spread(periods)['median']:.0f}" if periods else "-",
+            f"{max(one['contention'] for one in rounds):.2f}",
         ]
-    )
+        rows.append(harness.marked(cells, cpus))
+    more = ("within 15 %", "hidden", "period, ms", "others, max")
+    table = harness.table(("staged", "truth", *harness.SPREAD, *more), rows)
+    title = "# What is really delivered, in CPUs"
+    return "\n\n".join([title, harness.signature(results), table])
 
 
 if __name__ == "__main__":

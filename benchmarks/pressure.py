@@ -7,15 +7,14 @@ Caveats first:
 - The situations are those of tests/pressure/stages.py, on cgroup v1 and two CPUs: each round
   starts the program anew, lets it work for 0.4 s and watches it for one second.
 - The staged groups have the largest weight, so that what else runs on the machine is hardly felt.
-  Where it is all the same, and takes what a quota would give, the program lacks something else than
-  its quota: such a round is told apart as disturbed, whatever its verdict, and another is run.
+  If it is all the same, and takes what a quota would give, the program lacks something else than
+  its quota: such a round is counted as disturbed, whatever its verdict, and another is run.
   A round under a quota begins when the CPUs are idle, which is waited for, but not for ever.
 - "false quota" counts the rounds, disturbed or not, that say quota where no quota is set.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections import Counter
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import _groups
-import _report
+import harness
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "pressure"))
 
@@ -37,29 +36,17 @@ PATIENCE = 20.0  # seconds
 
 
 def main() -> int:
-    options = _options()
-    top = _groups.mount_point()
-    if top is None or (reason := _groups.why_not()):
-        print(f"nothing can be staged: {reason if top else 'no cgroup v1'}", file=sys.stderr)
-        return 1
-    _report.end_cleanly()
-    started = time.monotonic()
-    results: dict[str, Any] = {
-        "question": "Is the verdict right?",
-        "host": _report.host(),
-        "rounds": options.rounds,
-        "situations": {name: _rounds(name, top, options.rounds) for name in STAGES},
-    }
-    _report.finish(results, started)
-    _report.write(options.results, "pressure", results, _as_markdown(results))
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Stage situations, and ask for the verdict.")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    return parser.parse_args()
+    parser = harness.parser(
+        __doc__,
+        takes="5 minutes on a quiet machine",
+        needs="root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller",
+        rounds=10,
+    )
+    options = parser.parse_args()
+    top = _groups.needed_mount_point()
+    run = harness.begin("pressure", options, first=False)
+    situations = {name: _rounds(name, top, options.rounds) for name in STAGES}
+    return run.end(_as_markdown, situations=situations)
 
 
 def _rounds(name: str, top: Path, rounds: int) -> list[dict[str, Any]]:
@@ -71,7 +58,7 @@ def _rounds(name: str, top: Path, rounds: int) -> list[dict[str, Any]]:
         (window,) = stage(what, top, 1)
         found.append({"staged": what.is_staged(window), **window})
     verdicts = Counter(window["verdict"] for window in found if window["staged"])
-    _report.progress(f"{name}: {dict(verdicts)}, {len(found)} rounds in all")
+    harness.progress(f"{name}: {dict(verdicts)}, {len(found)} rounds in all")
     return found
 
 
@@ -93,7 +80,7 @@ def _as_markdown(results: dict[str, Any]) -> str:
         counts = (_counted(others), _counted(disturbed), ratio)
         rows.append([name, right, *counts, "-" if STAGES[name].quota else str(false)])
     header = ("situation", "right", "others given", "when disturbed", "right ones", "false quota")
-    return "\n\n".join([_report.table(header, rows, 4), _report.signature(results)])
+    return "\n\n".join([harness.table(header, rows, 4), harness.signature(results)])
 
 
 def _counted(verdicts: Counter[str]) -> str:

@@ -3,8 +3,6 @@
     python benchmarks/get_peers.py DIR        once: fetches and compiles the peers
     python benchmarks/right.py --peers DIR
 
-on Linux, with gcc, as root or where user namespaces are allowed.
-
 Each program runs unchanged in a mount namespace where `/sys`, the cgroup mounts and `cgroup`,
 `mountinfo`, `mounts` and `status` of `/proc/self` are those of a machine file, with that
 machine's environment. sched_getaffinity, sched_getscheduler and statfs are answered from it by a
@@ -42,13 +40,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import _peers
-import _report
+import harness
 from _machine_files import MachineFile, load_all
 from _peers import Peer
 from _score import Truth, by_own_rounding, not_comparable, truth_of, verdict
@@ -56,27 +52,24 @@ from _stage import cannot_show
 from _table import as_markdown, said
 from _visit import adopt_orphans, ask, not_as_described, stand_in
 
-HERE = Path(__file__).resolve().parent
+MACHINES = Path(__file__).resolve().parent.parent / "tests" / "machines"
 
 
 def main() -> int:
     options = _options()
-    started = time.monotonic()
     peers = _peers.peers(options.peers)
-    rows = _rows(options, peers)
-    results = {
-        "question": "Which programs give the right parallelism on a described machine?",
-        "host": _report.host(),
-        "seconds": round(time.monotonic() - started),
-        "peers": {peer.name: _described(peer, options.peers) for peer in peers},
-        "machines": rows,
-    }
-    text = as_markdown(results)
     if options.only:
-        print(text)
-    else:
-        _report.write(options.results, "right", results, text)
-    return 0
+        host = harness.host()
+        described = {peer.name: _described(peer, options.peers) for peer in peers}
+        results = {"host": host, "peers": described, "machines": _rows(options, peers)}
+        print(as_markdown(results))
+        return 0
+    run = harness.begin("right", options, first=False)
+    return run.end(
+        as_markdown,
+        peers={peer.name: _described(peer, options.peers) for peer in peers},
+        machines=_rows(options, peers),
+    )
 
 
 def _rows(options: argparse.Namespace, peers: list[Peer]) -> dict[str, Any]:
@@ -88,23 +81,18 @@ def _rows(options: argparse.Namespace, peers: list[Peer]) -> dict[str, Any]:
     rows = {}
     for number, machine in enumerate(machines, 1):
         rows[machine.name] = row = score(answerer, machine, peers)
-        progress = f"[{number}/{len(machines)}] {machine.name}: {_progress(row)}"
-        print(progress, file=sys.stderr, flush=True)
+        harness.progress(f"[{number}/{len(machines)}] {machine.name}: {_progress(row)}")
     return rows
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Run real programs on described machines and count the right answers."
+    parser = harness.parser(
+        __doc__,
+        takes="10 minutes",
+        needs="get_peers.py, gcc, and root or user namespaces that are allowed",
     )
-    parser.add_argument(
-        "--peers",
-        type=Path,
-        default=Path(tempfile.gettempdir(), "kumo-peers"),
-        help="the directory that get_peers.py filled",
-    )
-    parser.add_argument("--machines", type=Path, default=HERE.parent / "tests" / "machines")
-    parser.add_argument("--results", type=Path, default=HERE / "results")
+    _peers.add_option(parser)
+    parser.add_argument("--machines", type=Path, default=MACHINES, metavar="DIR")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="MACHINE", help="look at these, and write nothing"
     )

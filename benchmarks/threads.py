@@ -2,7 +2,7 @@
 
     python benchmarks/threads.py PYTHON...
 
-on Linux. Each PYTHON has kumo on its path; without one, the interpreter that runs this is taken.
+Each PYTHON has kumo on its path; without one, the interpreter that runs this is taken.
 rustc adds Rust's own function, by which the interpreters are compared in the same run.
 
 Caveats first:
@@ -18,17 +18,17 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import _report
+import harness
 
 THREADS = (1, 2, 4, 8, 32)
 SECONDS = 0.15
@@ -66,8 +66,12 @@ made = {}
 for number in threads:
     one = together(1)
     made[number] = [one, together(number)]
+print(json.dumps(made))
+"""
+NAME = """
+import sys
 lock = getattr(sys, "_is_gil_enabled", lambda: True)()
-print(json.dumps({"python": sys.version.split()[0] + ("" if lock else "t"), "made": made}))
+print(sys.version.split()[0] + ("" if lock else "t"))
 """
 
 RUST = """
@@ -95,48 +99,43 @@ fn main() {
 """
 
 
+Made = dict[str, list[float]]
+
+
 def main() -> int:
-    options = _options()
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
-    with tempfile.TemporaryDirectory(prefix="kumo-threads-") as folder:
-        rust = _compiled(Path(folder))
-        rounds: dict[str, list[dict[str, list[float]]]] = {}
-        for number in range(options.rounds):
-            for python in options.pythons:
-                for which in ("kumo", "os.process_cpu_count"):
-                    name, made = _python(python, which)
-                    rounds.setdefault(f"{which}, Python {name}", []).append(made)
-            if rust:
-                rounds.setdefault("Rust std", []).append(_rust(rust))
-            _report.progress(f"[{number + 1}/{options.rounds}]")
-    results = {
-        "question": "Does a call cost more when threads call at once?",
-        "host": about,
-        "rounds": options.rounds,
-        "unit": "calls a second: by threads, [one thread, all together]",
-        "made": rounds,
-    }
-    _report.finish(results, started)
-    _report.write(options.results, "threads", results, _as_markdown(results))
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Count calls a second of threads together.")
+    parser = harness.parser(
+        __doc__, takes="1 minute for each PYTHON", needs="Linux; rustc for Rust's row", rounds=9
+    )
     parser.add_argument("pythons", nargs="*", default=[sys.executable], metavar="PYTHON")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    unit = "calls a second: by threads, [one thread, all together]"
+    run = harness.begin("threads", options, unit=unit)
+    with tempfile.TemporaryDirectory(prefix="kumo-threads-") as folder:
+        arms = _arms(options.pythons, Path(folder))
+        made = harness.take_turns(arms, options.rounds)
+    return run.end(_as_markdown, made=made)
 
 
-def _python(python: str, which: str) -> tuple[str, dict[str, list[float]]]:
+def _arms(pythons: list[str], folder: Path) -> dict[str, Callable[[], Made]]:
+    arms: dict[str, Callable[[], Made]] = {}
+    for python in pythons:
+        name = harness.output([python, "-c", NAME]).strip()
+        for which in ("kumo", "os.process_cpu_count"):
+            arms[f"{which}, Python {name}"] = partial(_in_python, python, which)
+    if rust := _compiled(folder):
+        arms["Rust std"] = partial(_in_rust, rust)
+    return arms
+
+
+def _in_python(python: str, which: str) -> Made:
     command = [python, "-c", PROGRAM, which, str(SECONDS), json.dumps(THREADS)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    answer = json.loads(ran.stdout)
-    return answer["python"], answer["made"]
+    made: Made = json.loads(harness.output(command))
+    return made
+
+
+def _in_rust(program: Path) -> Made:
+    lines = map(str.split, harness.output([str(program), str(SECONDS)]).splitlines())
+    return {number: [float(one), float(together)] for number, one, together in lines}
 
 
 def _compiled(folder: Path) -> Path | None:
@@ -149,31 +148,18 @@ def _compiled(folder: Path) -> Path | None:
     return program
 
 
-def _rust(program: Path) -> dict[str, list[float]]:
-    command = [str(program), str(SECONDS)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    lines = [line.split() for line in ran.stdout.splitlines()]
-    return {number: [float(one), float(together)] for number, one, together in lines}
-
-
 def _as_markdown(results: dict[str, Any]) -> str:
-    header = ("program", "µs per call, alone", *(f"{n} threads" for n in THREADS if n > 1))
+    more = [str(number) for number in THREADS if number > 1]
     rows = []
     for name, rounds in results["made"].items():
-        alone = statistics.median(1e6 / pair[0] for made in rounds for pair in made.values())
-        ratios = [
-            statistics.median(made[str(n)][1] / made[str(n)][0] for made in rounds)
-            for n in THREADS
-            if n > 1
-        ]
-        rows.append([name, _report.number(alone), *(f"{ratio:.2f}" for ratio in ratios)])
-    return "\n\n".join(
-        [
-            "Calls of all threads together, as a multiple of one thread's:",
-            _report.table(header, rows, 1),
-            _report.signature(results),
-        ]
-    )
+        alone = [1e6 / pair[0] for made in rounds for pair in made.values()]
+        ratios = [[made[number][1] / made[number][0] for made in rounds] for number in more]
+        shown = [f"{statistics.median(values):.2f}" for values in ratios]
+        cells = [name, harness.number(statistics.median(alone)), *shown]
+        rows.append(harness.marked(cells, alone, *ratios))
+    header = ("program", "µs per call, alone", *(f"{number} threads" for number in more))
+    title = "Calls of all threads together, as a multiple of one thread's:"
+    return "\n\n".join([title, harness.table(header, rows), harness.signature(results)])
 
 
 if __name__ == "__main__":

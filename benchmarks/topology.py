@@ -16,17 +16,15 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import _report
+import harness
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "topology"))
 
@@ -89,48 +87,26 @@ class Tree(LiveSystem):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time kumo.topology().")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    options = parser.parse_args()
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
+    options = harness.parser(__doc__, takes="1 minute", rounds=20).parse_args()
+    run = harness.begin("topology", options, unit="ms, one figure a round")
     with tempfile.TemporaryDirectory(prefix="kumo-topology-") as root:
-        times = _timed(_arms(Path(root)), options.rounds)
-    results: dict[str, Any] = {
-        "question": "What does a topology cost?",
-        "host": about,
-        "rounds": options.rounds,
-        "unit": "ms, one figure a round",
-        "times": times,
-    }
-    _report.finish(results, started)
-    header = ("what", *(f"ms: {name}" if name == "median" else name for name in _report.SPREAD))
-    rows = [[name, *_report.cells(values)] for name, values in times.items()]
+        arms = {
+            name: lambda prepare=prepare: harness.milliseconds(prepare())
+            for name, prepare in _arms(Path(root)).items()
+        }
+        times = harness.take_turns(arms, options.rounds)
+    return run.end(_as_markdown, times=times)
+
+
+def _as_markdown(results: dict[str, Any]) -> str:
+    header = ("what", "ms: median", *harness.SPREAD[1:])
+    rows = [
+        harness.marked([name, *harness.cells(values)], values)
+        for name, values in results["times"].items()
+    ]
     missing = [name for name, words in PROGRAMS.items() if shutil.which(words[0]) is None]
-    text = "\n\n".join(
-        [
-            _report.table(header, rows),
-            *([f"Not installed, so not timed: {', '.join(missing)}."] if missing else []),
-            _report.signature(results),
-        ]
-    )
-    _report.write(options.results, "topology", results, text)
-    return 0
-
-
-def _timed(
-    arms: dict[str, Callable[[], Callable[[], object]]], rounds: int
-) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in arms}
-    for _ in range(rounds):
-        for name, prepare in arms.items():
-            run = prepare()
-            before = time.perf_counter()
-            run()
-            times[name].append(round((time.perf_counter() - before) * 1000, 4))
-    return times
+    absent = [f"Not installed, so not timed: {', '.join(missing)}."] if missing else []
+    return "\n\n".join([harness.table(header, rows), *absent, harness.signature(results)])
 
 
 def _arms(root: Path) -> dict[str, Callable[[], Callable[[], object]]]:

@@ -1,0 +1,107 @@
+"""The benchmarks answer ``--help`` and do nothing else; their harness shows figures as it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("the benchmarks are for Linux", allow_module_level=True)
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.append(str(BENCHMARKS))
+
+import harness  # noqa: E402 - the line above is how it is found
+
+SCRIPTS = sorted(
+    path.name
+    for path in BENCHMARKS.glob("*.py")
+    if path.name[0] != "_" and path.name != "harness.py"
+)
+
+
+WITHOUT_HARNESS = {"pool.py", "programs.py", "reach.py", "waiting.py", "worth.py"}
+
+
+@pytest.mark.slow  # some load what they measure
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_says_what_it_asks_and_how_long_it_takes(script: str, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), "--help"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"usage: {script}")
+    assert "It takes " in ran.stdout or script in WITHOUT_HARNESS
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arms_take_turns_in_each_round_and_groups_stay_together() -> None:
+    calls: list[tuple[str, str]] = []
+    names = ("a", "b", "c")
+    groups = {
+        group: {name: lambda group=group, name=name: calls.append((group, name)) for name in names}
+        for group in ("one", "two")
+    }
+
+    taken = harness.take_group_turns(groups, 10, warm=1)
+
+    rounds = [calls[start : start + 6] for start in range(0, 66, 6)]
+    assert len(calls) == 66
+    for each in rounds:
+        assert sorted(each) == [(group, name) for group in ("one", "two") for name in names]
+        assert len({group for group, _ in each[:3]}) == 1
+    assert len({tuple(each) for each in rounds}) > 1
+    assert taken == {group: dict.fromkeys(names, [None] * 10) for group in ("one", "two")}
+
+
+def test_a_row_is_marked_if_its_rounds_differ_by_a_fifth() -> None:
+    steady, wide = [100, 100, 101, 110, 119], [100, 100, 100, 121, 150]
+
+    rows = [harness.marked(["steady", "1"], steady), harness.marked(["wide", "2"], steady, wide)]
+    text = harness.table(("what", "median"), rows)
+
+    assert text.splitlines() == [
+        "| what | median |",
+        "| --- | --: |",
+        "| steady | 1 |",
+        r"| wide \* | 2 |",
+        "",
+        r"\* The middle half of the rounds spans more than 20 % of the median.",
+    ]
+    assert harness.MARK_MEANS not in harness.table(("what", "median"), rows[:1])
+
+
+def test_a_run_keeps_each_figure_and_describes_the_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness, "end_cleanly", lambda: None)  # pytest has its own handlers
+    parser = harness.parser("What?\n\nMore.", takes="a moment", needs="nothing", rounds=9)
+    options = parser.parse_args(["--rounds", "3", "--results", str(tmp_path)])
+
+    run = harness.begin("tried", options, first=False, unit="ms")
+    times = harness.take_turns({"it": lambda: 5.0}, options.rounds)
+    code = run.end(harness.signature, times=times)
+
+    kept = json.loads((tmp_path / "tried.json").read_text())
+    assert (code, kept["question"], kept["rounds"], kept["unit"]) == (0, "What?", 3, "ms")
+    assert kept["times"] == {"it": [5.0] * 3}
+    assert {"cpu", "cpus", "kernel", "python", "load before", "load after"} <= {*kept["host"]}
+    assert (tmp_path / "tried.md").read_text() == capsys.readouterr().out
+    assert "3 rounds" in (tmp_path / "tried.md").read_text()
+
+
+@pytest.mark.parametrize("words", [["--rounds", "0"], ["--rounds", "many"]])
+def test_a_bad_number_of_rounds_is_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        harness.parser("What?", takes="a moment", rounds=9).parse_args(words)
+
+    assert ended.value.code == 2
+    assert "is not a number of 1 or more" in capsys.readouterr().err.splitlines()[-1]
