@@ -17,6 +17,7 @@ import anyio
 import pytest
 import trio
 from conftest import skip_real
+from programs.programs import CACHE
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import TIMEOUT, environment, in_groups
 
@@ -25,6 +26,7 @@ from kumo._pools.budget import Share
 from kumo._pools.follow import Follow, Waiters
 
 VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
+BLIS = CACHE / "blis" / "libblis.so.4"
 
 # Each prints what it has at the quota of 2 CPUs, at 1, at 2 again, and after the end.
 ANYIO = """
@@ -122,6 +124,22 @@ with kumo.follow("loky"):
 print(size())
 loky.get_reusable_executor().shutdown()
 """,
+    "blis": f"""
+import ctypes, time
+
+blis = ctypes.CDLL({str(BLIS)!r})
+size = blis.bli_thread_get_num_threads
+size.restype = ctypes.c_long
+blis.bli_thread_set_num_threads(ctypes.c_long(5))
+print(size())
+with kumo.follow("threadpoolctl"):  # without update(): every thread is reached
+    for cpus in (2, 1, 2):
+        limit(cpus)
+        while size() != cpus:
+            time.sleep(0.01)
+        print(size(), "ran")
+print(size())
+""",
     "numba": """
 import time, numba
 
@@ -138,7 +156,7 @@ print(numba.get_num_threads())
 }
 FIRST_AND_LAST = {
     "asyncio": ("", "asyncio_0\n"), "threadpoolctl": ("5\n", "5\n"),
-    "loky": ("2\n", "2\n"), "numba": ("2\n", "2\n"),
+    "loky": ("2\n", "2\n"), "numba": ("2\n", "2\n"), "blis": ("5\n", "5\n"),
 }  # fmt: skip
 PRELUDE = """
 import sys, kumo
@@ -175,6 +193,8 @@ def test_a_program_follows_a_live_change(
 
 
 def needs_library(name: str) -> None:
+    if name == "blis" and not BLIS.exists():
+        skip_real(f"there is no {BLIS}: tests/programs/install.sh brings it")
     if name in ("threadpoolctl", "loky", "numba", "numpy") and not importlib.util.find_spec(name):
         skip_real(f"{name} is not installed")
     if name == "threadpoolctl":
@@ -197,6 +217,42 @@ def test_torch_is_set_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
         assert following.parallelism == 3
         following.close()
     assert numbers == [7, 3, 7]
+
+
+def test_mkl_is_set_for_every_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own function, since threadpoolctl sets it for one thread; a stand-in of both."""
+    numbers: dict[str, list[int]] = {"mkl": [7], "openblas": [5]}
+
+    class Library:
+        def __init__(self, name: str) -> None:
+            self.internal_api = self.filepath = name
+            self.dynlib = types.SimpleNamespace(MKL_Set_Num_Threads=numbers[name].append)
+
+        def get_num_threads(self) -> int:
+            return numbers[self.internal_api][-1]
+
+    class Controller:
+        def __init__(self, libraries: list[Library] | None = None) -> None:
+            self.lib_controllers = libraries or [Library("openblas"), Library("mkl")]
+
+        def select(self, filepath: list[str]) -> Controller:
+            return Controller([each for each in self.lib_controllers if each.filepath in filepath])
+
+        def limit(self, limits: int | None) -> Controller:
+            for each in self.lib_controllers:
+                numbers[each.internal_api].append(limits or -1)
+            return self
+
+        def restore_original_limits(self) -> None:
+            self.limit(5)
+
+    threadpoolctl = types.ModuleType("threadpoolctl")
+    threadpoolctl.ThreadpoolController = Controller  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", threadpoolctl)
+    monkeypatch.setenv(VARIABLE, "3")
+
+    kumo.follow("threadpoolctl").close()
+    assert numbers == {"mkl": [7, 3, 7], "openblas": [5, -1, 3, 5]}
 
 
 def test_several_are_restored_the_last_first(monkeypatch: pytest.MonkeyPatch) -> None:

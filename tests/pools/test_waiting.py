@@ -130,7 +130,7 @@ def test_tasks_that_wait_for_tasks_in_the_queue() -> None:
 
 @pytest.mark.parametrize(
     ("waited", "computed", "extra"),
-    [(0.001, 0.009, 2), (0.005, 0.005, 7), (0.009, 0.001, 47), (0.01, 0.00001, 128)],
+    [(0.01, 0.1, 3), (0.005, 0.005, 7), (0.08, 0.01, 42), (0.01, 0.00001, 128)],
 )
 def test_how_many_more_are_enough(waited: float, computed: float, extra: int) -> None:
     crew = WaitingCrew("web", 2, None, (), 128)

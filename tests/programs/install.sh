@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install the programs that tests/programs starts, on Debian and as root: packages of Debian, and a
-# virtual environment in $KUMO_PROGRAMS_CACHE, by default ~/.cache/kumo-programs.
+# Install the programs that tests/programs starts, on Debian and as root: packages of Debian, and in
+# $KUMO_PROGRAMS_CACHE, by default ~/.cache/kumo-programs, a virtual environment and BLIS.
 #
 #     sh tests/programs/install.sh [PYTHON]           what the tests need; Python 3.13 or later
 #     sh tests/programs/install.sh --heavy [PYTHON]   and the larger ones that the benchmark runs too
@@ -32,6 +32,18 @@ if [ -n "$absent" ]; then
     apt-get update -q
     # shellcheck disable=SC2086
     apt-get install -q -y --no-install-recommends $absent
+fi
+
+# BLIS is only unpacked: installed, it would become the BLAS of every program here.
+if [ ! -e "$cache/blis/libblis.so.4" ]; then
+    mkdir -p "$cache/blis"
+    (
+        cd "$cache/blis"
+        apt-get download -q libblis4-pthread || { apt-get update -q && apt-get download -q libblis4-pthread; }
+        dpkg -x libblis4-pthread_*.deb .
+        cp usr/lib/*/blis-pthread/libblis.so.4 libblis.so.4
+        rm -r usr libblis4-pthread_*.deb
+    )
 fi
 
 [ -x "$cache/venv/bin/pip" ] || "$python" -m venv "$cache/venv"

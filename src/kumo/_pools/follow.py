@@ -302,8 +302,24 @@ def _free_pool(make: Callable[..., ThreadPool], share: Share, minimum: int) -> T
 # https://github.com/joblib/threadpoolctl#setting-the-maximum-size-of-thread-pools
 def _threadpoolctl() -> Setting:
     controller = _library("threadpoolctl").ThreadpoolController()
-    first = controller.limit(limits=None)  # it keeps what is there
-    return (lambda count: controller.limit(limits=count)), first.restore_original_limits
+    libraries = controller.lib_controllers
+    # threadpoolctl sets MKL's number for one thread. MKL has a function for all of them.
+    mkl = [each for each in libraries if each.internal_api == "mkl"]
+    before = [(each.dynlib.MKL_Set_Num_Threads, each.get_num_threads()) for each in mkl]
+    others = controller.select(filepath=[each.filepath for each in libraries if each not in mkl])
+    first = others.limit(limits=None)  # it keeps what is there
+
+    def set_count(count: int) -> None:
+        others.limit(limits=count)
+        for set_mkl, _ in before:
+            set_mkl(count)
+
+    def restore() -> None:
+        first.restore_original_limits()
+        for set_mkl, number in before:
+            set_mkl(number)
+
+    return set_count, restore
 
 
 # https://loky.readthedocs.io/en/stable/API.html#loky.cpu_count

@@ -16,6 +16,7 @@ What it guarantees, and how:
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -82,7 +83,7 @@ class WaitingCrew(Crew):
         """Have as many workers as keep the CPUs busy. The lock is held."""
         if self.waited:
             enough = MARGIN * self.size * self.boost * self.waited / max(self.computed, 1e-6)
-            self.extra = min(self.max_waiting, self.size + int(enough))
+            self.extra = min(self.max_waiting, self.size + math.ceil(enough))
 
     def reserve(self) -> threading.Thread | None:
         if self.workers - self.pacing >= self.quick:
