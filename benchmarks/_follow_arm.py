@@ -3,9 +3,10 @@
     python _follow_arm.py batch|waits|svd|matmul ARM
     python _follow_arm.py beat
 
-ARM is default, os.cpu_count, loky.cpu_count, kumo or a number. It prints its size and is ready; for
-each line that it reads it prints a JSON object: the moment, the units done, the seconds of CPU
-used. At the end of the input it prints how many units ended in each tenth of a second, and ends.
+ARM is default, os.cpu_count, loky.cpu_count, kumo, unmarked or a number. It prints its size and is
+ready; for each line that it reads it prints a JSON object: the moment, the units done, the seconds
+of CPU used. At the end of the input it prints how many units ended in each tenth of a second, and
+ends.
 
 The beat says that it begins, and wakes every 5 ms. At the end of the input it prints a JSON list
 of pairs: the moment that it should have woken at, and how much later it was, in ms.
@@ -26,7 +27,7 @@ from typing import Any
 
 BEAT = 0.005
 WAIT = 0.010
-FED = 64  # tasks in a pool's queue and its workers together
+FED = 256  # tasks in a pool's queue and its workers together
 
 ends: list[float] = []
 
@@ -50,7 +51,7 @@ def count(arm: str) -> int | None:
 
 def start_pool(unit: Callable[[], object], arm: str) -> int:
     """Keep a pool busy with units; its number of workers."""
-    if arm == "kumo":
+    if arm in ("kumo", "unmarked"):
         import kumo
 
         pool: ThreadPoolExecutor = kumo.ThreadPool("work")
@@ -65,6 +66,23 @@ def start_pool(unit: Callable[[], object], arm: str) -> int:
     for _ in range(FED):
         pool.submit(task)
     return pool._max_workers
+
+
+def start_marked() -> int:
+    """As `start_pool`, with tasks that say that they wait."""
+    import kumo
+
+    pool = kumo.ThreadPool("work", max_waiting=128)
+
+    def task() -> None:
+        with pool.waiting():
+            time.sleep(WAIT)
+        ends.append(time.monotonic())
+        pool.submit(task)
+
+    for _ in range(FED):
+        pool.submit(task)
+    return pool.size
 
 
 def start_blas(what: str, arm: str) -> int:
@@ -114,6 +132,8 @@ def main(what: str, arm: str = "") -> None:
         return
     if what in ("svd", "matmul"):
         size = start_blas(what, arm)
+    elif (what, arm) == ("waits", "kumo"):
+        size = start_marked()
     else:
         size = start_pool(hash_once if what == "batch" else lambda: time.sleep(WAIT), arm)
     print(size, flush=True)

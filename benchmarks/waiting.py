@@ -1,9 +1,6 @@
-"""Work that waits, in a pool of the parallelism whose workers say when they wait.
+"""How much does a pool do whose workers say when they wait?
 
-    python benchmarks/waiting.py [--quota 1.0] [--work numpy] [--rounds N] [--seconds S]
-
-needs root and a writable cgroup v1 hierarchy of the cpu controller; benchmarks/requirements.txt
-has numpy. It measures the rows that are asked for, all by default, and keeps the others.
+    python benchmarks/waiting.py [--quota 1.0] [--work numpy] [--waiting 0.5]
 
 Caveats first:
 
@@ -17,9 +14,11 @@ Caveats first:
   the sizes end at the count.
 - "of the best" is the median of declared over best fixed, round by round.
 - "late" is how late a thread of the same process wakes that sleeps 2 ms at a time, while the pool
-  only computes: the median over the rounds of each round's 50 % and 90 %.
+  only computes: the median over the rounds of each round's 50 % and 90 %. These rows have three
+  times as many rounds.
 - Each run lasts for --seconds after a fifth of a second, in an order that changes from round to
-  round. A quota applies to the whole process. Compare within a row, and see the load average.
+  round. A quota applies to the whole process.
+- Rows that are not asked for are kept from the last run. Each has its load average in the JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import statistics
 import sys
 import threading
@@ -36,11 +34,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import _groups
-import _report
+import harness
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -95,7 +92,7 @@ def run(arm: Arm, work: str, waits: float, seconds: float) -> tuple[float, list[
     done: list[None] = []
     late: list[float] = []
     over = threading.Event()
-    beat = threading.Thread(target=keep_time, args=(over, late))
+    beat = threading.Thread(target=keep_time, args=(over, late), daemon=True)
     futures: list[Future[None]] = []
     marks = []
     with pool:
@@ -143,21 +140,18 @@ def one_row(work: str, waits: float, options: argparse.Namespace) -> dict[str, A
     best = sorted(sizes, key=lambda size: sweep[size])[-2:]
     arms: dict[str, Arm] = {"declared": declared, "plain": plain, "standard": standard}
     arms |= {str(size): partial(standard, size) for size in best}
-    rates: dict[str, list[float]] = {name: [] for name in arms}
-    late: dict[str, list[list[float]]] = {name: [] for name in arms}
-    for _ in range(options.rounds):
-        for name in random.sample(list(arms), len(arms)):
-            rate, beats = run(arms[name], work, waits, options.seconds)
-            rates[name].append(round(rate, 1))
-            if beats:
-                tenths = statistics.quantiles(beats, n=10, method="inclusive")
-                late[name].append([round(tenths[4], 3), round(tenths[8], 3)])
+    turns = {name: partial(run, arm, work, waits, options.seconds) for name, arm in arms.items()}
+    taken = harness.take_turns(turns, options.rounds * (1 if waits else 3))
+    late: dict[str, list[list[float]]] = {}
+    for name in ("declared", "plain") if not waits else ():
+        tenths = [statistics.quantiles(beats, n=10, method="inclusive") for _, beats in taken[name]]
+        late[name] = [[round(each[4], 3), round(each[8], 3)] for each in tenths]
     return {
         "count": count,
         "sweep": {str(size): round(rate, 1) for size, rate in sweep.items()},
-        "rates": rates,
+        "rates": {name: [round(rate, 1) for rate, _ in rounds] for name, rounds in taken.items()},
         "late": late,
-        "load": _report.load()[0],
+        "load": harness.load()[0],
     }
 
 
@@ -173,14 +167,14 @@ def measure(options: argparse.Namespace, rows: dict[str, Any]) -> None:
                 for waits in options.waiting:
                     key = f"{quota} {work} {waits}"
                     rows[key] = one_row(work, waits, options)
-                    _report.progress("| " + " | ".join(as_row(key, rows[key])) + " |")
+                    harness.progress("| " + " | ".join(as_row(key, rows[key])) + " |")
 
 
 def as_row(key: str, row: dict[str, Any]) -> list[str]:
     quota, work, waits = key.split()
     middle = {name: statistics.median(rates) for name, rates in row["rates"].items()}
     best = max((name for name in middle if name.isdecimal()), key=lambda name: middle[name])
-    ratio = statistics.median(_report.ratios(row["rates"][best], row["rates"]["declared"]))
+    ratio = statistics.median(harness.ratios(row["rates"][best], row["rates"]["declared"]))
     cells = [f"{middle[name]:,.0f}" for name in ("declared", "plain", "standard")]
     return [
         quota,
@@ -203,7 +197,7 @@ def late_row(key: str, row: dict[str, Any]) -> list[str]:
         ours, theirs = (
             [pair[place] for pair in row["late"][name]] for name in ("declared", "plain")
         )
-        ratio = statistics.median(_report.ratios(theirs, ours))
+        ratio = statistics.median(harness.ratios(theirs, ours))
         cells += [
             f"{statistics.median(ours):.2f}",
             f"{statistics.median(theirs):.2f}",
@@ -222,46 +216,39 @@ LATE_HEADER = (
 def as_markdown(results: dict[str, Any]) -> str:
     keys = [f"{quota} {work} {waits}" for quota in QUOTAS for work in WORK for waits in WAITING]
     rows = {key: results["rows"][key] for key in keys if key in results["rows"]}
-    late = [late_row(key, row) for key, row in rows.items() if row["late"]["declared"]]
+    late = [late_row(key, row) for key, row in rows.items() if row["late"]]
     parts = [
         "Tasks a second.",
-        _report.table(HEADER, [as_row(key, row) for key, row in rows.items()], words=2),
+        harness.table(HEADER, [as_row(key, row) for key, row in rows.items()], words=2),
         "How late a wake-up is beside work that only computes, in ms.",
-        _report.table(LATE_HEADER, late, words=2),
-        f"Python {results['host']['python']}, numpy {np.__version__}. {_report.signature(results)} "
+        harness.table(LATE_HEADER, late, words=2),
+        f"Python {results['host']['python']}, numpy {np.__version__}. {harness.signature(results)} "
         "`benchmarks/waiting.py` says what each column is.",
     ]
     return "\n\n".join(parts)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure pools for work that waits.")
+def main() -> int:
+    parser = harness.parser(
+        __doc__,
+        takes="20 minutes",
+        needs="root, a writable cgroup v1 hierarchy of the cpu controller, and numpy",
+        rounds=5,
+    )
     parser.add_argument("--quota", choices=QUOTAS, nargs="+", default=QUOTAS)
     parser.add_argument("--work", choices=WORK, nargs="+", default=WORK)
     parser.add_argument("--waiting", type=float, choices=WAITING, nargs="+", default=WAITING)
-    parser.add_argument("--seconds", type=float, default=0.6)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of each run; default: 0.6")
     options = parser.parse_args()
-    if reason := _groups.why_not():
-        sys.exit(f"waiting.py: {reason}")
-    _report.end_cleanly()
-    _report.go_first()
+    _groups.needed_mount_point()
+    bench = harness.begin("waiting", options)
     threadpool_limits(1)
     os.environ.pop("KUMO_AVAILABLE_PARALLELISM", None)
-    started = time.monotonic()
     kept = options.results / "waiting.json"
-    before = json.loads(kept.read_text()) if kept.exists() else {"rows": {}}
-    results: dict[str, Any] = {
-        "question": "How much does a pool do whose workers say when they wait?",
-        "host": _report.host() | {"python": sys.version.split()[0]},
-        "rounds": options.rounds,
-        "rows": before["rows"],
-    }
-    measure(options, results["rows"])
-    _report.finish(results, started)
-    _report.write(options.results, "waiting", results, as_markdown(results))
+    rows: dict[str, Any] = json.loads(kept.read_text())["rows"] if kept.exists() else {}
+    measure(options, rows)
+    return bench.end(as_markdown, rows=rows)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -137,8 +137,8 @@ class WaitingCrew(Crew):
             self.passes = self.workers <= self.needed()
             if self.passes and not self.waited:
                 self.extra = min(self.max_waiting, 2 * self.extra)
-            elif self.passes and free:
-                self.boost *= 1.25
+            elif self.passes:
+                self.boost = self.boost * 1.25 if free else max(1.0, self.boost * 0.8)
                 self.set_extra()
             self.set_limit()
 
@@ -152,7 +152,8 @@ class WaitingCrew(Crew):
             self.computed += WEIGHT * (spent - self.computed) if self.computed else spent
             if waited:
                 self.waited = min(waited, self.waited * (1 + WEIGHT)) or waited
-            self.boost = max(1.0, self.boost * (1 - WEIGHT))
+            if self.workers - len(self.waiters) > self.size:  # more compute, or want to
+                self.boost = max(1.0, self.boost * (1 - WEIGHT))
             self.set_extra()
             self.set_limit()
 
