@@ -55,6 +55,7 @@ class WaitingCrew(Crew):
 
     def renew(self) -> None:
         super().renew()
+        self.begun: set[threading.Thread] = set()  # the threads of workers
         self.waiters: dict[threading.Thread, float] = {}  # those in `block`, and since when
         self.resumed: dict[threading.Thread, float] = {}  # how long they have waited in their task
         self.spare: list[threading.Lock] = []  # what those that may stand in again wait for
@@ -85,6 +86,10 @@ class WaitingCrew(Crew):
             enough = MARGIN * self.size * self.boost * self.waited / max(self.computed, 1e-6)
             self.extra = min(self.max_waiting, self.size + math.ceil(enough))
 
+    def forget(self, number: int) -> None:
+        self.begun.discard(threading.current_thread())
+        super().forget(number)
+
     def reserve(self) -> threading.Thread | None:
         if self.workers - self.pacing >= self.quick:
             if self.pacing or self.slow:
@@ -110,6 +115,7 @@ class WaitingCrew(Crew):
         self.spare.pop().release()
 
     def initialize(self) -> None:
+        self.begun.add(threading.current_thread())
         super().initialize()
         self.begin(0)
 
@@ -221,7 +227,7 @@ class WaitingCrew(Crew):
         """
         me, thread = threading.current_thread(), None
         with self.lock:
-            if me in self.waiters or me not in self.threads.values():
+            if me in self.waiters or me not in self.begun:
                 return False
             self.waiters[me] = time.monotonic() - self.resumed.pop(me, 0.0)
             self.set_limit()
