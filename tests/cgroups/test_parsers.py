@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kumo._cgroups.cpu_stat import Throttling, difference, parse_cpu_stat
 from kumo._cgroups.cpulist import CEILING, format_cpulist, parse_cpulist
+from kumo._cgroups.cpuset import allowed_cpus, fallbacks
 from kumo._cgroups.levels import Mount, locate, parse_membership, parse_mounts, under, unescape
-from kumo._cgroups.quota import parse_quota
+from kumo._cgroups.quota import directory_limit, parse_quota
 from kumo._override import VARIABLE, parse_override
 from kumo._records import OverrideError
 from kumo._snapshot import _mounts as reduce_mounts
@@ -295,6 +297,8 @@ def test_not_a_mount(line: str) -> None:
             "once, not twice": (r"a\134040b", r"a\040b"),
             "several in a row": (r"\040\040\134", "  \\"),
             "a byte that is not ASCII": (r"\303\251", "\udcc3\udca9"),
+            "the last of ASCII": (r"\177", "\x7f"),
+            "the first beyond ASCII": (r"\200", "\udc80"),
             "two digits": (r"a\04", r"a\04"),
             "a digit that is not octal": (r"a\048", r"a\048"),
             "hexadecimal": (r"a\x2d", r"a\x2d"),
@@ -901,3 +905,98 @@ def test_a_level_in_two_mounts(files: str, unreadable: list[str]) -> None:
 
     assert [note.code for note in notes] == ["unreadable" for _ in unreadable]
     assert all(path in note.text for path, note in zip(unreadable, notes, strict=True))
+
+
+def test_a_mount_is_covered_whatever_lies_between_the_two_by_name() -> None:
+    covered = "29 24 0:26 / /a/b rw - cgroup2 cgroup rw\n"
+    covers = "30 24 0:27 / /a-b rw - tmpfs x rw\n31 24 0:28 / /a rw - tmpfs x rw\n"
+
+    assert len(parse_mounts(covered)[0]) == 1
+    assert parse_mounts(covered + covers)[0] == []
+
+
+# --- single files of a cgroup
+
+
+@pytest.mark.parametrize(
+    ("text", "throttling"),
+    **cases(
+        {
+            "v2": (
+                "nr_periods 12\nnr_throttled 3\nthrottled_usec 4500000\nburst_usec 250000\n",
+                (12, 3, 4.5, 0.25),
+            ),
+            "v2 before bursts": (
+                "nr_periods 12\nnr_throttled 3\nthrottled_usec 4500000\n",
+                (12, 3, 4.5, 0),
+            ),
+            "v1": (
+                "nr_periods 1\nnr_throttled 0\nthrottled_time 4500000000\nburst_time 250000000\n",
+                (1, 0, 4.5, 0.25),
+            ),
+            "v1 before bursts": ("nr_periods 1\nnr_throttled 0\nthrottled_time 0\n", (1, 0, 0, 0)),
+            "no time": ("nr_periods 1\nnr_throttled 0\n", None),
+            "no periods": ("nr_throttled 0\nthrottled_usec 0\n", None),
+            "none throttled": ("nr_periods 0\nthrottled_usec 0\n", None),
+        }
+    ),
+)
+def test_cpu_stat(text: str, throttling: tuple[float, ...] | None) -> None:
+    assert parse_cpu_stat(text) == throttling
+
+
+def test_the_difference_of_two_readings() -> None:
+    before, after = Throttling(1, 2, 3.0, 4.0), Throttling(11, 22, 33.0, 44.0)
+
+    assert difference(before, after) == (10, 20, 30.0, 40.0)
+    assert difference(None, after) is difference(before, None) is None
+
+
+@pytest.mark.parametrize(
+    ("controller", "files", "limit"),
+    **cases(
+        {
+            "v2": ("", "-- /g/cpu.max --\n150000 100000\n", (1.5, "/g/cpu.max")),
+            "v1": (
+                "cpu",
+                "-- /g/cpu.cfs_quota_us --\n150000\n-- /g/cpu.cfs_period_us --\n100000\n",
+                (1.5, "/g/cpu.cfs_quota_us"),
+            ),
+            "another hierarchy's": ("cpu", "-- /g/cpu.max --\n150000 100000\n", None),
+            "unreadable": ("", "-- /g/cpu.max (EACCES) --\n", (float("inf"), "/g/cpu.max")),
+        }
+    ),
+)
+def test_the_quota_of_a_directory(
+    controller: str, files: str, limit: tuple[float, str] | None
+) -> None:
+    found = directory_limit(Machine(files), controller, "/g")
+
+    assert (found and (found.cpus, found.where)) == limit
+
+
+CPUSET = """\
+-- /proc/self/cgroup --
+0::/a
+-- /proc/self/mountinfo --
+29 24 0:26 / /c rw - cgroup2 cgroup rw
+-- /c/a/cpuset.cpus.effective --
+2-3
+-- /sys/devices/system/cpu/online --
+0-7
+"""
+
+
+def test_after_a_malformed_list_the_next_source_is_asked() -> None:
+    machine = Machine(f"{CPUSET}-- /proc/self/status --\nCpus_allowed_list:\tx\n")
+
+    sets = [(limit.source, limit.cpus, limit.where, limit.text) for limit in fallbacks(machine)]
+    assert sets == [("cpuset", 2, "/c/a/cpuset.cpus.effective", "2-3")]
+
+
+@pytest.mark.parametrize(
+    ("mask", "allowed"),
+    [(0b1, (0b1100, "/c/a/cpuset.cpus.effective")), (0xFF, None), (0xFFF, None)],
+)
+def test_the_cpus_that_a_process_may_take(mask: int, allowed: tuple[int, str] | None) -> None:
+    assert allowed_cpus(Machine(CPUSET), mask) == allowed

@@ -236,6 +236,14 @@ def test_the_text_has_a_line_for_each_in_columns() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_the_text_has_what_is_lowered_too() -> None:
+    outer = after(4)
+    text = as_text(plan(2, outer, read_outer(outer)))
+
+    assert text.startswith("lower  ")
+    assert len(text.splitlines()) == len(KNOBS)
+
+
 # --- nested
 
 

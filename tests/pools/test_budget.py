@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kumo
-from kumo._pools.budget import Share, divide
+from kumo._pools.budget import Share, as_share, divide
 
 WEIGHTS = st.dictionaries(
     st.text(max_size=3), st.floats(1e-3, 1e3) | st.integers(1, 1000), min_size=1, max_size=12
@@ -138,3 +138,24 @@ def test_more_parts_than_cpus_are_a_warning(
 )
 def test_a_share_is_rounded_down(fraction: float, parallelism: int, size: int) -> None:
     assert Share(fraction).of(parallelism) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [("0.5", 0.5), ("1/2", 0.5), ("3/4", 0.75), ("2", 2.0), ("10/1", 10.0), ("1.25", 1.25)],
+)
+def test_a_share_that_is_written(text: str, fraction: float) -> None:
+    assert as_share(text).fraction == fraction
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.0", "1/0", "0.5/2", "1/2/3", "-1", "1e3", "1" * 10])
+def test_no_share(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^share must be a positive number.*, not .*{text}"):
+        as_share(text)
+
+
+def test_a_share_that_is_one_already() -> None:
+    share = Share(0.5)
+
+    assert as_share(share) is share
+    assert as_share(0.25).fraction == 0.25

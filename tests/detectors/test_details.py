@@ -1,0 +1,79 @@
+"""Records that no machine file shows: what is added to those of a plain machine, word by word."""
+
+from __future__ import annotations
+
+import pytest
+
+from detectors.evidence import lines_of
+from kumo._survey import ELSEWHERE, _detectors, survey
+from kumo._system.machine_file import Machine
+
+PLAIN = "-- !platform --\nlinux\n-- !affinity --\n0-3\n-- !hostname --\nh1\n"
+
+
+def lines(text: str) -> list[str]:
+    return [line.strip() for line, _ in lines_of(survey(Machine(text)))]
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [
+        pytest.param(
+            "-- $ECS_CONTAINER_METADATA_URI_V4 --\nhttp://x\n-- /proc/self/cgroup (EACCES) --\n",
+            [
+                "note platform-hides over platform='Amazon ECS' what=\"the task's CPU limit\" "
+                "place='Limits.CPU of $ECS_CONTAINER_METADATA_URI_V4/task' differs='is less'",
+                "note unreadable over where='/proc/self/cgroup' error='EACCES'",
+            ],
+            id="a task whose cgroup cannot be read",
+        ),
+        pytest.param(
+            "-- $LSB_JOBID --\n7\n-- $LSB_HOSTS --\nh1 h1\n"
+            "-- $LSB_AFFINITY_HOSTFILE --\n/aff\n-- /aff (EACCES) --\n",
+            [
+                "lsf allocation 2 '$LSB_HOSTS' | '2 (LSF: slots of job 7 on h1)'",
+                "note unreadable over where=\"The file that LSF's $LSB_AFFINITY_HOSTFILE names, "
+                "/aff,\" error='EACCES'",
+            ],
+            id="LSF's file of CPUs cannot be read",
+        ),
+        pytest.param(
+            "-- !policy --\nSCHED_FIFO\n-- /proc/self/cgroup (EACCES) --\n",
+            ["note real-time over policy='SCHED_FIFO' quota='a quota that cannot be read here'"],
+            id="a real-time policy, and no quota is known",
+        ),
+        pytest.param(
+            "-- $SLURM_JOB_ID --\n7\n-- $SLURM_JOB_NODELIST --\nh1\n",
+            [],
+            id="a shell of salloc without a count",
+        ),
+        pytest.param("-- $KUMO_VIEW_CPUS --\n1\n", ["note view no cpus='1 CPU'"], id="a view of 1"),
+        pytest.param(
+            "-- $KUMO_VIEW_CPUS --\n2\n", ["note view no cpus='2 CPUs'"], id="a view of 2"
+        ),
+        pytest.param(
+            "-- $NIX_BUILD_TOP --\n/b\n-- $CONDA_BUILD --\n1\n-- $CPU_COUNT --\n3\n",
+            ["build allocation 3 '$CPU_COUNT' | '3 (conda-build: CPUs of a build)'"],
+            id="two build farms, the first without a count",
+        ),
+    ],
+)
+def test_what_is_added(text: str, added: list[str]) -> None:
+    plain = lines(PLAIN)
+
+    assert [line for line in lines(PLAIN + text) if line not in plain] == added
+
+
+@pytest.mark.parametrize(
+    ("platform", "modules"),
+    [
+        ("linux", ["override", "slurm", "cgroup_quota", "affinity", "machine"]),
+        ("win32", ["override", "slurm", *ELSEWHERE, "affinity", "machine"]),
+    ],
+)
+def test_each_system_has_its_detectors_from_the_narrowest_scope(
+    platform: str, modules: list[str]
+) -> None:
+    system = Machine(f"-- !platform --\n{platform}\n-- $SLURM_JOB_ID --\n7\n")
+
+    assert [each.__module__.rpartition(".")[2] for each in _detectors(system)] == modules
