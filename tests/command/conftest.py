@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from conftest import skip_real
+
+from command.server import CLOSED, POSSIBLE, Server, can_answer
 
 CHECKOUT = Path(__file__).parents[2]
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -27,16 +30,71 @@ class Ran(NamedTuple):
 
 
 class Kumo:
-    """The installed command; call it with its arguments."""
+    """The command; call it with its arguments.
 
-    def __init__(self, directory: Path) -> None:
+    A server answers if there is one, else, and to what is read when Python starts, a process that
+    is started. ``script`` always starts one.
+    """
+
+    def __init__(self, directory: Path, server: Server | None = None) -> None:
         scripts = directory / ("Scripts" if sys.platform == "win32" else "bin")
         self.directory = directory
         self.script = str(scripts / "kumo")
         self.python = str(scripts / "python")
+        self.server = server
 
     def __call__(self, *arguments: str, prefix: Sequence[str] = (), **variables: str) -> Ran:
-        return run([*prefix, self.script, *arguments], **variables)
+        if prefix:
+            return run([*prefix, self.script, *arguments], **variables)
+        return self.with_streams(arguments, **variables)
+
+    def with_streams(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        **variables: str,
+    ) -> Ran:
+        """Run it with *stdout* and *stderr*: a descriptor, `CLOSED`, or read if they are `None`."""
+        given = environment(**variables)
+        with (
+            open(os.devnull, "rb") as nothing,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
+            streams = [
+                nothing.fileno(),
+                out.fileno() if stdout is None else stdout,
+                err.fileno() if stderr is None else stderr,
+            ]
+            if self.server is not None and can_answer(given, environment()):
+                whole = (stdout, stderr) != (None, None)  # then its end matters
+                code = self.server.ask(arguments, streams, given, TIMEOUT, whole=whole)
+            else:
+                code = started([self.script, *arguments], streams, given)
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode("utf-8", "surrogateescape"))
+        return Ran(code, *texts)
+
+
+def started(command: Sequence[str], streams: Sequence[int], variables: dict[str, str]) -> int:
+    """Run *command* with *streams*, of which a shell closes those that are `CLOSED`."""
+    closing = "".join(f" {number}>&-" for number, each in enumerate(streams) if each == CLOSED)
+    if closing:
+        command = ["sh", "-c", f'exec "$@"{closing}', "sh", *command]
+    stdin, stdout, stderr = (None if each == CLOSED else each for each in streams)
+    return subprocess.run(
+        command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        check=False,
+        timeout=TIMEOUT,
+        env=variables,
+    ).returncode
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -86,14 +144,18 @@ def kumo(
     request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Kumo:
+) -> Iterator[Kumo]:
     """The command."""
     if not pytestconfig.getoption("--installed"):
-        return Kumo(Path(sys.prefix))
+        server = Server(sys.executable, environment()) if POSSIBLE else None
+        yield Kumo(Path(sys.prefix), server)
+        if server is not None:
+            server.close()
+        return
     wheel = request.getfixturevalue("wheel")
     installed = Kumo(tmp_path_factory.mktemp("installed"))
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(installed.directory)], check=True
     )
     _pip("--python", installed.python, "install", "--no-deps", "--no-index", str(wheel))
-    return installed
+    yield installed

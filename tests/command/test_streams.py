@@ -14,7 +14,8 @@ import pytest
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import in_groups
 
-from command.conftest import TIMEOUT, Kumo, Ran, environment, machine, run
+from command.conftest import Kumo, Ran, machine, run
+from command.server import CLOSED
 from kumo._command import output
 from kumo._command.main import main
 from kumo._command.verbs import VERBS
@@ -59,7 +60,8 @@ CALLS = [
     ["run", "--help"],
 ]
 # Without an option doctor asks each runtime and library that is installed.
-SLOW = (["doctor"], ["doctor", "--json"])
+# A measurement is half a second of every CPU.
+SLOW = [call for call in CALLS if call in (["doctor"], ["doctor", "--json"]) or "0.5" in call]
 TRIED = [pytest.param(call, marks=[pytest.mark.slow] * (call in SLOW)) for call in CALLS]
 # What is said before the answer is there.
 BEFORE = re.compile(r"kumo: spins on .* burst credits\n")
@@ -122,19 +124,13 @@ populated 1
 def into(stdout: int | str, kumo: Kumo, arguments: list[str], **variables: str) -> Ran:
     """Run the command with *stdout*, a descriptor or a file, and return what it says of it."""
     descriptor = os.open(stdout, os.O_WRONLY) if isinstance(stdout, str) else stdout
+    nothing = "/nonexistent"  # for doctor to ask
     try:
-        ran = subprocess.run(
-            [kumo.script, *arguments],
-            stdout=descriptor,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=TIMEOUT,
-            env=environment(**variables, PATH="/nonexistent"),  # nothing there for doctor to ask
-            text=True,
-        )
+        ran = kumo.with_streams(arguments, stdout=descriptor, PATH=nothing, **variables)
     finally:
-        os.close(descriptor)
-    return Ran(ran.returncode, "", BEFORE.sub("", ran.stderr))
+        if descriptor != CLOSED:
+            os.close(descriptor)
+    return Ran(ran.code, "", BEFORE.sub("", ran.stderr))
 
 
 def test_every_verb_is_tried() -> None:
@@ -165,16 +161,34 @@ def test_reader_is_gone(kumo: Kumo, arguments: list[str], buffering: str) -> Non
 
 @pytest.mark.parametrize("arguments", TRIED, ids=lambda words: " ".join(words[:2]))
 def test_closed_output(kumo: Kumo, arguments: list[str]) -> None:
-    ran = run(["sh", "-c", '"$@" >&-', "sh", kumo.script, *arguments])
+    ran = into(CLOSED, kumo, arguments)
 
-    assert ran[:2] == (3, "")
-    said = BEFORE.sub("", ran.stderr)
-    assert said == "kumo: cannot write the output: stdout is closed\n"
+    assert ran == (3, "", "kumo: cannot write the output: stdout is closed\n")
+
+
+@pytest.mark.parametrize("buffering", ["", "1"])
+@pytest.mark.parametrize("where", ["full", "gone", "closed"])
+def test_a_process_that_is_started_ends_as_the_server_answers(
+    kumo: Kumo, where: str, buffering: str
+) -> None:
+    def ran(asked: Kumo) -> Ran:
+        reading, writing = os.pipe()
+        os.close(reading)
+        full = os.open("/dev/full" if os.path.exists("/dev/full") else os.devnull, os.O_WRONLY)
+        stdout = {"full": full, "gone": writing, "closed": CLOSED}
+        given = {"PYTHONUNBUFFERED": buffering}
+        try:
+            return asked.with_streams(["explain", "--machine", SOME], stdout=stdout[where], **given)
+        finally:
+            os.close(writing)
+            os.close(full)
+
+    assert ran(kumo) == ran(Kumo(kumo.directory))
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])
 def test_closed_error_output(kumo: Kumo, arguments: list[str], code: int) -> None:
-    assert run(["sh", "-c", '"$@" 2>&-', "sh", kumo.script, *arguments]) == (code, "", "")
+    assert kumo.with_streams(arguments, stderr=CLOSED) == (code, "", "")
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])

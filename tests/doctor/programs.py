@@ -10,7 +10,7 @@ from pathlib import Path
 from kumo._doctor.ask import Answer, ask, find
 from kumo._runtimes.runtimes import RUNTIMES
 
-TIMEOUT = 30.0  # that of a test whose programs answer
+TIMEOUT = 60.0  # that of a test whose programs answer
 
 
 def write(directory: Path, name: str, body: str) -> Path:
@@ -46,6 +46,14 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return text.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def wait_until_asleep(pid: int) -> None:
+    """Wait until process *pid* waits for its input, after it has printed that it is ready."""
+    deadline = time.monotonic() + TIMEOUT
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def wait_until_gone(file: Path) -> None:

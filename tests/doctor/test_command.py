@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 from conftest import skip_real
 
-from doctor.programs import TIMEOUT, wait_until_gone, write
-from kumo._doctor.ask import TIMEOUT as ASKED
+from doctor.programs import TIMEOUT, wait_until_asleep, wait_until_gone, write
+from kumo._command.doctor_report import ProcessReport
+from kumo._doctor.checkup import check
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux shows them")
 # Without site-packages there is no library to be asked, and kumo is found by its path.
@@ -54,6 +56,7 @@ def started(program: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        wait_until_asleep(process.pid)
         yield process
         process.kill()
 
@@ -190,7 +193,7 @@ def test_a_signal_ends_those_who_are_asked(tmp_path: Path, name: str) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(number)
-        printed = process.communicate(timeout=ASKED / 2)
+        printed = process.communicate(timeout=TIMEOUT)
 
     code = 130 if name == "SIGINT" else -number
     assert (process.returncode, printed[1]) == (code, b"")
@@ -312,21 +315,15 @@ def test_the_processes_below_count_too(tmp_path: Path) -> None:
     assert (data["oversubscribed"], ran.returncode) == (True, 1)
 
 
-def test_a_process_that_ends_meanwhile(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "--pid", str(sleeping.pid), "--json"],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-    ) as watching:
-        time.sleep(0.4)
+def test_a_process_that_ends_meanwhile(sleeping: subprocess.Popen[bytes]) -> None:
+    def end() -> None:
         sleeping.kill()
         sleeping.wait()
-        printed, _ = watching.communicate(timeout=TIMEOUT)
 
-    if watching.returncode == 3:
-        pytest.skip("it ended before it could be looked at")
-    (remark,) = json.loads(printed)["remarks"]
-    assert remark.startswith("the process ended after 0.")
+    found = check(sleeping.pid, window=600, looked=end)
+
+    (remark,) = ProcessReport(found).data()["remarks"]
+    assert re.fullmatch(r"the process ended after [\d.]+ s", remark)
 
 
 def test_a_process_of_another_user(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 import kumo.fleet
 from fleet.nodes import explained, online, quota
-from kumo._fleet import mpi, slurm
+from kumo._fleet import commands, mpi, slurm
 from kumo._fleet.commands import node_program, reports_in
 
 REPORT = json.dumps({"schema": 1, "host": "HOST", "explain": explained(quota(1.0), online(2))})
@@ -59,13 +60,26 @@ def cluster(program: Program, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_each_node_of_a_cluster_and_its_reason(tmp_path: Path) -> None:
-    fleet = kumo.fleet.gather("slurm", "-p debug --qos=low", timeout=1.5)
+def test_each_node_of_a_cluster_and_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(process: subprocess.Popen[bytes], deadline: float, stopping: Any) -> int | None:
+        """The time is up for the one that hangs when it does, and for no other."""
+        if "--nodelist=hangs" in cast("list[str]", process.args):
+            while not (hanging.exists() and hanging.read_text()):
+                time.sleep(0.01)
+            deadline = time.monotonic()
+        return waited(process, deadline, stopping)
+
+    hanging, waited = tmp_path / "hangs", commands._wait
+    monkeypatch.setattr(commands, "_wait", wait)
+
+    fleet = kumo.fleet.gather("slurm", "-p debug --qos=low", timeout=600)
 
     answered = {node.host: node.slots for node in fleet.nodes if node.estimate}
     assert answered == {"good": 2, "free": 1}
     assert {node.host: node.reason for node in fleet.silent} == {
-        "hangs": "no answer within 1.5 s: srun: job 1 queued",
+        "hangs": "no answer within 600 s: srun: job 1 queued",
         "fails": "srun: error: no such node",
         "dead": "Slurm has it as down*",
     }

@@ -17,7 +17,7 @@ from kumo._watch import thread
 
 TOP = Path("/sys/fs/cgroup")
 OUTER, GROUP, OTHER = TOP / "outer", TOP / "outer/group", TOP / "outer/other"
-SECONDS = 30
+SECONDS = 60
 
 
 def seen(watch: kumo.Watch, cpus: float) -> bool:

@@ -388,12 +388,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda value: str(value)[:40])
 def test_wrong_options(kumo: Kumo, arguments: list[str], message: str) -> None:
-    ran = run([kumo.script, "run", *arguments])
+    ran = kumo("run", *arguments)
 
-    assert (ran.returncode, ran.stdout) == (2, b"")
-    assert ran.stderr.decode().startswith(f"kumo: {message}")
-    assert ran.stderr.endswith(b" (see kumo run --help)\n")
-    assert ran.stderr.count(b"\n") == 1
+    assert ran[:2] == (2, "")
+    assert ran.stderr.startswith(f"kumo: {message}")
+    assert ran.stderr.endswith(" (see kumo run --help)\n")
+    assert ran.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -412,17 +412,17 @@ def test_wrong_options(kumo: Kumo, arguments: list[str], message: str) -> None:
 )
 @pytest.mark.parametrize("verb", [["run", "true"], ["run", "--print"], ["env"], ["env", "--json"]])
 def test_bad_environment(kumo: Kumo, verb: list[str], variable: str, message: str) -> None:
-    ran = run([kumo.script, *verb], env=environment(**{variable: "auto"}))
+    ran = kumo(*verb, **{variable: "auto"})
 
-    assert (ran.returncode, ran.stdout, ran.stderr.decode()) == (3, b"", f"kumo: {message}\n")
+    assert ran == (3, "", f"kumo: {message}\n")
 
 
 @pytest.mark.parametrize("verb", ["run", "env"])
 def test_help(kumo: Kumo, verb: str) -> None:
-    ran = run([kumo.script, verb, "--help"])
+    ran = kumo(verb, "--help")
 
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    assert ran.stdout.decode().startswith(f"usage: kumo {verb} [-h] [--share N/D]")
+    assert (ran.code, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"usage: kumo {verb} [-h] [--share N/D]")
     assert all(len(line) <= 90 for line in ran.stdout.splitlines())
 
 

@@ -95,7 +95,7 @@ class Prometheus:
         self.address = f"http://127.0.0.1:{port}/api/v1"
 
     def get(self, path: str, **parameters: str) -> Any:
-        with urlopen(f"{self.address}/{path}?{urlencode(parameters)}", timeout=30) as answer:
+        with urlopen(f"{self.address}/{path}?{urlencode(parameters)}", timeout=LIMIT) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> list[Any]:

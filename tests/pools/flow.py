@@ -23,7 +23,7 @@ import kumo
 
 PERIOD = 100_000
 FULL, HALF = 8, 4  # the sizes with two CPUs and with one
-MOMENT = 30
+MOMENT = 60
 
 
 class Flow:

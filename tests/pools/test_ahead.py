@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
@@ -18,8 +17,8 @@ import kumo
 from kumo._pools import processes
 from kumo._pools.messages import Inbox, Message, Packer, unpack, write
 from kumo._pools.worker_process import Worker
+from pools.work import MOMENT, hold_number, note_or_die, until
 
-MOMENT = 60
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is sent ahead on Windows")
 
 
@@ -31,37 +30,14 @@ def _ahead(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert kumo.pools() == {}
 
 
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + MOMENT
-    while not condition():
-        assert time.monotonic() < end, "it has not come about"
-        time.sleep(0.005)
-
-
-def hold(gate: Path, number: int) -> int:
-    """Say that it runs; end when the gate is there."""
-    gate.with_name(f"running-{number}").touch()
-    until(gate.exists)
-    return number
-
-
-def note(book: Path, number: int) -> int:
-    """Write the number down, in one write, and die of some."""
-    with book.open("ab", buffering=0) as file:
-        file.write(b"%d\n" % number)
-    if number % 50 == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
 def sent_ahead(pool: kumo.ProcessPool, gate: Path, count: int) -> list[Future[int]]:
     """Tasks of which the first one runs and all others are with its process."""
     gate.unlink(missing_ok=True)
     pool._crew.dropping = True  # nothing is sent ahead until all tasks are there
     pool.submit(int).result(MOMENT)
-    futures = [pool.submit(hold, gate, 0)]
+    futures = [pool.submit(hold_number, gate, 0)]
     until(gate.with_name("running-0").exists)
-    futures += [pool.submit(hold, gate, number) for number in range(1, count)]
+    futures += [pool.submit(hold_number, gate, number) for number in range(1, count)]
     (worker,) = pool._crew.supplied
     pool._crew.dropping = False
     batch = []
@@ -83,7 +59,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_killed_process_fails_the_one_task_that_it_had_begun(tmp_path: Path) -> None:
     book = tmp_path / "book"
     with kumo.ProcessPool("ahead", processes=2) as pool:
-        futures = [pool.submit(note, book, number) for number in range(200)]
+        futures = [pool.submit(note_or_die, book, number) for number in range(200)]
         failed = [n for n, f in enumerate(futures) if f.exception(MOMENT) is not None]
         assert failed == [7, 57, 107, 157]
         assert all(isinstance(futures[n].exception(), loky.BrokenProcessPool) for n in failed)

@@ -405,7 +405,7 @@ for thread in threads:
 for _ in range(100):
     pid = os.fork()
     if pid == 0:
-        signal.alarm(30)
+        signal.alarm(60)
         following.close()
         kumo.follow("loky").close()
         os._exit(0)

@@ -66,7 +66,7 @@ def in_a_child(depth):
     if pid == 0:
         status = 1
         try:
-            signal.alarm(50)
+            signal.alarm(60)
             all_ways(depth)
             with kumo.ThreadPool("child") as pool:
                 assert pool.submit(int).result(30) == 0

@@ -23,7 +23,7 @@ import pytest
 import kumo
 from kumo._pools.queue import Crew
 
-MOMENT = 30  # seconds; more than anything here takes
+MOMENT = 60  # seconds; more than anything here takes
 
 
 def until(condition: Callable[[], Any]) -> None:
@@ -561,7 +561,7 @@ for _ in range(5):
         assert (pool.queued, pool.parked, pool.busy) == (0, 0, 0)
         futures = [pool.submit(os.write, write, b"c") for _ in range(100)]
         for future in futures:
-            future.result(30)
+            future.result(60)
         pool.resize(1)
         pool.shutdown()
         os._exit(0)
@@ -616,7 +616,7 @@ for thread in threads:
 for _ in range(100):
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if pool.submit(int).result(30) == 0 else 1)
+        os._exit(0 if pool.submit(int).result(60) == 0 else 1)
     assert os.waitpid(pid, 0)[1] == 0
 end.set()
 for thread in threads:
@@ -642,7 +642,7 @@ for thread in threads:
 for _ in range(200):
     pid = os.fork()
     if pid == 0:
-        signal.alarm(30)
+        signal.alarm(60)
         with kumo.ThreadPool("child", threads=1) as pool:
             assert kumo.pools()["child"] is pool
         os._exit(0)

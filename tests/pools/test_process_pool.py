@@ -18,25 +18,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import loky
 import pytest
-import threadpoolctl
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import environment, in_groups
 
 import kumo
-
-MOMENT = 60  # seconds; more than anything here takes
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait until *condition* holds."""
-    end = time.monotonic() + MOMENT
-    while not condition():
-        assert time.monotonic() < end, "it has not come about"
-        time.sleep(0.005)
+from pools.work import (
+    MOMENT,
+    UnreceivableError,
+    UnsendableError,
+    blas_threads,
+    die,
+    fail,
+    greet,
+    hold,
+    leave_a_child_and_die,
+    note,
+    own_cpus,
+    until,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -60,65 +63,6 @@ def parallelism(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     be(8)
     return be
-
-
-# What is called in the processes.
-
-
-def hold(gate: Path, number: int) -> int:
-    """Say that it runs; end when the gate is there."""
-    gate.with_name(f"running-{number}").touch()
-    until(gate.exists)
-    return os.getpid()
-
-
-def note(book: Path, number: int) -> int:
-    """Write the number down, in one write."""
-    with book.open("ab", buffering=0) as file:
-        file.write(b"%d\n" % number)
-    time.sleep(random.random() * 0.004)
-    return number
-
-
-def fail(text: str) -> NoReturn:
-    raise LookupError(text)
-
-
-def die() -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("it is still there")
-
-
-def leave_a_child_and_die(book: Path) -> None:
-    """Leave a child that holds what this process had open, and note its number."""
-    child = os.fork()
-    if child == 0:
-        time.sleep(1000)
-        os._exit(0)
-    book.write_text(str(child))
-    die()
-
-
-def greet(word: str) -> object:
-    os.environ["KUMO_TEST"] = word
-    return threading.Lock()  # which cannot be pickled, and need not be
-
-
-def blas_threads() -> list[int]:
-    """The threads of each library of BLAS or OpenMP in this process."""
-    import numpy  # noqa: F401 - brings OpenBLAS
-
-    return [library["num_threads"] for library in threadpoolctl.threadpool_info()]
-
-
-class UnsendableError(Exception):
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("not to be pickled")
-
-
-class UnreceivableError(Exception):
-    def __init__(self, one: int, two: int) -> None:
-        super().__init__(one)
 
 
 def held(pool: Executor, gate: Path, count: int) -> list[Future[int]]:
@@ -535,7 +479,7 @@ if __name__ == "__main__":
     for _ in range(10):
         pid = os.fork()
         if pid == 0:
-            signal.alarm(30)
+            signal.alarm(60)
             with kumo.ProcessPool("child", processes=1) as pool:
                 os._exit(pool.submit(int).result())
         assert os.waitpid(pid, 0)[1] == 0, "the child has waited for ever"
@@ -611,12 +555,6 @@ def test_a_real_quota_that_changes_again_and_again(
 
 
 # --- pinned
-
-
-def own_cpus(_: int) -> list[int]:
-    """Return where this process may run; stay long enough for others to start."""
-    time.sleep(0.05)
-    return sorted(os.sched_getaffinity(0))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 import kumo
+from doctor.programs import wait_until_asleep
+from kumo._command.main import main
 
 KUMO = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -45,6 +47,8 @@ def sleeping() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        if sys.platform == "linux":
+            wait_until_asleep(process.pid)
         yield process
         process.kill()
 
@@ -142,22 +146,24 @@ def test_no_such_process() -> None:
 
 
 @linux
-def test_a_process_that_ends_before_the_window_does(sleeping: subprocess.Popen[bytes]) -> None:
-    with subprocess.Popen(
-        [*COMMAND, "--pid", str(sleeping.pid), "--seconds", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as watching:
-        assert watching.stderr is not None
-        assert watching.stderr.readline() == "kumo: watching for 2 s\n"
-        time.sleep(0.5)
+def test_a_process_that_ends_before_the_window_does(
+    sleeping: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def end(seconds: float, show: object) -> None:
+        """Take the place of the window."""
         sleeping.kill()
         sleeping.wait()
-        stdout, stderr = watching.communicate(timeout=TIMEOUT)
 
-    assert (watching.returncode, stdout) == (3, "")
-    assert stderr == f"kumo: --pid {sleeping.pid}: the process has ended\n"
+    monkeypatch.setattr("kumo._pressure.pressure._wait", end)
+
+    assert main(["pressure", "--pid", str(sleeping.pid), "--seconds", "600"]) == 3
+
+    assert capsys.readouterr() == (
+        "",
+        f"kumo: watching for 600 s\nkumo: --pid {sleeping.pid}: the process has ended\n",
+    )
 
 
 @linux

@@ -52,7 +52,7 @@ def make_group() -> Iterator[MakeGroup]:
 
 def _remove(path: Path) -> None:
     """Remove a group; what was killed in it may have to end first."""
-    last = time.monotonic() + 30
+    last = time.monotonic() + 60
     with contextlib.suppress(FileNotFoundError):  # a test may have done it
         while (path / "cgroup.procs").read_text() and time.monotonic() < last:
             time.sleep(0.01)

@@ -20,7 +20,7 @@ pool.submit(int).result()
 watch = kumo.watch(found.append, interval=0.01)
 pid = os.fork()
 if pid == 0:
-    signal.alarm(50)
+    signal.alarm(60)
     status = 1
     try:
         assert pool.submit(pow, 2, 3).result(40) == 8
