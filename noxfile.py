@@ -75,7 +75,8 @@ def fast(session: nox.Session) -> None:
     """What needs nothing but this Python."""
     session.install("-e", ".[test]")
     # A thousand starts of the command are tried on one Python.
-    rest = [f"--ignore={path}" for path in STARTS if session.python != MAIN]
+    more = ["--fuzz-examples=2000"]
+    rest = [f"--ignore={path}" for path in STARTS] if session.python != MAIN else more
     session.run("pytest", "--durations=15", *rest, *session.posargs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
 
 
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look at the tests themselves, which are most of the heap."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_configure() -> None:
     """Take signals as a terminal sends them, also if a shell in the background ignores them.
 
@@ -63,7 +70,7 @@ def _no_override(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--fuzz-examples", type=int, default=2000, help="examples of the fuzzing of machine files"
+        "--fuzz-examples", type=int, default=400, help="examples of the fuzzing of machine files"
     )
     parser.addoption(
         "--pool-seconds", type=float, default=10, help="how long a pool follows a random quota"

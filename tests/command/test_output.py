@@ -16,6 +16,7 @@ import pytest
 from conftest import MACHINES, skip_real
 
 from command.conftest import VARIABLE, Kumo, environment, machine, run
+from kumo._command.main import main
 from kumo._command.verbs import VERBS
 
 WHOLE = "ecs-66-task-level-v1"
@@ -111,11 +112,12 @@ def is_limit(value: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
-def test_schema_1(kumo: Kumo, path: Path) -> None:
-    ran = kumo("--json", "--machine", str(path))
-    answer = json.loads(ran.stdout)
+def test_schema_1(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["--json", "--machine", str(path)])
+    stdout, stderr = capsys.readouterr()
+    answer = json.loads(stdout)
 
-    assert (ran.code, ran.stderr, ran.stdout.count("\n")) == (0, "", 1)
+    assert (code, stderr, stdout.count("\n")) == (0, "", 1)
     assert list(answer) == [
         *("schema", "parallelism", "cpus", "quota", "binding", "limits", "notes"),
     ]

@@ -36,6 +36,7 @@ def run(pyz: Path, *arguments: str) -> Ran:
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "watch"])
 def test_every_verb_runs_out_of_the_archive(pyz: Path, verb: str) -> None:
     ran = run(pyz, verb, *ARGUMENTS[verb])

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 

@@ -273,6 +273,7 @@ def test_a_process(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
     assert data["window"] >= 1.0
 
 
+@pytest.mark.slow
 def test_a_process_whose_caps_are_harmless(tmp_path: Path) -> None:
     with started(
         f"{PIN}; {WAITING}", LOKY_MAX_CPU_COUNT="4096", OPENBLAS_NUM_THREADS="4096"
@@ -284,6 +285,7 @@ def test_a_process_whose_caps_are_harmless(tmp_path: Path) -> None:
     assert ran.returncode == 0
 
 
+@pytest.mark.slow
 def test_threads_that_share_one_cpu(tmp_path: Path) -> None:
     with started(f"{PIN}\n{BUSY}") as process:
         ran = doctor(tmp_path, "--pid", str(process.pid), "--json")
@@ -304,6 +306,7 @@ for number in range(3):
 """
 
 
+@pytest.mark.slow
 def test_the_processes_below_count_too(tmp_path: Path) -> None:
     with started(f"{PIN}\n{MASTER}{WAITING}") as process:
         ran = doctor(tmp_path, "--pid", str(process.pid), "--json")
@@ -326,6 +329,7 @@ def test_a_process_that_ends_meanwhile(sleeping: subprocess.Popen[bytes]) -> Non
     assert re.fullmatch(r"the process ended after [\d.]+ s", remark)
 
 
+@pytest.mark.slow
 def test_a_process_of_another_user(tmp_path: Path, sleeping: subprocess.Popen[bytes]) -> None:
     if os.geteuid() != 0:
         skip_real("becoming another user needs root")

@@ -135,7 +135,8 @@ class Cluster:
         """Return each node's state as sinfo has it."""
         ran = subprocess.run(
             ["sinfo", "-h", "-N", "-o", "%N %t"],
-            capture_output=True, text=True, check=False, env=self.environment, timeout=READY_SECONDS,
+            capture_output=True, text=True, check=False, env=self.environment,
+            timeout=READY_SECONDS,
         )  # fmt: skip
         return dict(line.split() for line in ran.stdout.splitlines())
 

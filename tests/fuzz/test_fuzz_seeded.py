@@ -23,6 +23,7 @@ def test_what_once_broke_something(path: Path) -> None:
     targets.try_page(data[1:])
 
 
+@pytest.mark.slow
 def test_a_short_campaign_reaches_detectors_and_breaks_nothing() -> None:
     campaign = Campaign(thorough=4)
     chance = random.Random(20260101)

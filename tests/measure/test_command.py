@@ -75,6 +75,7 @@ def test_json() -> None:
     assert found["workers"] == -(-found["allowed"] // 1)
 
 
+@pytest.mark.slow
 def test_it_says_what_it_costs_and_then_the_result() -> None:
     ran = run("--seconds", "0.5")
 
@@ -89,6 +90,7 @@ def test_it_says_what_it_costs_and_then_the_result() -> None:
     assert {row.split()[0] for row in rows} <= {"period", "stopped", "contention", "steal"}
 
 
+@pytest.mark.slow
 def test_the_cost_is_said_before_anything_is_spent() -> None:
     with subprocess.Popen(
         [*COMMAND, "--seconds", "60"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -108,6 +110,7 @@ def chunks(terminal: int) -> Iterator[bytes]:
             yield chunk
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_on_a_terminal_it_shows_the_progress() -> None:
     ours, theirs = os.openpty()
@@ -187,6 +190,7 @@ def open_files() -> set[str]:
     return set(os.listdir("/proc/self/fd"))
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted(ending: signal.Signals) -> None:
@@ -210,6 +214,7 @@ def spins(pid: int) -> bool:
     return int(fields[11]) / os.sysconf("SC_CLK_TCK") > 0.1
 
 
+@pytest.mark.slow
 @linux
 def test_an_interrupt_from_the_terminal_reaches_the_workers_too() -> None:
     with subprocess.Popen(
@@ -261,6 +266,7 @@ def test_a_worker_that_may_not_set_its_affinity_keeps_the_one_it_has() -> None:
     assert ran.stdout.startswith("ready\n")
 
 
+@pytest.mark.slow
 @linux
 def test_a_worker_costs_one_descriptor() -> None:
     """So that a thousand CPUs can be measured where 1024 descriptors may be open."""

@@ -389,8 +389,9 @@ def test_a_loop_that_hides_its_executor_is_refused() -> None:
     assert kumo.pools() == {}
 
 
+@pytest.mark.parametrize("forks", [10, pytest.param(100, marks=pytest.mark.slow)])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_while_others_follow() -> None:
+def test_a_fork_while_others_follow(forks: int) -> None:
     program = """
 import os, signal, threading, kumo
 kumo.follow("loky").close()  # a fork while a module is imported is not what this is about
@@ -402,7 +403,7 @@ def update():
 threads = [threading.Thread(target=update, daemon=True) for _ in range(3)]
 for thread in threads:
     thread.start()
-for _ in range(100):
+for _ in range(FORKS):
     pid = os.fork()
     if pid == 0:
         signal.alarm(60)
@@ -417,7 +418,7 @@ following.close()
 print("done")
 """
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
+        [sys.executable, "-W", "ignore", "-c", program.replace("FORKS", str(forks))],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

@@ -84,6 +84,7 @@ show_descriptors()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "before",
     [

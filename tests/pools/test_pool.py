@@ -321,18 +321,19 @@ def test_a_shutdown_waits_for_a_surplus_worker_that_is_leaving(
 
 def test_every_task_of_a_long_queue_runs_once_while_the_size_changes() -> None:
     done: list[int] = []
+    count = 30_000
     sizes = itertools.cycle([1, 4, 2, 6, 1, 3])
     with kumo.ThreadPool("web", threads=2) as pool:
         held = Held(pool, 2)
-        futures = [pool.submit(done.append, number) for number in range(100_000)]
-        assert pool.queued >= 100_000
+        futures = [pool.submit(done.append, number) for number in range(count)]
+        assert pool.queued >= count
         held.gate.set()
         while pool.queued:
             pool.resize(next(sizes))
             time.sleep(0.001)
         assert not wait(futures, MOMENT).not_done
 
-    assert Counter(done) == Counter(range(100_000))
+    assert Counter(done) == Counter(range(count))
 
 
 def test_tasks_submit_tasks_while_the_size_changes() -> None:
@@ -467,7 +468,7 @@ def test_shutdown_drops_what_is_queued_where_it_is_told_to() -> None:
 
 
 def test_shutdown_drops_what_no_worker_has_taken_meanwhile() -> None:
-    for _ in range(20):
+    for _ in range(5):
         ran: list[int] = []
         pool = kumo.ThreadPool("web", threads=2)
         held = Held(pool, 2)
@@ -598,8 +599,9 @@ print(os.read(read, 65536).count(b"q"))
     assert run_program(program) == "100\n"
 
 
+@pytest.mark.parametrize("forks", [10, pytest.param(100, marks=pytest.mark.slow)])
 @needs_fork
-def test_a_fork_while_others_submit_and_resize() -> None:
+def test_a_fork_while_others_submit_and_resize(forks: int) -> None:
     program = """
 import os, threading, kumo
 pool = kumo.ThreadPool("web", threads=3)
@@ -613,7 +615,7 @@ def resize():
 threads = [threading.Thread(target=target) for target in (submit, submit, resize)]
 for thread in threads:
     thread.start()
-for _ in range(100):
+for _ in range(FORKS):
     pid = os.fork()
     if pid == 0:
         os._exit(0 if pool.submit(int).result(60) == 0 else 1)
@@ -624,11 +626,12 @@ for thread in threads:
 pool.shutdown()
 print("done")
 """
-    assert run_program(program) == "done\n"
+    assert run_program(program.replace("FORKS", str(forks))) == "done\n"
 
 
+@pytest.mark.parametrize("forks", [20, pytest.param(200, marks=pytest.mark.slow)])
 @needs_fork
-def test_a_fork_while_others_make_pools() -> None:
+def test_a_fork_while_others_make_pools(forks: int) -> None:
     program = """
 import os, signal, threading, kumo
 kumo.ThreadPool, kumo.pools  # a fork while a module is imported is not what this is about
@@ -639,7 +642,7 @@ def make(name):
 threads = [threading.Thread(target=make, args=(name,), daemon=True) for name in "abc"]
 for thread in threads:
     thread.start()
-for _ in range(200):
+for _ in range(FORKS):
     pid = os.fork()
     if pid == 0:
         signal.alarm(60)
@@ -652,7 +655,7 @@ for thread in threads:
     thread.join()
 print("done")
 """
-    assert run_program(program) == "done\n"
+    assert run_program(program.replace("FORKS", str(forks))) == "done\n"
 
 
 def test_a_worker_that_goes_on_by_itself_is_not_woken_too() -> None:

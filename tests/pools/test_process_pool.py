@@ -461,6 +461,7 @@ def test_a_forked_child_has_processes_of_its_own() -> None:
     assert printed == "the same\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_while_others_start_processes() -> None:
     program = """

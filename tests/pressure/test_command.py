@@ -15,9 +15,9 @@ from math import inf
 from pathlib import Path
 
 import pytest
+from doctor.programs import wait_until_asleep
 
 import kumo
-from doctor.programs import wait_until_asleep
 from kumo._command.main import main
 
 KUMO = (
@@ -222,6 +222,7 @@ def test_this_process() -> None:
     assert threading.enumerate() == before
 
 
+@pytest.mark.slow
 @linux
 def test_a_busy_thread_is_seen() -> None:
     begun = time.thread_time()
@@ -245,6 +246,7 @@ def test_a_busy_thread_is_seen() -> None:
     assert time.thread_time() - begun < 0.5  # the probe sleeps
 
 
+@pytest.mark.slow
 @linux
 def test_a_descendant_is_seen() -> None:
     outer = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
@@ -306,6 +308,7 @@ def test_the_count_does_not_depend_on_it() -> None:
     assert not [name for name in ran.stdout.split() if name.startswith("kumo._pressure")]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such terminals")
 def test_on_a_terminal_it_shows_how_far_it_is() -> None:
     master, slave = os.openpty()

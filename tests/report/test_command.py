@@ -106,7 +106,7 @@ def test_a_process_that_ends_meanwhile_has_a_report(tmp_path: Path) -> None:
     file = tmp_path / "r.html"
     with (
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as watched,
-        begun("--pid", str(watched.pid), "--seconds", "600", "-o", str(file)) as process,
+        begun("--pid", str(watched.pid), "--seconds", "60", "-o", str(file)) as process,
     ):
         watched.kill()
         watched.wait()

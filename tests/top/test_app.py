@@ -62,6 +62,7 @@ def keys_of(bindings: Any) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_key() -> None:  # noqa: PLR0915 - one app, which takes a while to begin
     pressed: set[str] = set()
 

@@ -209,6 +209,7 @@ def test_hostile_lists(files: str, listed: str) -> None:
     assert len(found.notes) < 5
 
 
+@pytest.mark.slow
 def test_the_most_cpus_that_list_no_groups() -> None:
     machine = Machine("-- !affinity --\n0-65535\n")
     found = read_topology(machine)
@@ -239,6 +240,7 @@ def test_the_cost_is_linear_in_the_cpus() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "facts", ["-- !cpus --\n9999999\n", "-- !cpus --\n2\n-- !hw.perflevel --\nFast 9999999\n"]
 )
