@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,15 +46,15 @@ class Kumo:
     def __call__(self, *arguments: str, prefix: Sequence[str] = (), **variables: str) -> Ran:
         if prefix:
             return run([*prefix, self.script, *arguments], **variables)
-        return self.with_streams(arguments, **variables)
+        return self.with_streams(arguments, variables)
 
     def with_streams(
         self,
         arguments: Sequence[str],
+        variables: Mapping[str, str],
         *,
         stdout: int | None = None,
         stderr: int | None = None,
-        **variables: str,
     ) -> Ran:
         """Run it with *stdout* and *stderr*: a descriptor, `CLOSED`, or read if they are `None`."""
         given = environment(**variables)

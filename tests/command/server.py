@@ -154,9 +154,9 @@ def become(question: dict[str, Any]) -> None:
     sys.argv[1:] = question["arguments"]
     buffered = not os.environ.get("PYTHONUNBUFFERED")
     closed = question["closed"]
-    sys.stdin = None if 0 in closed else stream(0, "r", "surrogateescape", True)  # type: ignore[assignment]
-    sys.stdout = None if 1 in closed else stream(1, "w", "surrogateescape", buffered)  # type: ignore[assignment]
-    sys.stderr = None if 2 in closed else stream(2, "w", "backslashreplace", buffered)  # type: ignore[assignment]
+    sys.stdin = None if 0 in closed else stream(0, "r", "surrogateescape", True)
+    sys.stdout = None if 1 in closed else stream(1, "w", "surrogateescape", buffered)
+    sys.stderr = None if 2 in closed else stream(2, "w", "backslashreplace", buffered)
 
 
 def stream(number: int, mode: str, errors: str, buffered: bool) -> io.TextIOWrapper:

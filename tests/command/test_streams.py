@@ -125,7 +125,7 @@ def into(stdout: int | str, kumo: Kumo, arguments: list[str], **variables: str) 
     descriptor = os.open(stdout, os.O_WRONLY) if isinstance(stdout, str) else stdout
     nothing = "/nonexistent"  # for doctor to ask
     try:
-        ran = kumo.with_streams(arguments, stdout=descriptor, PATH=nothing, **variables)
+        ran = kumo.with_streams(arguments, {"PATH": nothing, **variables}, stdout=descriptor)
     finally:
         if descriptor != CLOSED:
             os.close(descriptor)
@@ -177,7 +177,7 @@ def test_a_process_that_is_started_ends_as_the_server_answers(
         stdout = {"full": full, "gone": writing, "closed": CLOSED}
         given = {"PYTHONUNBUFFERED": buffering}
         try:
-            return asked.with_streams(["explain", "--machine", SOME], stdout=stdout[where], **given)
+            return asked.with_streams(["explain", "--machine", SOME], given, stdout=stdout[where])
         finally:
             os.close(writing)
             os.close(full)
@@ -187,7 +187,7 @@ def test_a_process_that_is_started_ends_as_the_server_answers(
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])
 def test_closed_error_output(kumo: Kumo, arguments: list[str], code: int) -> None:
-    assert kumo.with_streams(arguments, stderr=CLOSED) == (code, "", "")
+    assert kumo.with_streams(arguments, {}, stderr=CLOSED) == (code, "", "")
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["--bogus"], 2), (["--machine", "/"], 3)])
