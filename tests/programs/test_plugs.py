@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -344,6 +345,43 @@ def test_sidecar_in_a_pod(make_group: MakeGroup, tmp_path: Path) -> None:
         finally:
             limit.cancel()
             pod.kill()
+
+
+SYSTEMCTL = """#!/bin/sh
+case "$1" in
+show) echo "$MAIN_PID" ;;
+reload) echo "reload $2" ;;
+esac
+"""
+
+
+def test_command_of_the_systemd_unit(tmp_path: Path) -> None:
+    """With a stand-in for systemctl: it reloads the service whose limits change."""
+    cpus = needs_two_cpus()
+    unit = (EXAMPLES / "kumo-notify@.service").read_text()
+    (command,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    env = surroundings()
+    with subprocess.Popen(["sleep", "600"]) as service:
+        env |= {"PATH": f"{tmp_path}{os.pathsep}{env['PATH']}", "MAIN_PID": str(service.pid)}
+        with subprocess.Popen(
+            shlex.split(command.replace("%i", "app")), env=env, stdout=subprocess.PIPE, text=True
+        ) as watching:
+            limit = threading.Timer(TIMEOUT, watching.kill)  # then no line comes any more
+            limit.start()
+            try:
+                assert watching.stdout is not None
+                watching.stdout.readline()  # it watches
+                os.sched_setaffinity(service.pid, cpus[:1])
+                lines = [watching.stdout.readline(), watching.stdout.readline()]
+                assert "reload app.service\n" in lines
+            finally:
+                limit.cancel()
+                service.kill()
+                service.wait()
+            assert watching.wait(TIMEOUT) == 0  # systemd starts it again for the next process
 
 
 def test_systemd_unit(tmp_path: Path) -> None:
