@@ -68,18 +68,10 @@ def _cpu_milliseconds(call: Callable[[], object]) -> float:
 
 def _of_a_process(depth: int) -> tuple[str, Calls]:
     system = open_system("process", None, None)
-    for limit in counters._limits(system):
-        counters.read_counters(limit, lambda path: _text(system.read, path))
+    counters.read_levels(system, system.read)
     files = [name for name in system.asked if name.startswith("/")]
     name = f"counters(), {depth + 1} levels, {len(files)} files"
     return name, {"kumo": kumo.counters, "bare reads": lambda: _bare(files)}
-
-
-def _text(read: Callable[[str], str | None], path: str) -> str:
-    try:
-        return read(path) or ""
-    except OSError:
-        return ""
 
 
 def _of_a_host(groups: list[Path]) -> tuple[str, Calls]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from real.host import in_groups
 
 import kumo
 from kumo._pressure import counters as counters_module
-from kumo._pressure.counters import Counters, quota_limits, read_counters
+from kumo._pressure.counters import Counters, quota_limits, read_counters, read_levels
 from kumo._records import Limit
 from kumo._survey import KERNEL_LINUX, survey
-from kumo._system.machine_file import read_machine
+from kumo._system.machine_file import Machine, read_machine
 
 __all__ = ["make_group"]  # fixture
 
@@ -58,6 +59,16 @@ def test_what_is_absent_is_absent_and_not_zero() -> None:
     assert found.throttling is None
 
 
+def text(machine: Machine) -> Callable[[str], str]:
+    def read(path: str) -> str:
+        try:
+            return machine.read(path) or ""
+        except OSError:
+            return ""
+
+    return read
+
+
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
 def test_the_levels_are_those_of_the_estimate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters_module, "_last", ("", "", []))
@@ -68,10 +79,11 @@ def test_the_levels_are_those_of_the_estimate(path: Path, monkeypatch: pytest.Mo
     real_time = any(note.code == "real-time" for note in estimate.notes)
 
     for _ in range(2):  # the second time the tables are known
-        found = counters_module._limits(read_machine(path))
-        assert [limit.where for limit in found] == [limit.where for limit in due]
+        machine = read_machine(path)
+        found = read_levels(machine, machine.read)
+        assert [level.where for level in found] == [limit.where.rpartition("/")[0] for limit in due]
         # For a real-time process no quota counts, but its cgroups have theirs all the same.
-        assert real_time or found == due
+        assert real_time or found == [read_counters(limit, text(machine)) for limit in due]
 
 
 def test_a_process_that_does_not_exist() -> None:

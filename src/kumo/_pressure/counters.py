@@ -13,15 +13,16 @@ from math import inf
 
 from kumo._cgroups.cpu_stat import Throttling, parse_cpu_stat
 from kumo._cgroups.levels import V2, levels, parse_membership, parse_mounts
-from kumo._cgroups.quota import hierarchy_of, level_limits
+from kumo._cgroups.quota import FILES, hierarchy_of, parse_quota
 from kumo._pressure.parsers import parse_cpuacct, parse_pressure, parse_usage
-from kumo._records import Limit, Record
+from kumo._records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kumo._cgroups.levels import Levels
+    from kumo._records import Limit
     from kumo._system.live import System
 
     # Each hierarchy's controller, its levels, and whether the controller is in it.
@@ -80,34 +81,65 @@ def counters(pid: int | None = None) -> tuple[Counters, ...]:
     >>> [level.where for level in before] == [level.where for level in after]
     True
     """
-    from kumo._system.live import FreshSystem, process_exists
+    from kumo._system.live import FreshSystem, process_exists, read_file
 
     if pid is not None and not process_exists(pid):
         raise ProcessLookupError(ESRCH, "no such process", str(pid))
     system = FreshSystem("process", pid)
-
-    def read(path: str) -> str:
-        try:
-            return system.read(path) or ""
-        except OSError:
-            return ""  # what cannot be read is absent
-
-    return tuple(read_counters(limit, read) for limit in _limits(system))
+    # The files of this process's own cgroups have no other place.
+    return tuple(read_levels(system, read_file if pid is None else system.read))
 
 
-def _limits(system: System) -> list[Limit]:
-    """Return what `quota_limits` returns of an estimate, without its other limits and notes."""
+def read_levels(system: System, read: Callable[[str], str | None]) -> list[Counters]:
+    """Return what `read_counters` returns for the `quota_limits` of an estimate.
+
+    It makes no limits and no notes on the way: those would take longer than to read the files.
+    """
     try:
         membership = system.read(system.proc("cgroup")) or ""
         table = system.read("/proc/self/mountinfo") or ""
     except OSError:
         return []
-    records = (
-        record
-        for controller, shown, at_home in _hierarchies(system, membership, table)
-        for record in level_limits(system, controller, shown, at_home)
-    )
-    return quota_limits(record for record in records if isinstance(record, Limit))
+    found = []
+    for controller, shown, at_home in _hierarchies(system, membership, table):
+        for directories in shown.directories:
+            level = _level(controller, directories, at_home, read) if directories else None
+            if level is not None:
+                found.append(level)
+    return found
+
+
+def _level(
+    controller: str, directories: list[str], at_home: bool, read: Callable[[str], str | None]
+) -> Counters | None:
+    """Return the counters of one level, by the first mount that shows its quota file.
+
+    `None` if there is no such file and the controller belongs to another hierarchy.
+    """
+    (name, *more), _, _, unlimited = FILES[controller]
+    failed = ""
+    for directory in directories:
+        try:
+            text = read(f"{directory}/{name}")
+            if text is not None and more:  # v1 has the period in a separate file
+                text = f"{text.strip()} {(read(f'{directory}/{more[0]}') or '').strip()}"
+        except OSError as error:
+            failed = failed or (error.filename or f"{directory}/{name}").rpartition("/")[0]
+            continue
+        if text is not None:
+            return _counters(controller, directory, *_rate(text.strip(), unlimited), read)
+    if failed or at_home:
+        return _counters(controller, failed or directories[0], None, None, read)
+    return None
+
+
+def _rate(text: str, unlimited: str) -> tuple[float | None, float | None]:
+    """Return the CPUs and the period in seconds of a quota's text; `None` without a quota."""
+    try:
+        rate = parse_quota(text, unlimited)
+    except ValueError:
+        rate = None
+    return (None, None) if rate is None else (rate[0] / rate[1], rate[1] / 1e6)
 
 
 def _hierarchies(system: System, membership: str, table: str) -> Hierarchies:
@@ -144,24 +176,33 @@ def quota_limits(limits: Iterable[Limit]) -> list[Limit]:
 
 def read_counters(limit: Limit, read: Callable[[str], str]) -> Counters:
     """Return the counters of the level whose quota is *limit*; *read* gives ``""`` for no file."""
+    cpus = limit.cpus if limit.cpus < inf else None
     where = limit.where.rpartition("/")[0]
-    stat = read(f"{where}/cpu.stat")
-    if hierarchy_of(limit.where) == V2:
+    return _counters(hierarchy_of(limit.where), where, cpus, limit.period, read)
+
+
+def _counters(
+    controller: str,
+    where: str,
+    cpus: float | None,
+    period: float | None,
+    read: Callable[[str], str | None],
+) -> Counters:
+    """Return the counters of the cgroup at *where*, whose quota is *cpus*."""
+    stat = _text(read, f"{where}/cpu.stat")
+    some = full = None
+    if controller == V2:
         used = parse_usage(stat)
-        stalled = parse_pressure(read(f"{where}/cpu.pressure"))
+        stalled = parse_pressure(_text(read, f"{where}/cpu.pressure"))
+        some, full = stalled.get("some"), stalled.get("full")
     else:
-        used = parse_cpuacct(read(f"{where}/cpuacct.usage"))
-        stalled = {}
+        used = parse_cpuacct(_text(read, f"{where}/cpuacct.usage"))
     periods, throttled, seconds, burst = parse_cpu_stat(stat) or (None, None, None, None)
-    return Counters(
-        where,
-        limit.cpus if limit.cpus < inf else None,
-        limit.period,
-        periods,
-        throttled,
-        seconds,
-        burst,
-        used,
-        stalled.get("some"),
-        stalled.get("full"),
-    )
+    return Counters(where, cpus, period, periods, throttled, seconds, burst, used, some, full)
+
+
+def _text(read: Callable[[str], str | None], path: str) -> str:
+    try:
+        return read(path) or ""
+    except OSError:
+        return ""  # what cannot be read is absent

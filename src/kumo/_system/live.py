@@ -224,10 +224,11 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
     try:
         # A signal handler may raise after a call of a C function, not within it: what one call
         # opens and puts into the list is closed below.
-        opened.extend(map(opener, *([argument] for argument in arguments)))
+        opened.extend(map(opener, *zip(arguments)))
         if most == MAX_NAMED_BYTES and not S_ISREG(os.fstat(opened[0]).st_mode):
             raise OSError(EINVAL, "not a regular file")
-        while part := os.read(opened[0], 65536):
+        read, number = os.read, opened[0]
+        while part := read(number, 65536):
             size += len(part)
             if size > most:
                 raise OSError(EFBIG, os.strerror(EFBIG))
@@ -239,7 +240,8 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
     finally:
         for descriptor in opened:
             os.close(descriptor)
-    return b"".join(parts).decode("utf-8", "surrogateescape")
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _own_directory() -> str:

@@ -41,7 +41,7 @@ from kumo._top.model import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import ClassVar
 
     from textual.events import Click, Resize
@@ -143,6 +143,8 @@ class Levels(ScrollView, can_focus=True):
         self.cursor = 0
         self.selected = ""  # the path under the cursor once it was moved: rows change places
         self._drawn: dict[int, Strip] = {}  # the line that is on the screen, by its number
+        # Of the whole table: to ask for it at each line takes longer than to draw the line.
+        self._style: Style | None = None
 
     def show(self, rows: list[Row]) -> None:
         """Show these rows. Only lines that look different are drawn."""
@@ -156,14 +158,19 @@ class Levels(ScrollView, can_focus=True):
             self.virtual_size = Size(0, len(rows))
             self.redraw()
             return
+        self._style = self.rich_style
         first = self.scroll_offset.y
+        changed = []
         for at in range(first, min(first + self.size.height, len(rows))):
             before = self._drawn.pop(at, None)
             if self._line(at) != before:
-                self.refresh_lines(at)
+                changed.append(at)
+        for start, end in _runs(changed):
+            self.refresh_lines(start, end - start)
 
     def redraw(self) -> None:
         """Draw every line again."""
+        self._style = self.rich_style
         self._drawn.clear()
         self.refresh()
 
@@ -182,7 +189,7 @@ class Levels(ScrollView, can_focus=True):
             segments = app.cells(row, width)
             if at == self.cursor:
                 segments = [Segment(segment.text, CURSOR) for segment in segments]
-            self._drawn[at] = Strip(segments, width).apply_style(self.rich_style)
+            self._drawn[at] = Strip(segments, width).apply_style(self._style or self.rich_style)
         return self._drawn[at]
 
     def action_move(self, by: int) -> None:
@@ -206,6 +213,15 @@ class Levels(ScrollView, can_focus=True):
     def on_click(self, event: Click) -> None:
         """Select the line that was clicked."""
         self.go_to(event.y + self.scroll_offset.y)
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first of each run of neighbours, and the one behind its last."""
+    start = 0
+    for at, number in enumerate(numbers, 1):
+        if at == len(numbers) or numbers[at] != number + 1:
+            yield numbers[start], number + 1
+            start = at
 
 
 class Help(ModalScreen[None]):
@@ -350,9 +366,7 @@ class Top(App[int]):
         self._text("machine", machine)
         levels = self.query_one(Levels)
         levels.show(
-            ordered(
-                model.rows(), self.sort, tree=self.as_tree, reverse=self.reverse, only=self.only
-            )
+            ordered(rows, self.sort, tree=self.as_tree, reverse=self.reverse, only=self.only)
         )
         if not self.host:
             self._text("threads-text", "\n".join(thread_lines(model)), grows=True)

@@ -90,6 +90,7 @@ class Model:
         self.now: Sample | None = None
         self.log: deque[str] = deque(maxlen=MAX_LOG)
         self._histories: dict[str, deque[tuple[float, float, float]]] = {}
+        self._parts: dict[str, float | None] = {}  # throttled, of the last reading
         self._looks: deque[tuple[ProcessStat, ...]] = deque(maxlen=MAX_LOOKS)
 
     def add(self, sample: Sample, clock: str) -> None:
@@ -102,11 +103,12 @@ class Model:
         self.log.extend(f"{clock}  {change}" for change in changes(before, sample))
         known = {group.where: group for group in before.groups}
         histories = {}
+        self._parts = {}
         for group in sample.groups:
             history = self._histories.get(group.where)
             if history is None:
                 history = deque(maxlen=MAX_HISTORY)
-            part = throttled_part(known.get(group.where), group)
+            part = self._parts[group.where] = throttled_part(known.get(group.where), group)
             if part is not None:
                 history.append((before.at, sample.at, part))
             histories[group.where] = history
@@ -128,6 +130,7 @@ class Model:
                 seconds,
                 top,
                 group.where == binding,
+                self._parts.get(group.where),
                 tuple(self._histories.get(group.where, ())),
             )
             for group in now.groups
@@ -162,6 +165,7 @@ def _row(
     seconds: float,
     top: str,
     binds: bool,
+    throttled: float | None,
     history: tuple[tuple[float, float, float], ...],
 ) -> Row:
     used = _rate(before.used_seconds if before else None, now.used_seconds, seconds)
@@ -175,7 +179,7 @@ def _row(
         quota,
         used,
         used / quota if used is not None and quota else None,
-        throttled_part(before, now),
+        throttled,
         _part(before.stalled_some_seconds if before else None, now.stalled_some_seconds, seconds),
         history,
     )
@@ -261,6 +265,10 @@ def sparkline(history: Sequence[tuple[float, float, float]], now: float, width: 
     first = -(-now // step) * step - SPAN
     for begin, end, part in history:
         low, high = int((begin - first) / step), int((end - first) / step)
+        if low == high:  # as nearly always: this runs for each line of the screen
+            if 0 <= low < width and part > cells[low]:
+                cells[low] = part
+            continue
         for cell in range(max(0, low), min(width, high + 1)):
             cells[cell] = max(cells[cell], part)
     return "".join(" " if part < 0 else BLOCKS[_height(part)] for part in cells)

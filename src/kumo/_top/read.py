@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = "root can read more"
 # Of more levels than that, the quotas are read every so many seconds; the counters, each time.
-FEW, LATER = 10, 3.0
+FEW, LATER = 10, 5.0
 
 
 def reader(pid: int | None, url: str | None = None) -> Callable[[], Sample]:
@@ -48,6 +48,7 @@ class _Reader:
         self.pid, self.started, self.url = pid, started, url
         self.estimate: Estimate | None = None
         self.surveyed = 0.0
+        self.absent: set[str] = set()  # files that were not there since the last survey
 
     def __call__(self) -> Sample:
         began, start = time.thread_time(), time.monotonic()
@@ -55,7 +56,7 @@ class _Reader:
         stat = read_stat(pid)
         if stat is None or stat.ended or stat.started != self.started:
             raise ProcessLookupError(ESRCH, "the process has ended", str(pid))
-        files = _Files(open_system("process", pid, None))
+        files = _Files(open_system("process", pid, None), self.absent)
         estimate = self._survey(files.system, start)
         groups = tuple(read_counters(limit, files.text) for limit in quota_limits(estimate.limits))
         cpus, stalled = _machine(files)
@@ -88,6 +89,7 @@ class _Reader:
             or len(quota_limits(estimate.limits)) <= FEW
         ):
             self.estimate, self.surveyed = survey(system), now
+            self.absent.clear()
         assert self.estimate is not None
         return self.estimate
 
@@ -106,19 +108,28 @@ def read_host() -> Sample:
 
 
 class _Files:
-    """Reads texts; what cannot be read is kept in *remarks*, *closed* if root could read it."""
+    """Reads texts; what cannot be read is kept in *remarks*, *closed* if root could read it.
 
-    def __init__(self, system: System) -> None:
+    A file that was *absent* is not looked for again: half of a v1 cgroup's files may be.
+    """
+
+    def __init__(self, system: System, absent: set[str] | None = None) -> None:
         self.system = system
+        self.absent = set() if absent is None else absent
         self.remarks: dict[str, None] = {}
         self.closed = False
 
     def text(self, path: str) -> str:
+        if path in self.absent:
+            return ""
         try:
-            return self.system.read(path) or ""
+            text = self.system.read(path)
         except OSError as error:
             self.failed(path, error)
             return ""
+        if text is None:
+            self.absent.add(path)
+        return text or ""
 
     def failed(self, path: str, error: OSError) -> None:
         self.closed = self.closed or error.errno in (EACCES, EPERM)
