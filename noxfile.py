@@ -119,3 +119,10 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report")
+
+
+@nox.session(python=MAIN)
+def mutation(session: nox.Session) -> None:
+    """Small changes to the code, one at a time: which would the tests miss?"""
+    session.install("-e", ".[test]", "mutmut>=3.8,<4")
+    session.run("python", "benchmarks/mutants.py", *session.posargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detectors.evidence import lines_of
+from kumo._detectors import pbs
 from kumo._survey import ELSEWHERE, _detectors, survey
 from kumo._system.machine_file import Machine
 
@@ -47,6 +48,11 @@ def lines(text: str) -> list[str]:
             [],
             id="a shell of salloc without a count",
         ),
+        pytest.param(
+            "-- $SLURM_JOB_CPUS_PER_NODE --\n4\n-- $SLURM_JOB_NODELIST --\nh1\n",
+            ["slurm allocation 4 '$SLURM_JOB_CPUS_PER_NODE' | '4 (Slurm: job ? on this node)'"],
+            id="a job without a number",
+        ),
         pytest.param("-- $KUMO_VIEW_CPUS --\n1\n", ["note view no cpus='1 CPU'"], id="a view of 1"),
         pytest.param(
             "-- $KUMO_VIEW_CPUS --\n2\n", ["note view no cpus='2 CPUs'"], id="a view of 2"
@@ -77,3 +83,19 @@ def test_each_system_has_its_detectors_from_the_narrowest_scope(
     system = Machine(f"-- !platform --\n{platform}\n-- $SLURM_JOB_ID --\n7\n")
 
     assert [each.__module__.rpartition(".")[2] for each in _detectors(system)] == modules
+
+
+@pytest.mark.parametrize(
+    ("membership", "held"),
+    [
+        ("4:cpuset:/pbspro.service/jobid/77.pbs1", True),
+        ("1:name=systemd:/\n0::/pbs_jobs.service/jobid/77.pbs1", True),
+        ("4:cpuset:/pbspro.service/jobid/78.pbs1", False),
+        ("0::/user.slice/77.pbs1", False),
+        ("4:cpuset:/pbspro.service/jobid/77.pbs1.old", False),
+        ("", False),
+    ],
+)
+def test_only_the_jobs_own_cgroup_is_in_it(membership: str, held: bool) -> None:
+    assert pbs.in_cpuset(membership, "77.pbs1") is held
+    assert not pbs.in_cpuset(membership, "")
