@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EMFILE, ENFILE
 from math import inf
 
-from kumo._detectors import affinity, cgroup_quota, machine, override
+from kumo._detectors import affinity, cgroup_quota, machine
 from kumo._notes import note, unreadable
 from kumo._records import Estimate, Limit, of_system
 from kumo._text import show_rate
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_CPUS = 2**20  # no machine has more
 KERNEL_LINUX = ("linux", "android")  # sys.platform, on Android from Python 3.13 on
+
+# `kumo._override.VARIABLE`: without it, neither that module nor the detector is loaded.
+OVERRIDE = "KUMO_AVAILABLE_PARALLELISM"
 
 # Further detectors of other systems, loaded there alone.
 ELSEWHERE = (
@@ -121,7 +124,8 @@ def _detectors(system: System) -> Iterator[Detector]:
     """Yield the detectors that apply on this system, from the narrowest scope."""
     linux = system.fact("platform") in KERNEL_LINUX
     announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
-    yield override.detect
+    if _may_be_set(system, OVERRIDE):
+        yield from _load("override")
     yield from _load(*announced, *(() if linux else ELSEWHERE))
     if linux:
         yield cgroup_quota.detect
@@ -156,6 +160,13 @@ def _announced(system: System, key: str) -> bool:
     except OSError:
         return False  # another's environment: the override's detector reports it
     return answer is not None
+
+
+def _may_be_set(system: System, name: str) -> bool:
+    try:
+        return system.env(name) is not None
+    except OSError:
+        return True  # another's environment cannot be read, which the detector reports
 
 
 def _is_possible(limit: Limit) -> bool:

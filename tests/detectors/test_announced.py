@@ -9,7 +9,8 @@ import pytest
 
 import kumo._detectors
 from kumo._detectors._grants import whose
-from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE
+from kumo._override import VARIABLE
+from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, OVERRIDE
 
 MODULES = {
     info.name: import_module(f"kumo._detectors.{info.name}")
@@ -30,6 +31,10 @@ def test_the_lazy_tables_are_what_the_modules_state(stated_as: str, table: dict[
     }
 
     assert stated == table
+
+
+def test_the_override_is_loaded_by_its_name() -> None:
+    assert OVERRIDE == VARIABLE
 
 
 def test_what_is_announced_has_a_name() -> None:

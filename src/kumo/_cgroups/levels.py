@@ -9,8 +9,6 @@ of this is linear in the length of the mount table. It does not grow with mounts
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-
 from kumo._notes import malformed
 from kumo._text import whole_number
 
@@ -140,13 +138,14 @@ def _hidden(mounts: list[Mount], on: dict[str, list[Mount]]) -> set[str]:
     the mount or was mounted later, unless it is a part of the way itself.
     """
     crossed, twins = _beside(on)
-    by_point: dict[str, list[int]] = {}
-    for place, mount in enumerate(mounts):
-        by_point.setdefault(mount.point, []).append(place)
+    later_at_point: dict[str, int] = {}  # by a mount's number: those with its point after it
+    by_point: dict[str, int] = {}
+    for mount in reversed(mounts):
+        later_at_point[mount.number] = by_point.get(mount.point, 0)
+        by_point[mount.point] = later_at_point[mount.number] + 1
     hidden: set[str] = set()
-    for mount, place, later_on_way, inherited in _from_the_roots(mounts, on, crossed, twins):
-        same_point = by_point[mount.point]
-        later = len(same_point) - bisect_right(same_point, place) - later_on_way
+    for mount, later_on_way, inherited in _from_the_roots(mounts, on, crossed, twins):
+        later = later_at_point[mount.number] - later_on_way
         on_top = any(
             other.point == mount.point and other is not mount for other in on.get(mount.number, ())
         )
@@ -179,10 +178,10 @@ def _beside(on: dict[str, list[Mount]]) -> tuple[set[str], set[str]]:
 
 def _from_the_roots(
     mounts: list[Mount], on: dict[str, list[Mount]], crossed: set[str], twins: set[str]
-) -> Iterator[tuple[Mount, int, int, bool]]:
-    """Yield each mount after the one it lies on: the mount, its place in the table, and its way.
+) -> Iterator[tuple[Mount, int, bool]]:
+    """Yield each mount after the one it lies on: the mount and its way.
 
-    That is how many mounts of the way have its point and a later place, and whether
+    That is how many mounts of the way have its point and a later place in the table, and whether
     another mount is in the way of those that it lies on.
     """
     places = {mount.number: place for place, mount in enumerate(mounts)}
@@ -197,13 +196,14 @@ def _from_the_roots(
             way = on_way.setdefault(mount.point, [])
             place = places[mount.number]
             if leaving:
-                del way[bisect_right(way, place) - 1]
+                del way[_before(way, place) - 1]
                 continue
             if mount.number in visited:
                 continue
             visited.add(mount.number)
-            yield mount, place, len(way) - bisect_right(way, place), inherited
-            insort(way, place)
+            at = _before(way, place)
+            yield mount, len(way) - at, inherited
+            way.insert(at, place)
             stack.append((mount, True, False, False))
             crossing = inherited or mount.number in crossed
             # A second mount at the very point of a mount is judged by the places of the two.
@@ -211,6 +211,15 @@ def _from_the_roots(
             for other in on.get(mount.number, ()):
                 here = other.point == mount.point
                 stack.append((other, False, crossing or (twin and not here), twin and here))
+
+
+def _before(way: list[int], place: int) -> int:
+    """Return how many of the places in order are not after *place*."""
+    if not way or way[-1] <= place:  # nearly always: mounts lie on earlier ones
+        return len(way)
+    from bisect import bisect_right
+
+    return bisect_right(way, place)
 
 
 def under(path: str, top: str) -> bool:
