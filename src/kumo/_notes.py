@@ -221,9 +221,6 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
     ),
 }
 
-# Notes whose direction is another in some cases.
-ALSO: dict[str, Errs] = {"platform-hides": "either", "cgroup-not-mounted": "either"}
-
 MOUNT = "Mount {0} in the container or sandbox."  # what is missing
 REPORT = "Report it with the output of `kumo snapshot`."
 CORRECT = "Correct it, or unset it."

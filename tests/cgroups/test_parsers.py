@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from kumo._cgroups.cpu_stat import Throttling, difference, parse_cpu_stat
 from kumo._cgroups.cpulist import CEILING, format_cpulist, parse_cpulist
 from kumo._cgroups.cpuset import allowed_cpus, fallbacks
-from kumo._cgroups.levels import Mount, locate, parse_membership, parse_mounts, under, unescape
+from kumo._cgroups.levels import (
+    Mount,
+    locate,
+    parse_membership,
+    parse_mounts,
+    steps,
+    under,
+    unescape,
+)
 from kumo._cgroups.quota import directory_limit, parse_quota
 from kumo._override import VARIABLE, parse_override
 from kumo._records import OverrideError
@@ -488,7 +496,7 @@ def test_under(path: str, top: str, is_under: bool) -> None:
     ),
 )
 def test_locate(root: str, path: str, place: tuple[int, list[str]] | None) -> None:
-    assert locate(root, path) == place
+    assert locate(steps(root), steps(path)) == place
 
 
 def shown(cgroup: list[str], namespace: list[str]) -> str:
@@ -506,7 +514,7 @@ places = st.lists(st.sampled_from(["a", "b", "ab"]), max_size=4)
 def test_locate_finds_every_cgroup_below_the_mount_and_no_other(
     namespace: list[str], root: list[str], cgroup: list[str]
 ) -> None:
-    place = locate(shown(root, namespace), shown(cgroup, namespace))
+    place = locate(steps(shown(root, namespace)), steps(shown(cgroup, namespace)))
 
     if cgroup[: len(root)] == root:
         assert place is not None

@@ -44,7 +44,7 @@ PARSERS: tuple[Callable[[str], object], ...] = (
     levels.parse_membership,
     levels.parse_mounts,
     levels.unescape,
-    lambda text: levels.locate(*text.partition("\n")[::2]),
+    lambda text: levels.locate(*map(levels.steps, text.partition("\n")[::2])),
     quota.parse_quota,
     lambda text: quota.parse_quota(text, "-1"),
     cpu_stat.parse_cpu_stat,

@@ -227,19 +227,14 @@ def under(path: str, top: str) -> bool:
     return path == top or path.startswith(top if top.endswith("/") else top + "/")
 
 
-def locate(root: str, path: str) -> tuple[int, list[str]] | None:
-    """Return the place of the cgroup *path* below a mount of root *root*; `None` if outside it.
-
-    That is a number of levels whose names are hidden, then names. Both are relative to the
-    cgroup namespace's root, with one ``/..`` for each level above it.
-    https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html
-    """
-    return _below(_ups(root), _ups(path))
-
-
-def _below(
+def locate(
     root: tuple[int, list[str]], path: tuple[int, list[str]]
 ) -> tuple[int, list[str]] | None:
+    """Return the place of the cgroup *path* below a mount of root *root*; `None` if outside it.
+
+    That is a number of levels whose names are hidden, then names. Both are what `steps` makes.
+    https://man7.org/linux/man-pages/man7/cgroup_namespaces.7.html
+    """
     (root_ups, root_names), (path_ups, path_names) = root, path
     if root_ups == path_ups and path_names[: len(root_names)] == root_names:
         return 0, path_names[len(root_names) :]
@@ -248,7 +243,11 @@ def _below(
     return None
 
 
-def _ups(path: str) -> tuple[int, list[str]]:
+def steps(path: str) -> tuple[int, list[str]]:
+    """Return how many levels above the cgroup namespace's root *path* begins, and its names.
+
+    It has one ``/..`` for each of these levels.
+    """
     names = [name for name in path.split("/") if name]
     ups = 0
     while ups < len(names) and names[ups] == "..":
@@ -310,9 +309,9 @@ def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> L
     """Return the levels of the cgroup *path* in the controller's hierarchy."""
     found = Levels()
     search = _Search(system)
-    own_path = _ups(path)
+    own_path = steps(path)
     for mount in mounts:
-        place = _below(_ups(mount.root), own_path) if mount.shows(controller) else None
+        place = locate(steps(mount.root), own_path) if mount.shows(controller) else None
         if place is not None:
             hidden, names = place
             own = names if not hidden else search.own(mount.point.rstrip("/"), hidden, names)

@@ -21,17 +21,13 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 SOURCE = "Flux"
-ANNOUNCED = (
-    "FLUX_JOB_ID",
-    "FLUX_ENCLOSING_ID",
-)
 # Of a task, and of the script that `flux batch` or the shell that `flux alloc` runs.
-JOBS = ("FLUX_JOB_ID", "FLUX_ENCLOSING_ID")
+ANNOUNCED = ("FLUX_JOB_ID", "FLUX_ENCLOSING_ID")
 SIZES = ("FLUX_JOB_SIZE", "FLUX_JOB_NNODES")
 
 
 def detect(system: System) -> Iterator[Limit | Note]:
-    for variable in JOBS:
+    for variable in ANNOUNCED:
         job = system.env(variable)
         if job:
             text = f"{job} (Flux: the job's cores are the affinity)"
