@@ -92,6 +92,7 @@ def allowed(number: int) -> Iterator[None]:
             raise
 
 
+@pytest.mark.v1  # threads, and cgroups that have both processes and cgroups in them
 @pytest.mark.parametrize("seed", range(4))
 def test_every_answer_is_fresh(make_group: MakeGroup, start: Start, seed: int) -> None:
     history = History(seed, make_group, start)

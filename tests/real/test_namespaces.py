@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from real.conftest import Asker, MakeGroup
-from real.host import CGROUP_NAMESPACE, MOUNT_NAMESPACE, Group, codes, quotas, top
+from real.host import (
+    CGROUP_NAMESPACE,
+    MOUNT_NAMESPACE,
+    Group,
+    codes,
+    quota_name,
+    quotas,
+    top,
+    top_quota,
+)
 
 pytestmark = pytest.mark.real
 
@@ -77,7 +86,7 @@ def test_remounted_hierarchy_hides_the_ancestors(
 
     answer = asker.ask(scope)
 
-    assert quotas(answer) == [(f"{top()}/cpu.cfs_quota_us", 1.25)]
+    assert quotas(answer) == [(top_quota(), 1.25)]
     assert codes(answer) == ["ancestors-hidden"]
 
 
@@ -91,6 +100,7 @@ def test_hidden_ancestor_is_the_tighter_one(make_group: MakeGroup, start: Start)
     assert codes(answer) == ["ancestors-hidden"]
 
 
+@pytest.mark.v1  # it has processes in an inner cgroup
 def test_levels_below_the_namespace_are_seen(make_group: MakeGroup, start: Start) -> None:
     root = make_group(cpus=1.5)
     inner = make_group(root, cpus=1.25)
@@ -100,12 +110,13 @@ def test_levels_below_the_namespace_are_seen(make_group: MakeGroup, start: Start
     asker.remount()
     after = asker.ask()
 
-    own = f"{top()}/{inner.path.name}/cpu.cfs_quota_us"
+    own = f"{top()}/{inner.path.name}/{quota_name(inner.version)}"
     assert (quotas(before), before["notes"]) == (inner.levels(), [])
-    assert quotas(after) == [(own, 1.25), (f"{top()}/cpu.cfs_quota_us", 1.5)]
+    assert quotas(after) == [(own, 1.25), (top_quota(), 1.5)]
     assert codes(after) == ["ancestors-hidden"]
 
 
+@pytest.mark.v1  # a thread has a cgroup of its own
 @pytest.mark.parametrize("first", ["own", "other"])
 def test_thread_in_a_neighbour_of_the_namespace(
     make_group: MakeGroup, start: Start, first: str
@@ -185,5 +196,5 @@ def test_own_cgroup_shown_elsewhere(make_group: MakeGroup, start: Start, tmp_pat
 
     answer = asker.ask()
 
-    assert quotas(answer) == [(f"{tmp_path}/cpu.cfs_quota_us", 1.25)]
+    assert quotas(answer) == [(f"{tmp_path}/{quota_name(own.version)}", 1.25)]
     assert codes(answer) == ["ancestors-hidden"]

@@ -22,6 +22,7 @@ from real.host import (
     needs_two_cpus,
     quotas,
     top,
+    top_quota,
 )
 
 pytestmark = pytest.mark.real
@@ -117,7 +118,7 @@ def test_more_is_seen_than_a_container_sees_of_itself(
     outside = ask(asker.pid)
 
     assert (inside["quota"], codes(inside)) == (None, ["ancestors-hidden"])
-    assert quotas(inside) == [(f"{top()}/cpu.cfs_quota_us", None)]
+    assert quotas(inside) == [(top_quota(), None)]
     assert (outside["quota"], codes(outside)) == (0.5, ["quota-below-one"])
     assert quotas(outside) == group.levels()
 
@@ -179,6 +180,7 @@ def test_override_is_the_child_s_own(
     assert ask(asker.pid, override="3")["parallelism"] == count
 
 
+@pytest.mark.v1  # a thread has a cgroup of its own
 def test_thread_s_own_id(make_group: MakeGroup, start: Start) -> None:
     own, narrow = make_group(cpus=1.5), make_group(cpus=0.5)
     asker = start(own)

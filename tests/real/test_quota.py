@@ -1,4 +1,4 @@
-"""CPU quotas of cgroup v1: where they stand, how they change, whom they hold for."""
+"""CPU quotas of cgroups: where they stand, how they change, whom they hold for."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_tightest_of_equal_levels_is_the_outermost(make_group: MakeGroup) -> Non
     answer = json.loads(run([group], *kumo("--json")))
 
     assert group.parent is not None
-    assert answer["binding"]["where"] == f"{group.parent.path}/cpu.cfs_quota_us"
+    assert answer["binding"]["where"] == group.parent.quota_file
 
 
 def test_below_one_cpu(make_group: MakeGroup) -> None:
@@ -118,7 +118,7 @@ def test_process_moves_between_two_calls(make_group: MakeGroup, start: Start) ->
 
 def test_burst_is_not_added(make_group: MakeGroup, start: Start) -> None:
     group = make_group(cpus=1.0)
-    group.write("cpu.cfs_burst_us", 75_000)
+    group.burst(75_000)
 
     answer = start(group).ask()
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from real.conftest import MakeGroup
-from real.host import CGROUP_NAMESPACE, MOUNT_NAMESPACE, Group, kumo, needs, run, top
+from real.host import (
+    CGROUP_NAMESPACE,
+    MOUNT_NAMESPACE,
+    Group,
+    kumo,
+    mount_again,
+    quota_name,
+    run,
+    top,
+)
 
 pytestmark = pytest.mark.real
 
@@ -26,7 +36,7 @@ def plain(make_group: MakeGroup) -> tuple[list[Group], list[str]]:
 
 def with_burst(make_group: MakeGroup) -> tuple[list[Group], list[str]]:
     group = make_group(cpus=0.5)
-    group.write("cpu.cfs_burst_us", 25_000)
+    group.burst(25_000)
     return [group], []
 
 
@@ -40,9 +50,8 @@ def in_namespace(make_group: MakeGroup) -> tuple[list[Group], list[str]]:
 
 
 def remounted(make_group: MakeGroup) -> tuple[list[Group], list[str]]:
-    point, controllers = needs("cpu")
-    script = 'umount --lazy "$0" && mount -t cgroup -o "$1" cgroup "$0" && shift && exec "$@"'
-    again = ["sh", "-c", script, str(point), controllers]
+    script = f'umount --lazy "$0" && mount {shlex.join(mount_again())} && exec "$@"'
+    again = ["sh", "-c", script, top()]
     return [make_group(make_group(cpus=1.5), cpus=1.25)], [*CGROUP_NAMESPACE, *again]
 
 
@@ -79,9 +88,11 @@ def test_snapshot(make_group: MakeGroup, tmp_path: Path, situation: Situation) -
 def test_snapshot_in_a_cgroup_with_a_strange_name(
     make_group: MakeGroup, tmp_path: Path, name: str
 ) -> None:
-    text = assert_same_answer(tmp_path / "machine.txt", [make_group(cpus=1.5, name=name)], [])
+    group = make_group(cpus=1.5, name=name)
 
-    assert f"{name}/cpu.cfs_quota_us --\n150000\n" in text
+    text = assert_same_answer(tmp_path / "machine.txt", [group], [])
+
+    assert f"{name}/{quota_name(group.version)} --\n150000" in text
 
 
 def test_snapshot_tells_nothing_of_others(make_group: MakeGroup, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Quotas and threads: each thread has its own cgroup and its own scheduling policy."""
+"""Quotas and threads: a thread has its own scheduling policy, and in v1 its own cgroup."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ ctypes.CDLL(None).syscall(SYS_EXIT, 0)
 """
 
 
+@pytest.mark.v1
 def test_thread_moves_alone(make_group: MakeGroup, start: Start) -> None:
     own, narrow = make_group(cpus=1.5), make_group(cpus=0.5)
     asker = start(own)
@@ -47,6 +48,7 @@ def test_thread_moves_alone(make_group: MakeGroup, start: Start) -> None:
     assert quotas(asker.ask("process")) == own.levels()
 
 
+@pytest.mark.v1
 def test_main_thread_moves_alone(make_group: MakeGroup, start: Start) -> None:
     own, narrow = make_group(cpus=1.5), make_group(cpus=0.5)
     asker = start(own)
