@@ -34,12 +34,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import _groups
 import harness
-import numpy as np
-from threadpoolctl import threadpool_limits
 
 import kumo
 
@@ -53,7 +52,7 @@ FIXED = (1, 2, 4, 8, 16, 32, 64, 128)
 WAITING = (1.0, 0.9, 0.5, 0.1, 0.0)
 QUOTAS = ("none", "1.5", "1.0")
 WORK = ("Python", "numpy")
-MATRIX = np.random.default_rng(1).random((200, 200))
+MATRIX: Any = None  # of numpy, when the run begins
 
 Wait = Callable[[], AbstractContextManager[None]]
 Arm = Callable[[], tuple[Executor, Wait]]
@@ -65,6 +64,15 @@ def in_python() -> None:
 
 def in_numpy() -> None:
     MATRIX @ MATRIX
+
+
+def prepare_numpy() -> None:
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    global MATRIX
+    MATRIX = np.random.default_rng(1).random((200, 200))
+    threadpool_limits(1)
 
 
 UNIT: dict[str, Callable[[], None]] = {"Python": in_python, "numpy": in_numpy}
@@ -222,7 +230,7 @@ def as_markdown(results: dict[str, Any]) -> str:
         harness.table(HEADER, [as_row(key, row) for key, row in rows.items()], words=2),
         "How late a wake-up is beside work that only computes, in ms.",
         harness.table(LATE_HEADER, late, words=2),
-        f"Python {results['host']['python']}, numpy {np.__version__}. {harness.signature(results)} "
+        f"Python {results['host']['python']}, numpy {version('numpy')}. {harness.signature(results)} "
         "`benchmarks/waiting.py` says what each column is.",
     ]
     return "\n\n".join(parts)
@@ -241,8 +249,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.6, help="of each run; default: 0.6")
     options = parser.parse_args()
     _groups.needed_mount_point()
+    prepare_numpy()
     bench = harness.begin("waiting", options)
-    threadpool_limits(1)
     os.environ.pop("KUMO_AVAILABLE_PARALLELISM", None)
     kept = options.results / "waiting.json"
     rows: dict[str, Any] = json.loads(kept.read_text())["rows"] if kept.exists() else {}

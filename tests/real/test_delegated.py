@@ -22,11 +22,11 @@ pytestmark = pytest.mark.real
 
 USER = 65534
 HERE = Path(__file__).parent
-# The interpreter and this checkout may be in a folder of root's. It may read them, and write nothing.
+# The interpreter and this checkout may be in a folder of root: it may read them, and no more.
 READING = "+dac_read_search"
 AS_USER = (
-    "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", f"--bounding-set=-all,{READING}",
-    f"--inh-caps=-all,{READING}", f"--ambient-caps=-all,{READING}",
+    "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
+    f"--bounding-set=-all,{READING}", f"--inh-caps=-all,{READING}", f"--ambient-caps=-all,{READING}",
 )  # fmt: skip
 
 
