@@ -21,20 +21,18 @@ Caveats first:
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from operator import index
-from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
-import _report
+import harness
 
 import kumo
 
@@ -99,6 +97,8 @@ def large_results(pool: Executor) -> int:
     return 100
 
 
+SIZES = (2, 8)
+Rates = dict[str, dict[str, list[float]]]
 PROCESS_POOLS: dict[str, Callable[[int], Executor]] = {
     "kumo.ProcessPool": lambda size: kumo.ProcessPool("bench", processes=size),
     "ProcessPoolExecutor": ProcessPoolExecutor,
@@ -113,7 +113,7 @@ PROCESS_SHAPES: dict[str, tuple[Callable[[Executor], int], int]] = {
         ("1 MB arguments", large_arguments),
         ("1 MB results", large_results),
     )
-    for size in (2, 8)
+    for size in SIZES
 }
 SHAPES = {
     f"{name}, {size} worker{'s' * (size > 1)}": (call, size)
@@ -123,47 +123,25 @@ SHAPES = {
 
 
 def main() -> int:
-    options = _options()
-    _report.end_cleanly()
-    _report.go_first()
-    started = time.monotonic()
-    about = _report.host()
-    of_processes = options.kind == "processes"
-    rates = _process_rates(options.rounds) if of_processes else _measure(options.rounds)
-    results = {
-        "question": "What does a task cost?",
-        "host": about | {"python": sys.version.split()[0]},
-        "rounds": options.rounds,
-        "unit": "tasks per second, one figure a round",
-        "rates": rates,
-    }
-    _report.finish(results, started)
-    name = "process-pool" if of_processes else "pool"
-    _report.write(options.results, name, results, _as_markdown(results))
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time tasks of two or three pools.")
+    parser = harness.parser(
+        __doc__,
+        takes="6 minutes with threads, 15 with processes",
+        needs="loky for processes",
+        rounds=15,
+    )
     parser.add_argument("--kind", choices=("threads", "processes"), default="threads")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--results", type=Path, default=_report.RESULTS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    of_processes = options.kind == "processes"
+    unit = "tasks per second, one figure a round"
+    run = harness.begin("process-pool" if of_processes else "pool", options, unit=unit)
+    rates = _process_rates(options.rounds) if of_processes else _thread_rates(options.rounds)
+    return run.end(_as_markdown, rates=rates)
 
 
-def _measure(rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Every shape with both pools, in another order each round."""
-    order = random.Random(1)
-    rates: dict[str, dict[str, list[float]]] = {
-        shape: {pool: [] for pool in POOLS} for shape in SHAPES
-    }
-    for number in range(rounds):
-        for shape in order.sample(list(SHAPES), len(SHAPES)):
-            for pool in order.sample(list(POOLS), len(POOLS)):
-                rates[shape][pool].append(round(_rate(shape, pool), 1))
-        said = (f"{shape} {_ratio(by):.2f}" for shape, by in rates.items())
-        _report.progress(f"[{number + 1}/{rounds}] {'; '.join(said)}")
-    return rates
+def _thread_rates(rounds: int) -> Rates:
+    """Every shape with both pools."""
+    arms = {shape: {name: partial(_rate, shape, name) for name in POOLS} for shape in SHAPES}
+    return harness.take_group_turns(arms, rounds, shown=_shown)
 
 
 def _rate(shape: str, name: str) -> float:
@@ -174,30 +152,37 @@ def _rate(shape: str, name: str) -> float:
             future.result()
         begun = time.perf_counter()
         call(pool)
-        return TASKS / (time.perf_counter() - begun)
+        return round(TASKS / (time.perf_counter() - begun), 1)
 
 
-def _process_rates(rounds: int) -> dict[str, dict[str, list[float]]]:
+def _process_rates(rounds: int) -> Rates:
     """Every shape with every pool of processes, which are started once a round."""
-    order = random.Random(1)
-    rates: dict[str, dict[str, list[float]]] = {
-        shape: {pool: [] for pool in PROCESS_POOLS} for shape in PROCESS_SHAPES
+    arms = {
+        str(size): {name: partial(_rates_of_shapes, name, size) for name in PROCESS_POOLS}
+        for size in SIZES
     }
-    for number in range(rounds):
-        for size in (2, 8):
-            for name in order.sample(list(PROCESS_POOLS), len(PROCESS_POOLS)):
-                with PROCESS_POOLS[name](size) as pool:
-                    for future in [pool.submit(time.sleep, 0.2) for _ in range(size)]:
-                        future.result()
-                    for shape, (call, of) in PROCESS_SHAPES.items():
-                        if of == size:
-                            begun = time.perf_counter()
-                            count = call(pool)
-                            rate = count / (time.perf_counter() - begun)
-                            rates[shape][name].append(round(rate, 1))
-        said = (f"{shape} {_ratio(by):.2f}" for shape, by in rates.items())
-        _report.progress(f"[{number + 1}/{rounds}] {'; '.join(said)}")
+    taken = harness.take_group_turns(arms, rounds)
+    return {
+        shape: {name: [each[shape] for each in taken[str(size)][name]] for name in PROCESS_POOLS}
+        for shape, (_, size) in PROCESS_SHAPES.items()
+    }
+
+
+def _rates_of_shapes(name: str, size: int) -> dict[str, float]:
+    rates = {}
+    with PROCESS_POOLS[name](size) as pool:
+        for future in [pool.submit(time.sleep, 0.2) for _ in range(size)]:
+            future.result()
+        for shape, (call, of) in PROCESS_SHAPES.items():
+            if of == size:
+                begun = time.perf_counter()
+                count = call(pool)
+                rates[shape] = round(count / (time.perf_counter() - begun), 1)
     return rates
+
+
+def _shown(rates: Rates) -> str:
+    return "; ".join(f"{shape} {_ratio(by):.2f}" for shape, by in rates.items())
 
 
 def _nothing() -> None:
@@ -207,18 +192,18 @@ def _nothing() -> None:
 def _ratio(by: dict[str, list[float]]) -> float:
     ours, *others = by.values()
     theirs = [max(rates) for rates in zip(*others, strict=True)]
-    return statistics.median(_report.ratios(theirs, ours))
+    return statistics.median(harness.ratios(theirs, ours))
 
 
 def _as_markdown(results: dict[str, Any]) -> str:
-    header = ("shape", "pool", "thousand tasks a second: median", *_report.SPREAD[1:], "ratio")
+    header = ("shape", "pool", "thousand tasks a second: median", *harness.SPREAD[1:], "ratio")
     rows = []
     for shape, by in results["rates"].items():
         for pool, rates in by.items():
-            ratio = _report.number(_ratio(by)) if pool.startswith("kumo.") else ""
-            rows.append([shape, pool, *_report.cells(rates, 1000), ratio])
+            ratio = harness.number(_ratio(by)) if pool.startswith("kumo.") else ""
+            rows.append(harness.marked([shape, pool, *harness.cells(rates, 1000), ratio], rates))
     python = f"Python {results['host']['python']}. "
-    return "\n\n".join([_report.table(header, rows, 2), python + _report.signature(results)])
+    return "\n\n".join([harness.table(header, rows, 2), python + harness.signature(results)])
 
 
 if __name__ == "__main__":

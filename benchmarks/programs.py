@@ -3,8 +3,6 @@
     sh tests/programs/install.sh --heavy     once: brings the programs
     python benchmarks/programs.py            and then docs/generate_programs.py
 
-on Linux, as root, with a writable cgroup v1 hierarchy of the cpu controller.
-
 Each program of tests/programs/programs.py is started in a cgroup with a quota of one CPU, with
 no variable set and under ``kumo run``, and outside of it with its own variable alone, which shows
 that it reads it: a variable that sets the count says 3 there, and one that caps it says 1.
@@ -18,7 +16,6 @@ Caveat: on a machine of two CPUs, one is the only quota that shows anything.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -28,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import _groups
-import _report
+import harness
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
@@ -50,13 +47,17 @@ JOIN = ("sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"')
 
 
 def main() -> int:
-    argparse.ArgumentParser(description="Ask programs, with and without kumo run.").parse_args()
+    options = harness.parser(
+        __doc__,
+        takes="10 minutes",
+        needs="root, a writable cgroup v1 hierarchy of the cpu controller, and the programs",
+    ).parse_args()
     if reason := _groups.why_not():
         print(reason, file=sys.stderr)
         return 1
     started = time.monotonic()
     results: dict[str, Any] = {
-        "host": _report.host(),
+        "host": harness.host(),
         "quota": QUOTA,
         "python": sys.version.split()[0],
     }
@@ -65,7 +66,7 @@ def main() -> int:
     results["traps"] = [trap_row(trap) for trap in TRAPS]
     results["not_run"] = NOT_RUN
     results["seconds"] = round(time.monotonic() - started)
-    _report.write(_report.RESULTS, "programs", results, as_markdown(results))
+    harness.write(options.results, "programs", results, as_markdown(results))
     return 0
 
 
@@ -74,7 +75,7 @@ def program_row(program: Program, group: Path) -> dict[str, Any]:
     version = version_of(program)
     if version is None:
         return row | {"missing": "it is not installed"}
-    _report.progress(f"{program.variable}: {program.name}")
+    harness.progress(f"{program.variable}: {program.name}")
     value, count = told(program)
     inside = [*JOIN, str(group)]
     with tempfile.TemporaryDirectory() as directory:
@@ -94,7 +95,7 @@ def trap_row(trap: Trap) -> dict[str, Any]:
     version = version_of(trap)
     if version is None:
         return row | {"missing": "it is not installed"}
-    _report.progress(trap.name)
+    harness.progress(trap.name)
     exported = dict.fromkeys(EXPORTED, str(len(os.sched_getaffinity(0))))
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)

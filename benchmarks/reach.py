@@ -2,8 +2,6 @@
 
     python benchmarks/reach.py --ml PYTHON313 --old PYTHON311 --npm NODE_MODULES [-k REGEX]
 
-on Linux, as root, with a writable cgroup v1 hierarchy of the cpu controller.
-
 Each program runs on a stand-in of 64 CPUs (`many_cpus.py`), in a cgroup with a quota of `--cpus`.
 That is the root of what it can see of the hierarchy, as in a container. While it runs, the threads
 or processes in the cgroup are counted in the kernel every few milliseconds. The figure is the most
@@ -28,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import _groups
-import _report
+import harness
 from _reach_programs import PROGRAMS, Program
 from many_cpus import prepare
 
@@ -81,7 +79,7 @@ class Bench:
         return {"PATH": os.environ["PATH"], **QUIET, **places, **kept}
 
     def row(self, program: Program) -> dict[str, Any]:
-        _report.progress(program.name)
+        harness.progress(program.name)
         with tempfile.TemporaryDirectory() as work:
             ready = subprocess.run(
                 ["sh", "-c", program.ready], cwd=work, env=self.environment(), check=False,
@@ -227,7 +225,11 @@ def as_markdown(results: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Count threads of programs under kumo run.")
+    parser = harness.parser(
+        __doc__,
+        takes="40 minutes",
+        needs="root, a C compiler and a writable cgroup v1 hierarchy of the cpu controller",
+    )
     parser.add_argument("--ml", required=True, help="a Python 3.13 with the libraries")
     parser.add_argument("--old", required=True, help="a Python 3.11 with them")
     parser.add_argument("--npm", required=True, help="a node_modules directory")
@@ -242,11 +244,11 @@ def main() -> int:
         return 1
     name = f"reach-{options.cpus}"
     results: dict[str, Any] = {
-        "host": _report.host(), "cpus": options.cpus, "modes": options.modes.split(","),
+        "host": harness.host(), "cpus": options.cpus, "modes": options.modes.split(","),
         "programs": [],
     }  # fmt: skip
     if options.update:
-        before = json.loads((_report.RESULTS / f"{name}.json").read_text("utf-8"))
+        before = json.loads((options.results / f"{name}.json").read_text("utf-8"))
         results["modes"], results["programs"] = before["modes"], before["programs"]
     chosen = [program for program in PROGRAMS if re.search(options.k, program.name)]
     with (
@@ -258,7 +260,7 @@ def main() -> int:
             row = bench.row(program)
             results["programs"] = replaced(results["programs"], row)
             if options.update or not options.k:
-                _report.write(_report.RESULTS, name, results, as_markdown(results))
+                harness.write(options.results, name, results, as_markdown(results))
     if options.k and not options.update:
         print(as_markdown(results))
     return 0

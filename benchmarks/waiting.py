@@ -230,7 +230,8 @@ def as_markdown(results: dict[str, Any]) -> str:
         harness.table(HEADER, [as_row(key, row) for key, row in rows.items()], words=2),
         "How late a wake-up is beside work that only computes, in ms.",
         harness.table(LATE_HEADER, late, words=2),
-        f"Python {results['host']['python']}, numpy {version('numpy')}. {harness.signature(results)} "
+        f"Python {results['host']['python']}, numpy {version('numpy')}. "
+        f"{harness.signature(results)} "
         "`benchmarks/waiting.py` says what each column is.",
     ]
     return "\n\n".join(parts)

@@ -2,8 +2,6 @@
 
     python benchmarks/worth.py --python PYTHON [--rounds N] [-k REGEX]
 
-on Linux, as root, with a writable cgroup v1 hierarchy of the cpu controller and two or more CPUs.
-
 Each piece of work runs in a cgroup with a quota, in turn: bare, under `kumo run`, under
 `kumo run --view`, and with each size from 1 to the CPUs that are there, which the program itself
 asks its library for. The rounds are interleaved. The figure is the median of the seconds of the
@@ -22,11 +20,12 @@ import signal
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import _groups
-import _report
+import harness
 from _worth_programs import START, WORKS, Work
 
 LIMIT = 20.0  # seconds
@@ -73,15 +72,16 @@ def row(work: Work, quota: float, options: argparse.Namespace, group: Path) -> d
     """Return the medians and spreads of one piece of work under one quota."""
     (group / "cpu.cfs_quota_us").write_text(str(round(quota * 100_000)))
     ways = arms(options.kumo, os.cpu_count() or 1)
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(options.rounds):
-        _report.progress(f"{work.name}, quota {quota}, round {number + 1} of {options.rounds}")
-        for name, (before, variables) in ways.items():
-            command = [*before, options.python, "-c", START + work.code]
-            taken[name].append(seconds(group, command, variables))
+    program = [options.python, "-c", START + work.code]
+    turns = {
+        name: partial(seconds, group, [*before, *program], variables)
+        for name, (before, variables) in ways.items()
+    }
+    harness.progress(f"{work.name}, quota {quota}")
+    taken = harness.take_turns(turns, options.rounds)
     return {
         "name": work.name, "version": version(options.python, work.package), "quota": quota,
-        "count": max(1, int(quota)), "load": _report.load()[0], "seconds": taken,
+        "count": max(1, int(quota)), "load": harness.load()[0], "seconds": taken,
     }  # fmt: skip
 
 
@@ -122,9 +122,9 @@ def as_markdown(results: dict[str, Any]) -> str:
 
 
 def before(options: argparse.Namespace) -> dict[str, Any]:
-    file = _report.RESULTS / "worth.json"
+    file = options.results / "worth.json"
     works = json.loads(file.read_text("utf-8"))["works"] if file.exists() else []
-    return {"host": _report.host(), "rounds": options.rounds, "works": works}
+    return {"host": harness.host(), "rounds": options.rounds, "works": works}
 
 
 def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -135,10 +135,14 @@ def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Time work under a quota, bare and under kumo.")
+    parser = harness.parser(
+        __doc__,
+        takes="2 minutes for each piece of work",
+        needs="root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller",
+        rounds=7,
+    )
     parser.add_argument("--python", required=True, help="a Python with the libraries")
     parser.add_argument("--kumo", default=str(Path(sys.executable).with_name("kumo")))
-    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("-k", default="", help="only work whose name matches")
     options = parser.parse_args()
     if reason := _groups.why_not():
@@ -151,7 +155,7 @@ def main() -> int:
             for quota in QUOTAS:
                 new = row(work, quota, options, group)
                 results["works"] = in_order([*results["works"], new])
-                _report.write(_report.RESULTS, "worth", results, as_markdown(results))
+                harness.write(options.results, "worth", results, as_markdown(results))
     return 0
 
 

@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 READING = "+dac_read_search"
 AS_USER = (
     "setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
-    f"--bounding-set=-all,{READING}", f"--inh-caps=-all,{READING}", f"--ambient-caps=-all,{READING}",
+    f"--bounding-set=-all,{READING}", f"--inh-caps=-all,{READING}",
+    f"--ambient-caps=-all,{READING}",
 )  # fmt: skip
 
 
