@@ -30,7 +30,7 @@ from kumo._system.machine_file import Machine
 
 
 def main() -> int:
-    parser = harness.parser(__doc__, takes="2 minutes", rounds=5)
+    parser = harness.parser(__doc__, takes="1 minute", rounds=5)
     parser.add_argument("--case", choices=CASES, metavar="NAME", help="print what this one costs")
     options = parser.parse_args()
     if options.case is not None:

@@ -63,7 +63,7 @@ class Arm:
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="3 minutes",
+        takes="2 minutes",
         needs="get_peers.py, gcc and rustc, and for cgroups with quotas root and a writable "
         "cgroup v1 hierarchy",
         rounds=15,

@@ -47,7 +47,7 @@ MOST_SETS = 64
 
 def main() -> int:
     parser = harness.parser(
-        __doc__, takes="1 minute", needs="a checkout of util-linux, of hwloc, or of both"
+        __doc__, takes="2 minutes", needs="a checkout of util-linux, of hwloc, or of both"
     )
     parser.add_argument("--util-linux", type=Path, metavar="CHECKOUT")
     parser.add_argument("--hwloc", type=Path, metavar="CHECKOUT")

@@ -47,7 +47,7 @@ print(json.dumps({{name: typical(eval(call), 15) for name, call in {calls!r}.ite
 
 def main() -> int:
     parser = harness.parser(
-        __doc__, takes="2 minutes", needs="gevent and eventlet from PyPI", rounds=9
+        __doc__, takes="1 minute", needs="gevent and eventlet from PyPI", rounds=9
     )
     options = parser.parse_args()
     run = harness.begin("frameworks", options, unit="ns per call, one figure a round")

@@ -26,7 +26,7 @@ _ALONE = _REQUIREMENTS.with_name("requirements-alone.txt")
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n")[0],
-        epilog="It takes 5 minutes, and about 1 GB in DIR. It needs a network, CPython 3.13 or "
+        epilog="It takes some minutes, most of them to download. It needs a network, CPython 3.13 or "
         "newer for os.process_cpu_count, and rustc and javac on the PATH for their peers.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="what is filled")

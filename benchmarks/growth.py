@@ -68,7 +68,7 @@ class Series:
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="5 minutes",
+        takes="1 minute on a quiet machine",
         needs="root, a writable cgroup v1 hierarchy and util-linux's unshare; without them it "
         "measures what it can",
         rounds=5,

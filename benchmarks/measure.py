@@ -40,7 +40,7 @@ Round = Callable[[], dict[str, Any]]
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="10 minutes",
+        takes="6 minutes",
         needs="root, two CPUs, a writable cgroup v1 hierarchy, and tests/kernel/install.sh for "
         "the machine",
         rounds=10,

@@ -125,7 +125,7 @@ SHAPES = {
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="6 minutes with threads, 15 with processes",
+        takes="2 minutes with threads, 3 with processes",
         needs="loky for processes",
         rounds=15,
     )

@@ -38,7 +38,7 @@ PATIENCE = 20.0  # seconds
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="5 minutes on a quiet machine",
+        takes="4 minutes on a quiet machine",
         needs="root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller",
         rounds=10,
     )

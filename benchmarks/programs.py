@@ -49,7 +49,7 @@ JOIN = ("sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"')
 def main() -> int:
     options = harness.parser(
         __doc__,
-        takes="10 minutes",
+        takes="3 minutes",
         needs="root, a writable cgroup v1 hierarchy of the cpu controller, and the programs",
     ).parse_args()
     if reason := _groups.why_not():

@@ -227,7 +227,7 @@ def as_markdown(results: dict[str, Any]) -> str:
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="40 minutes",
+        takes=f"at most {LIMIT} s for each program and mode",
         needs="root, a C compiler and a writable cgroup v1 hierarchy of the cpu controller",
     )
     parser.add_argument("--ml", required=True, help="a Python 3.13 with the libraries")

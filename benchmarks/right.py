@@ -88,7 +88,7 @@ def _rows(options: argparse.Namespace, peers: list[Peer]) -> dict[str, Any]:
 def _options() -> argparse.Namespace:
     parser = harness.parser(
         __doc__,
-        takes="10 minutes",
+        takes="20 minutes",
         needs="get_peers.py, gcc, and root or user namespaces that are allowed",
     )
     _peers.add_option(parser)

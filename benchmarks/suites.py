@@ -66,7 +66,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = harness.parser(
-        __doc__, takes="1 minute", needs="a checkout of each project that is named"
+        __doc__, takes="some seconds", needs="a checkout of each project that is named"
     )
     parser.add_argument(
         "checkouts", nargs="+", metavar="NAME=CHECKOUT", help=f"NAME is of {', '.join(SUITES)}"

@@ -77,7 +77,7 @@ AFTER = 0.05  # s that a program has before its quota grows again
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="12 minutes",
+        takes="7 minutes",
         needs="root, a writable cgroup v1 hierarchy of the cpu controller and gcc; javac, and "
         "--peers for Go, add their rows",
         rounds=10,
