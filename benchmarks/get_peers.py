@@ -26,8 +26,8 @@ _ALONE = _REQUIREMENTS.with_name("requirements-alone.txt")
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n")[0],
-        epilog="It takes some minutes, most of them to download. It needs a network, CPython 3.13 or "
-        "newer for os.process_cpu_count, and rustc and javac on the PATH for their peers.",
+        epilog="It takes some minutes, most of them to download. It needs a network, CPython 3.13 "
+        "or newer for os.process_cpu_count, and rustc and javac on the PATH for their peers.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="what is filled")
     directory = parser.parse_args().directory.resolve()

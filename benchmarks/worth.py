@@ -137,7 +137,7 @@ def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes=f"at most {LIMIT:.0f} s a start, of which each piece of work has ten a round on 2 CPUs",
+        takes=f"at most {LIMIT:.0f} s a start; a piece of work has ten a round on 2 CPUs",
         needs="root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller",
         rounds=7,
     )
