@@ -98,8 +98,12 @@ def started(command: Sequence[str], streams: Sequence[int], variables: dict[str,
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """A small environment, so that the developer's own does not matter."""
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    """A small environment, so that the developer's own does not matter; coverage is measured."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "SYSTEMROOT") or name.startswith("COVERAGE_")
+    }
     return {**kept, "LC_ALL": "C.UTF-8", **variables}
 
 

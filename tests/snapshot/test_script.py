@@ -138,7 +138,12 @@ def test_every_machine(shell: str, tmp_path: Path, tools: str) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_this_machine(shell: str, tmp_path: Path, tools: str) -> None:
-    assert answer(survey(Machine(written(shell, None, tmp_path, tools)))) == answer(kumo.estimate())
+    snapshot = answer(survey(Machine(written(shell, None, tmp_path, tools))))
+    estimate = answer(kumo.estimate())
+
+    # Without /sys the C library knows how many CPUs are online, and a script does not.
+    compared = 4 if os.path.exists("/sys/devices/system/cpu/online") else 3
+    assert snapshot[:compared] == estimate[:compared]
 
 
 def test_it_holds_nothing_of_others(tmp_path: Path, tools: str) -> None:

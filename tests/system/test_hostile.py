@@ -98,7 +98,8 @@ def ask(pid: int, how: str, path: str) -> str:
 @pytest.fixture
 def file() -> str:
     """A cgroup's file that everything has."""
-    assert CGROUP is not None
+    if CGROUP is None:
+        skip_real("no cgroup is mounted here")
     return f"{CGROUP.point}/cgroup.procs"
 
 
@@ -206,14 +207,16 @@ with tempfile.TemporaryFile() as file:
 
 def test_an_environment_that_is_a_file_is_not_read() -> None:
     """The file could be on a FUSE mount, whose pages are waited for."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", MAPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
+    # Two pages of arguments lie between the stack in use and the environment, which is replaced.
+    command = [sys.executable, "-c", MAPPED, "x" * 8192]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
 
-    answer = ask(child.pid, "env", "HOME")
-    child.communicate("\n")
+        answer = ask(child.pid, "env", "HOME")
+        child.communicate("\n")
 
     assert answer == f"errno {EXDEV}"
 
