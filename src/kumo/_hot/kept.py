@@ -38,7 +38,8 @@ from posix import (
 
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._cgroups.cpuset import ISOLATED, PARTITION
-from kumo._cgroups.quota import parse_quota
+from kumo._cgroups.levels import V2
+from kumo._cgroups.quota import FILES, parse_quota
 from kumo._hot.calls import MAX_TEXT, Calls, LockKeepingCalls, has_lock
 from kumo._hot.descriptors import (
     CURRENT,
@@ -65,7 +66,7 @@ MOUNTS = "/proc/self/mountinfo"
 TASKS = "/proc/self/task"
 NAMESPACES = "/proc/self/ns"
 CONTROLLERS = "cgroup.controllers"
-V1_QUOTA, V1_PERIOD = "cpu.cfs_quota_us", "cpu.cfs_period_us"
+V1_QUOTA, V1_PERIOD = FILES["cpu"][0]
 FAIR = (0, 3, 5)  # SCHED_OTHER, SCHED_BATCH, SCHED_IDLE of include/uapi/linux/sched.h
 MAX_MEMBERSHIP = 65536  # bytes
 MAX_MOUNTS = 1 << 24  # bytes
@@ -441,7 +442,7 @@ def _keep_levels(kept: Kept, estimate: Estimate, system: System) -> bool:
     watched = _keep_isolated(kept, system)
     for limit in estimate.limits:
         directory, _, name = limit.where.rpartition("/")
-        if limit.source == "quota" and limit.text == "(absent)" and name == "cpu.max":
+        if limit.source == "quota" and limit.text == "(absent)" and name in FILES[V2][0]:
             if directory != watched:
                 levels.append(Absent(_fixed(kept, f"{directory}/{CONTROLLERS}")))
         elif limit.source == "quota":

@@ -36,6 +36,7 @@ from errno import EMFILE, ENFILE, ENOMEM, ENOSPC
 from posix import close, read
 
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
+from kumo._cgroups.quota import FILES as QUOTA_FILES
 from kumo._hot.calls import POLLPRI, _find_select
 from kumo._hot.descriptors import discard, open_files
 from kumo._survey import open_system
@@ -49,9 +50,9 @@ if TYPE_CHECKING:
 
 # By hierarchy: the files whose change may change the count.
 FILES = {
-    "cpu": ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
+    "cpu": QUOTA_FILES["cpu"][0],
     "cpuset": ("cpuset.cpus", "cpus"),
-    V2: ("cpu.max", "cpuset.cpus", "cpuset.cpus.partition", "cgroup.subtree_control"),
+    V2: (*QUOTA_FILES[V2][0], "cpuset.cpus", "cpuset.cpus.partition", "cgroup.subtree_control"),
 }
 MAX_FILES = 1024  # that are watched; a process may be deep in many mounts
 # include/uapi/linux/magic.h; those of cgroup v1 and v2
