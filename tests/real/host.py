@@ -61,9 +61,9 @@ class Group:
 
     def levels(self) -> list[tuple[str, float | None]]:
         """The quota file of this cgroup and of each ancestor, with the CPUs that it holds."""
-        if not os.path.exists(self.quota_file):  # the root of cgroup v2 has none
-            return []
-        if self.version == 2:
+        if not os.path.exists(self.quota_file):  # as at the root of cgroup v2
+            quota, period = "-1", "1"
+        elif self.version == 2:
             quota, period = self.read("cpu.max").replace("max", "-1").split()
         else:
             quota, period = self.read("cpu.cfs_quota_us"), self.read("cpu.cfs_period_us")
