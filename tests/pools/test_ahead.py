@@ -76,6 +76,19 @@ def test_an_idle_process_killed_before_it_takes_a_task_fails_none() -> None:
         assert first not in {future.result(MOMENT) for future in futures}
 
 
+def test_an_idle_process_keeps_its_first_task_since_its_thread_waits_for_that() -> None:
+    with kumo.ProcessPool("ahead", processes=1) as pool:
+        first = pool.submit(os.getpid).result(MOMENT)
+        os.kill(first, signal.SIGSTOP)  # it takes no token
+        future = pool.submit(os.getpid)
+        until(lambda: any(worker.flight for worker in pool._crew.supplied))
+        (worker,) = pool._crew.supplied
+        assert not pool._crew.let_go(future, worker)
+        assert not future.cancel()
+        os.kill(first, signal.SIGCONT)
+        assert future.result(MOMENT) == first
+
+
 @pytest.mark.usefixtures("_patient")
 def test_what_was_sent_ahead_can_be_cancelled_and_what_runs_cannot(tmp_path: Path) -> None:
     gate = tmp_path / "gate"

@@ -432,9 +432,9 @@ class _Crew(Crew):
         """Put tasks that were taken back before all others, and have them looked after."""
         if not tasks:
             return
-        self.put_back(tasks)
         for future, _ in tasks:
             future.come_back()
+        self.put_back(tasks)  # another worker may send them at once
         with self.lock:
             woken = sum(self.wake(0) for _ in tasks)
             wanted = min(self.limit - self.workers, len(tasks) - woken)
@@ -447,14 +447,14 @@ class _Crew(Crew):
 
     def let_go(self, future: _Future, worker: Worker) -> bool:
         """Take a task back from the process that it was sent to; `False` if it has begun."""
-        self.requeue(worker.take_back())
+        self.requeue(worker.take_back(leave_one=True))
         return not worker.has(future)
 
     def recall(self) -> None:
         """Take back all that has not begun: its number of threads may be another now."""
         for worker in self.supplied.copy():
             if len(worker.flight) > 1:
-                self.requeue(worker.take_back())
+                self.requeue(worker.take_back(leave_one=True))
 
     def close(self, why: Refusal, drop: bool = False) -> list[Task]:
         """Take no more tasks, and return those that with *drop* are not to be run."""

@@ -199,12 +199,20 @@ class Worker:
         self.since, self.paced = now, self.answers
         self.depth = min(self.most, 1 + int(AHEAD_SECONDS / self.seconds), 4 * self.depth)
 
-    def take_back(self, count: int = MAX_AHEAD) -> list[Any]:
-        """Return what up to *count* tasks were for that have not begun, the first one first."""
+    def take_back(self, leave_one: bool = False) -> list[Any]:
+        """Return what the tasks were for that have not begun, the first one first.
+
+        With *leave_one* the process keeps at least one task, since its thread may be waiting for
+        an answer. Only that thread may call this without.
+        """
         if os.getpid() != self.pid:
             return []
         with self.lock:
-            numbers = [] if self.held else self._take_tokens(count)
+            # If it has no task, there may be the token that ends the process.
+            numbers = self._take_tokens() if self.flight and not self.held else []
+            if leave_one and 0 < len(numbers) == len(self.flight):
+                self._write_tokens(bytes(numbers[:1]))
+                del numbers[0]
             return [self.flight.pop(number) for number in numbers]
 
     def bury(self) -> tuple[list[Any], list[Any]]:
@@ -214,7 +222,7 @@ class Worker:
             self.process.kill()
             self.process.join()
         self.held = False
-        unbegun = self.take_back(_NUMBERS)
+        unbegun = self.take_back()
         with self.lock:
             begun = list(self.flight.values())
             self.flight.clear()
@@ -269,7 +277,7 @@ class Worker:
         def _write_end(self) -> None:
             self.messages.send_bytes(b"")
 
-        def _take_tokens(self, count: int) -> list[int]:
+        def _take_tokens(self) -> list[int]:
             return []
 
     else:
@@ -297,9 +305,9 @@ class Worker:
         def _write_end(self) -> None:
             os.write(self.token_writer.fileno(), _END)
 
-        def _take_tokens(self, count: int) -> list[int]:
+        def _take_tokens(self) -> list[int]:
             try:
-                return list(os.read(self.tokens.fileno(), count))
+                return list(os.read(self.tokens.fileno(), _NUMBERS))
             except OSError:  # there is none, or the pipe has been closed
                 return []
 
