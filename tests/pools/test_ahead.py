@@ -83,6 +83,7 @@ def test_an_idle_process_keeps_its_first_task_since_its_thread_waits_for_that() 
         future = pool.submit(os.getpid)
         until(lambda: any(worker.flight for worker in pool._crew.supplied))
         (worker,) = pool._crew.supplied
+        assert isinstance(future, processes._Future)
         assert not pool._crew.let_go(future, worker)
         assert not future.cancel()
         os.kill(first, signal.SIGCONT)
