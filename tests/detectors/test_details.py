@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from detectors.evidence import lines_of
-from kumo._detectors import pbs
+from kumo._detectors import pbs, rctl
+from kumo._records import Limit
 from kumo._survey import ELSEWHERE, _detectors, survey
 from kumo._system.machine_file import Machine
 
@@ -62,6 +63,17 @@ def lines(text: str) -> list[str]:
             ["build allocation 3 '$CPU_COUNT' | '3 (conda-build: CPUs of a build)'"],
             id="two build farms, the first without a count",
         ),
+        pytest.param(
+            "-- $NIX_BUILD_TOP --\n/b\n-- $NIX_BUILD_CORES --\nx\n"
+            "-- $CONDA_BUILD --\n1\n-- $CPU_COUNT --\n3\n",
+            [
+                "build allocation 3 '$CPU_COUNT' | '3 (conda-build: CPUs of a build)'",
+                "note malformed either where='$NIX_BUILD_CORES' text=\"'x'\" "
+                "form='a positive decimal integer' "
+                "step='Correct it, or unset it.'",
+            ],
+            id="two build farms, the first with a malformed count",
+        ),
     ],
 )
 def test_what_is_added(text: str, added: list[str]) -> None:
@@ -99,3 +111,12 @@ def test_each_system_has_its_detectors_from_the_narrowest_scope(
 def test_only_the_jobs_own_cgroup_is_in_it(membership: str, held: bool) -> None:
     assert pbs.in_cpuset(membership, "77.pbs1") is held
     assert not pbs.in_cpuset(membership, "")
+
+
+def test_rules_after_a_malformed_one_count_too() -> None:
+    machine = Machine(f"-- !{rctl.CALL} --\nx,jail:j:pcpu:deny=150\n")
+
+    records = list(rctl.detect(machine))
+
+    assert [record.cpus for record in records if isinstance(record, Limit)] == [1.5]
+    assert len(records) == 2
