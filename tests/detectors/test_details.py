@@ -92,7 +92,10 @@ def test_what_is_added(text: str, added: list[str]) -> None:
 def test_each_system_has_its_detectors_from_the_narrowest_scope(
     platform: str, modules: list[str]
 ) -> None:
-    system = Machine(f"-- !platform --\n{platform}\n-- $SLURM_JOB_ID --\n7\n")
+    system = Machine(
+        f"-- !platform --\n{platform}\n-- $SLURM_JOB_ID --\n7\n"
+        "-- $KUMO_AVAILABLE_PARALLELISM --\n4\n"
+    )
 
     assert [each.__module__.rpartition(".")[2] for each in _detectors(system)] == modules
 
