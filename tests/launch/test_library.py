@@ -287,7 +287,4 @@ def test_teams_that_bind_themselves_are_pinned_to_what_is_shown(
 def test_teams_under_a_pin(seen: Seen, team: str, machine_64: list[str]) -> None:
     assert seen(["taskset", "-c", "5", team], "4", machine_64) == "1 20\n"
     size, *masks = seen(["taskset", "-c", "2-9", team], "4", machine_64).split()
-    # On a busy machine LLVM's runtime sometimes leaves a thread on the shown CPUs alone.
-    assert size == "4"
-    assert "3fc" in masks
-    assert {*masks} <= {"3fc", "3c"}
+    assert (size, {*masks}) == ("4", {"3fc"})

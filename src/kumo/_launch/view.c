@@ -30,7 +30,7 @@
 #define SHOWN __attribute__((visibility("default")))
 #define INSIDE __attribute__((visibility("hidden"), used))
 #define NEXT ((void *)-1L) /* RTLD_NEXT, in both C libraries */
-enum { ONLN = 84, EINVAL_ = 22, ENOSYS_ = 38, BITS = 8 * sizeof(long), WORDS = 8192 / BITS }; /* ONLN: in both */
+enum { ONLN = 84, ESRCH_ = 3, EINVAL_ = 22, ENOSYS_ = 38, BITS = 8 * sizeof(long), WORDS = 8192 / BITS }; /* ONLN: in both */
 
 /* Weak, since each C library has some of them: dlsym is in a library of its own before glibc 2.34. */
 extern __attribute__((weak)) int *__errno_location(void);
@@ -175,15 +175,19 @@ static long get(int thread, size_t size, Word *mask) { /* as the kernel returns 
     return bytes;
 }
 
+/* The kernel reads the mask before it looks for the thread, and there is none of this number. So a program's mask may be
+   read here, where a bad pointer would end it, and the thread has no other mask for a moment, which would move it. */
+static int is_readable(const void *mask, size_t size) {
+    return kernel(SYS_sched_setaffinity, -1, (long)size, (long)mask) == -ESRCH_;
+}
+
 static long set(int thread, size_t size, const Word *mask, int by_openmp) {
     Word now[WORDS];
     int judged = may_restore() && is_own_thread(thread) &&
-                 kernel(SYS_sched_getaffinity, thread, (long)start.bytes, (long)now) > 0;
-    long result = kernel(SYS_sched_setaffinity, thread, (long)size, (long)mask);
-    /* The kernel has read the mask, so that it may be read here. */
-    const Word *meant = result == 0 && judged ? instead(mask, size, now, by_openmp) : NULL;
-    if (meant) kernel(SYS_sched_setaffinity, thread, (long)start.bytes, (long)meant);
-    return result;
+                 kernel(SYS_sched_getaffinity, thread, (long)start.bytes, (long)now) > 0 && is_readable(mask, size);
+    const Word *meant = judged ? instead(mask, size, now, by_openmp) : NULL;
+    return meant ? kernel(SYS_sched_setaffinity, thread, (long)start.bytes, (long)meant)
+                 : kernel(SYS_sched_setaffinity, thread, (long)size, (long)mask);
 }
 
 SHOWN int sched_getaffinity(int thread, size_t size, void *mask) {
@@ -215,11 +219,10 @@ SHOWN int pthread_setaffinity_np(unsigned long thread, size_t size, const void *
     Set *real = is_ready() ? start.pthread_set : (Set *)next("pthread_setaffinity_np");
     if (!real) return is_self(thread) ? (int)-set(0, size, mask, 0) : ENOSYS_;
     Word now[WORDS];
-    int judged = may_restore() && start.pthread_get && start.pthread_get(thread, sizeof now, now) == 0;
-    int error = real(thread, size, mask);
-    const Word *meant = !error && judged ? instead(mask, size, now, 0) : NULL;
-    if (meant) real(thread, start.bytes, meant);
-    return error;
+    int judged = may_restore() && start.pthread_get && start.pthread_get(thread, sizeof now, now) == 0 &&
+                 is_readable(mask, size);
+    const Word *meant = judged ? instead(mask, size, now, 0) : NULL;
+    return meant ? real(thread, start.bytes, meant) : real(thread, size, mask);
 }
 
 SHOWN long sysconf(int name) {
