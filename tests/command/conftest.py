@@ -84,7 +84,7 @@ def started(command: Sequence[str], streams: Sequence[int], variables: dict[str,
     """Run *command* with *streams*, of which a shell closes those that are `CLOSED`."""
     closing = "".join(f" {number}>&-" for number, each in enumerate(streams) if each == CLOSED)
     if closing:
-        command = ["sh", "-c", f'exec "$@"{closing}', "sh", *command]
+        command = ["/bin/sh", "-c", f'exec "$@"{closing}', "sh", *command]
     stdin, stdout, stderr = (None if each == CLOSED else each for each in streams)
     return subprocess.run(
         command,
@@ -144,11 +144,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kumo(
-    request: pytest.FixtureRequest,
-    pytestconfig: pytest.Config,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Kumo]:
+def kumo(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Kumo]:
     """The command."""
     if not pytestconfig.getoption("--installed"):
         server = Server(sys.executable, environment()) if POSSIBLE else None
@@ -157,9 +153,10 @@ def kumo(
             server.close()
         return
     wheel = request.getfixturevalue("wheel")
-    installed = Kumo(tmp_path_factory.mktemp("installed"))
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", str(installed.directory)], check=True
-    )
-    _pip("--python", installed.python, "install", "--no-deps", "--no-index", str(wheel))
-    yield installed
+    # Not below pytest's own directory, which other users may not read.
+    with tempfile.TemporaryDirectory(prefix="kumo-installed-") as directory:
+        os.chmod(directory, 0o755)
+        installed = Kumo(Path(directory))
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+        _pip("--python", installed.python, "install", "--no-deps", "--no-index", str(wheel))
+        yield installed
