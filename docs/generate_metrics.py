@@ -72,8 +72,8 @@ The first prints the metrics once.
 The second writes the file for node_exporter's textfile collector, and replaces it as a whole.
 The third serves them on this host until it is interrupted; `--address` names another address to serve on.
 
-One scrape of 200 cgroups with a quota took 22 ms of CPU time, and of 2,000 cgroups 222 ms, on a busy machine with cgroup v1.
-To read the same files and do nothing else took 8 ms and 74 ms: `benchmarks/counters.py`.
+One scrape of 200 cgroups with a quota took 28 ms of CPU time, and of 2,000 cgroups 200 ms, with cgroup v1.
+To read the same files and do nothing else took 7 ms and 69 ms: [counters](../../benchmarks/results/counters.md).
 
 ## OpenTelemetry
 
