@@ -27,7 +27,7 @@ WRONG_USAGE = [
         ["--topology"],
         f"--topology is not an option of kumo (did you mean kumo topology?): {PLAIN_HAS}",
     ),
-    (["--json=1"], "argument --json: ignored explicit argument '1'"),
+    (["--json=1"], "argument --json: it takes no value, not '1'"),
     (["--machine"], "argument --machine: expected one argument"),
     (["--pid"], "argument --pid: expected one argument"),
     (["--pid", "1", "--machine", SOME], "argument --machine: not allowed with argument --pid"),
@@ -36,6 +36,11 @@ WRONG_USAGE = [
 EXPLAIN_HAS = "it has --help, --json, --svg, --pid, --machine"
 NO_JSON = "--json is not an option of kumo snapshot: it has --help, --topology, --sh, --pid"
 WRONG_USAGE_OF_A_VERB = [
+    (
+        "run",
+        ["run", "--view=x", "--", "true"],
+        "argument --view: it takes no value, not 'x'; there is --view=files",
+    ),
     ("explain", ["explain", "--bogus"], f"--bogus is not an option of kumo explain: {EXPLAIN_HAS}"),
     ("explain", ["--bogus", "explain"], f"--bogus is not an option of kumo explain: {EXPLAIN_HAS}"),
     ("explain", ["explain", "snapshot"], "snapshot is a second verb, and there can be one"),

@@ -63,6 +63,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
+        where, ignored, value = message.partition(": ignored explicit argument ")
+        if ignored:  # argparse's words, which do not say what would be right
+            option = where.removeprefix("argument ")
+            forms = [name for name in self._option_string_actions if name.startswith(f"{option}=")]
+            right = f"; there is {', '.join(forms)}" if forms else ""
+            message = f"{where}: it takes no value, not {value}{right}"
         raise UsageError(message)
 
     def print_help(self, file: object = None) -> NoReturn:
