@@ -4,7 +4,7 @@ A quota stops every worker until its next period begins, and then all go on at t
 Other programs stop one worker here and one there. So what is looked for are *stops*, the times in
 which no worker ran, whose ends keep a period.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - **Stops that come by chance are not called a period.** The ends of the stops are turned into
   angles of a candidate period, and the score is the length of their mean (Rayleigh's test). For N

@@ -4,7 +4,7 @@
 stopped. `ticks` and `quotas` read what the CPUs and the visible quotas did meanwhile. `verdict`
 concludes.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - No process is left, whether it returns, raises or is interrupted: see `probe`.
 - Nothing of the calling program is changed: all that spins is a separate process.

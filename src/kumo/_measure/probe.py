@@ -1,6 +1,6 @@
 """The probe: starts the workers, waits for them, and ends them whatever happens.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - **No worker is left.** Each is put on an `ExitStack` as soon as it is started: whether the probe
   returns, raises or is interrupted, it is killed and waited for. If this process is itself killed,

@@ -1,6 +1,6 @@
 """Pools of threads and of processes both have a name, and a size that follows the parallelism.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - A name belongs to one pool. It is taken in one step under `_naming`, after the arguments have been
   checked, and let go of at `shutdown` or when the pool is collected: the dictionary is weak.

@@ -1,6 +1,6 @@
 """The workers of one thread pool and their queue: the standard executor's cannot leave early.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - Each task is run exactly once, or its `submit` has raised, or its future says why not. A worker
   takes it from the queue by one atomic call. A task is queued before a worker is looked for, and

@@ -1,6 +1,6 @@
 """The workers of a thread pool whose tasks say when they wait: others work meanwhile.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - No more tasks than the size compute that have not waited yet. A task that has waited goes on at
   once, since it may have a lock that others need, and does not count.

@@ -1,6 +1,6 @@
 """One process of a process pool: how it is started, supplied and ended, and what it does.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - A process has its next tasks before it has ended the present one. Each is a *message* in one pipe
   and a *token*, the message's number, in another. The process takes the token first and runs no

@@ -6,7 +6,7 @@ and on again, or a cgroup that is made again, is noticed by the write to ``cgrou
 or by a reading, and then `Events.arm` watches the new files.
 https://man7.org/linux/man-pages/man7/inotify.7.html
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - **A wake-up is only a hint.** The limits are read again each time. If an event is missed, the
   regular reading finds the change. If that happens twice, the watcher goes on without events.

@@ -1,6 +1,6 @@
 """The one thread of the process that reads the limits, for every watch that there is.
 
-What it guarantees, and how:
+Its guarantees, with what each rests on:
 
 - There is one such thread, and only while something is watched. `_thread` is the one that is
   meant to do it, set under `lock` before it is started. A thread that finds another in its place
