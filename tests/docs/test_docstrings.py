@@ -37,12 +37,13 @@ PLAIN = {
 }
 
 
-def documented() -> Iterator[tuple[str, Any]]:
+def documented() -> Iterator[Any]:
     for name in kumo.__all__:
         value = getattr(kumo, name)
-        yield name, value
+        yield pytest.param(name, value, id=name)
         for method in METHODS.get(name, ()):
-            yield f"{name}.{method}", getattr(value, method)
+            whole = f"{name}.{method}"
+            yield pytest.param(whole, getattr(value, method), id=whole)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(("name", "value"), list(documented()), ids=str)
+@pytest.mark.parametrize(("name", "value"), list(documented()))
 def test_an_example(name: str, value: Any) -> None:
     if name.startswith("ProcessPool"):
         pytest.importorskip("loky")
@@ -72,7 +73,7 @@ def test_an_example(name: str, value: Any) -> None:
     assert "+SKIP" not in text
 
 
-@pytest.mark.parametrize(("name", "value"), list(documented()), ids=str)
+@pytest.mark.parametrize(("name", "value"), list(documented()))
 def test_a_signature_shows_values_and_public_names(name: str, value: Any) -> None:
     if name in MADE or (isinstance(value, type) and issubclass(value, Exception)):
         return
