@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kumo import Estimate, Limit, MachineError, Note, OverrideError, estimate, round_cpus
-from kumo._records import Record
+from kumo._records import UNEQUAL, Record, fields_of
 
 MACHINES = Path(__file__).with_name("machines")
 
@@ -89,6 +89,20 @@ def test_a_record_takes_each_field_once(values: tuple[str, ...], named: dict[str
         Note(*values, **named)  # type: ignore[arg-type]  # some are wrong
 
     assert Note("a", errs="no", text="b") == Note("a", "b", "no")
+
+
+def test_equal_records_have_equal_hashes_and_others_have_others() -> None:
+    assert hash(QUOTA) == hash(copy.copy(QUOTA))
+    assert len({hash(record) for record in RECORDS}) == len(RECORDS)
+
+
+def test_the_fields_of_a_record_by_their_names() -> None:
+    assert list(fields_of(NOTE).items()) == [
+        ("code", "real-time"),
+        ("text", NOTE.text),
+        ("errs", "over"),
+    ]
+    assert Limit(**fields_of(QUOTA)) == QUOTA
 
 
 def test_records_of_two_classes_are_never_equal() -> None:
@@ -197,6 +211,22 @@ def test_workers(limits: list[Limit], lockstep: int, independent: int) -> None:
 def test_workers_takes_no_other_purpose(purpose: str) -> None:
     with pytest.raises(ValueError, match=f"'physical', 'pinned', not {purpose!r}"):
         ESTIMATE.workers(purpose)  # type: ignore[arg-type]
+
+
+def test_without_its_machine_only_lockstep_needs_the_capacities() -> None:
+    """Of CPUs of different speed, which the notes say; the other purposes do not depend on it."""
+    unequal = Estimate([quota(2.5), cpus(8)], [NOTE, Note(UNEQUAL, "", "no")])
+
+    assert (unequal.workers(), unequal.workers("independent"), unequal.workers("pinned")) == (
+        2,
+        3,
+        2,
+    )
+    assert Estimate([quota(2.5)], [NOTE]).workers("lockstep") == 2
+    with pytest.raises(ValueError, match=r"^this estimate does not know its machine: take a new"):
+        unequal.workers("lockstep")
+    with pytest.raises(ValueError, match=r"^this estimate does not know its machine: take a new"):
+        unequal.workers("independent", memory=1)
 
 
 @pytest.mark.parametrize(
@@ -351,6 +381,12 @@ def test_estimate_raises(tmp_path: Path, text: str, error: type[ValueError]) -> 
 
     with pytest.raises(error):
         estimate(machine=path)
+
+
+def test_an_estimate_is_for_the_process_or_the_thread() -> None:
+    assert estimate("thread").parallelism >= 1
+    assert estimate("thread", machine=MACHINES / "clause-threads-union.txt").parallelism == 1
+    assert estimate(machine=MACHINES / "clause-threads-union.txt").parallelism == 5
 
 
 def test_estimate_raises_for_what_cannot_be_asked() -> None:

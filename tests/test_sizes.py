@@ -143,6 +143,11 @@ def test_lockstep_follows_the_capacities() -> None:
     assert "4 of capacity 1024, 4 of capacity 381" in found.notes[-1].text
 
 
+def test_of_two_cpus_the_fast_one_may_do_more_alone() -> None:
+    assert survey(capacities([400, 1024])).workers("lockstep") == 1
+    assert survey(capacities([600, 1024])).workers("lockstep") == 2
+
+
 def test_lockstep_is_the_greatest_product_also_of_small_differences() -> None:
     """15 times 1024 is more than 16 times 930, though nobody would call these two kinds."""
     found = survey(capacities([1024] * 15 + [930]))
@@ -180,16 +185,18 @@ def test_without_capacities_lockstep_is_the_count(name: str) -> None:
     [
         ("2G", 2 * GIB), ("2g", 2 * GIB), ("2Gi", 2 * GIB), ("2GiB", 2 * GIB), ("2GB", 2 * GIB),
         ("1.5G", 3 * GIB // 2), ("512M", GIB // 2), ("1T", 1024 * GIB), ("64k", 1 << 16),
-        ("1073741824", GIB), (" 2G ", 2 * GIB),
+        ("1073741824", GIB), (" 2G ", 2 * GIB), ("0.3K", 307), ("1.999", 1), ("007K", 7 << 10),
+        ("99999999999999999", 10**17 - 1),
     ],
 )  # fmt: skip
 def test_a_size(text: str, size: int) -> None:
     assert parse_size(text) == size
+    assert type(parse_size(text)) is int
 
 
 @pytest.mark.parametrize(
     "text", ["", "G", "0", "0G", "-1G", "+1G", "1e3", "2X", "2 G", "1_0", "٤G", "nan", ".5G",
-             "2GG", "\udcff", "1.2.3G"],
+             "2GG", "\udcff", "1.2.3G", "0.5", "0.0001K", "0" * 40, "0.0G", "2GBB", "2GII"],
 )  # fmt: skip
 def test_not_a_size(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size such as 2G or 512M"):
@@ -216,6 +223,10 @@ def test_too_large_for_a_size(text: str) -> None:
         pytest.param("-- /sys/fs/cgroup/pod/app/memory.max --\nmax\n", "4G", 8, id="no limit"),
         pytest.param("-- /sys/fs/cgroup/pod/app/memory.max --\n1\n", "2G", 1, id="at least 1"),
         pytest.param("-- /sys/fs/cgroup/pod/app/memory.max (EACCES) --\n", "4G", 8, id="closed"),
+        pytest.param(
+            "-- /sys/fs/cgroup/pod/app/memory.max --\n1152921504606846976\n", "4G", 8,
+            id="more than a machine has",
+        ),
     ],
 )  # fmt: skip
 def test_memory_bounds_the_workers(sections: str, memory: str, workers: int) -> None:
@@ -264,10 +275,36 @@ def test_the_evidence_of_memory_is_in_the_explanation() -> None:
 
 
 def test_a_machine_that_shows_no_memory_has_no_limit() -> None:
-    (limit,) = memory_limits(Machine("-- !affinity --\n0\n"), GIB)
-    assert (limit.cpus, limit.text) == (inf, "(unknown)")
-    closed = Machine("-- /proc/meminfo (EACCES) --\n")
-    assert [(limit.cpus, limit.text) for limit in memory_limits(closed, GIB)] == [(inf, "(EACCES)")]
+    for text, where, shown in [
+        ("-- !affinity --\n0\n", "the machine's memory", "(unknown)"),
+        ("-- !memory --\nx\n", "the machine's memory", "(unknown)"),
+        ("-- /proc/meminfo --\nMemTotal: x kB\n", "the machine's memory", "(unknown)"),
+        ("-- /proc/meminfo (EACCES) --\n", "/proc/meminfo", "(EACCES)"),
+    ]:
+        assert list(memory_limits(Machine(text), GIB)) == [
+            Limit("memory", "memory", inf, where, shown)
+        ]
+
+
+def test_the_memory_of_each_level_and_of_the_machine() -> None:
+    levels = Machine(
+        V2.replace(
+            "MemTotal:       33554432 kB\n", "MemAvailable: 5 kB\nMemTotal:       4194304 kB\n"
+        )
+        + "-- /sys/fs/cgroup/pod/app/memory.max --\nmax\n-- /sys/fs/cgroup/pod/memory.max --\n\n"
+        "-- /sys/fs/cgroup/memory.max (EACCES) --\n"
+    )
+    facts = Machine("-- !platform --\ndarwin\n-- !memory --\n3221225472\n")
+
+    assert list(memory_limits(levels, GIB)) == [
+        Limit("memory", "memory", inf, "/sys/fs/cgroup/pod/app/memory.max", "max"),
+        Limit("memory", "memory", inf, "/sys/fs/cgroup/pod/memory.max", "(empty)"),
+        Limit("memory", "memory", inf, "/sys/fs/cgroup/memory.max", "(EACCES)"),
+        Limit("memory", "memory", 4.0, "/proc/meminfo", "MemTotal: 4194304 kB"),
+    ]
+    assert list(memory_limits(facts, GIB)) == [
+        Limit("memory", "memory", 3.0, "the machine's memory", "3221225472 bytes")
+    ]
 
 
 def test_memory_of_other_systems() -> None:

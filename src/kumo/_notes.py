@@ -247,7 +247,7 @@ def unreadable(where: str, error: OSError) -> Note:
     why = error_name(error)
     if error.errno == EXDEV:  # of kumo._system.open_as
         why = "what another process has put there is opened only on the kernel's own file systems"
-    return note("unreadable", where=quoted(where, 200), error=why)
+    return note("unreadable", where=quoted(where), error=why)
 
 
 def malformed(where: str, text: str, form: str) -> Note:
@@ -257,4 +257,4 @@ def malformed(where: str, text: str, form: str) -> Note:
     """
     step = CORRECT if "$" in where or where.startswith("-") else REPORT
     shown = repr_short(text.strip())
-    return note("malformed", where=quoted(where, 200), text=shown, form=form, step=step)
+    return note("malformed", where=quoted(where), text=shown, form=form, step=step)

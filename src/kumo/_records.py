@@ -143,7 +143,7 @@ class Record(_Base):
 
 def fields_of(record: Record) -> dict[str, Any]:
     """Return the record's fields by their names, in order."""
-    return dict(zip(type(record).__slots__, record._fields(), strict=True))
+    return {name: getattr(record, name) for name in type(record).__slots__}
 
 
 class Limit(Record):
@@ -281,7 +281,7 @@ class Estimate(_Asked):
             others = [other for other in self.limits if other.source != BALANCE]
             limit = Estimate(others, ()).binding
         count = round_cpus(limit.cpus, ROUNDING[purpose] if purpose else "floor")
-        if memory is None and purpose in (None, "independent", "pinned"):
+        if memory is None and purpose not in ("lockstep", "physical"):
             return count
         return self._fewer(count, purpose, memory)
 
@@ -303,7 +303,7 @@ class Estimate(_Asked):
         if purpose == "physical":
             count = min(count, _sizes.physical(system))
         if each:
-            fits = min((limit.cpus for limit in _sizes.memory_limits(system, each)), default=inf)
+            fits = min(limit.cpus for limit in _sizes.memory_limits(system, each))
             count = min(count, round_cpus(fits)) if fits < inf else count
         return count
 

@@ -42,15 +42,14 @@ def parse_size(text: str) -> int:
     unit = body[-1:] if body[-1:].isalpha() else ""
     whole, _, part = body.removesuffix(unit).partition(".")
     digits = whole + part
-    if unit not in UNITS or not is_whole(digits) or not whole:
-        raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
-    if not digits.strip("0"):
-        raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
-    size = int(digits) * UNITS[unit] // 10 ** len(part) if len(digits) <= MAX_DIGITS else UNLIMITED
-    if size >= UNLIMITED:
-        raise ValueError(f"{text[:40]!a} is too large for a size")
+    size = 0
+    if unit in UNITS and whole and is_whole(digits) and digits.strip("0"):
+        short = len(digits) <= MAX_DIGITS
+        size = int(digits) * UNITS[unit] // 10 ** len(part) if short else UNLIMITED
     if not size:
         raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
+    if size >= UNLIMITED:
+        raise ValueError(f"{text[:40]!a} is too large for a size")
     return size
 
 
@@ -140,5 +139,5 @@ def _total(meminfo: str) -> int | None:
     for line in meminfo.split("\n"):
         name, _, value = line.partition(":")
         if name == "MemTotal":
-            return whole_number(value.removesuffix("kB").strip(), 15)
+            return whole_number(value.removesuffix("kB").strip())
     return None

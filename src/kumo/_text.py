@@ -40,7 +40,7 @@ def repr_short(text: str) -> str:
     return ascii(text if len(text) <= 60 else text[:60] + "...")
 
 
-def quoted(text: str, most: int) -> str:
+def quoted(text: str, most: int = 200) -> str:
     """Return *text* as it is if it is printable, else escaped; cut beyond *most* characters."""
     cut = text[: most + 1]
     shown = cut if cut.isprintable() else ascii(cut)[1:-1]

@@ -14,6 +14,8 @@ from kumo._cgroups.cpu_stat import Throttling, difference, parse_cpu_stat
 from kumo._cgroups.cpulist import CEILING, format_cpulist, parse_cpulist
 from kumo._cgroups.cpuset import allowed_cpus, fallbacks
 from kumo._cgroups.levels import (
+    MAX_PLACES,
+    Levels,
     Mount,
     locate,
     parse_membership,
@@ -23,6 +25,7 @@ from kumo._cgroups.levels import (
     unescape,
 )
 from kumo._cgroups.quota import directory_limit, parse_quota
+from kumo._cgroups.unmounted import root_of
 from kumo._override import VARIABLE, parse_override
 from kumo._records import OverrideError
 from kumo._snapshot import _mounts as reduce_mounts
@@ -316,6 +319,7 @@ def test_not_a_mount(line: str) -> None:
             "digits that are not ASCII": ("\\\u0660\u0664\u0660", "\\\u0660\u0664\u0660"),
             "a backslash at the end": ("a\\", "a\\"),
             "two backslashes": ("a\\\\040", "a\\ "),
+            "text after a byte that is not ASCII": (r"caf\303\251-1", "caf\udcc3\udca9-1"),
         }
     ),
 )
@@ -546,6 +550,18 @@ def test_locate_finds_every_cgroup_below_the_mount_and_no_other(
 )
 def test_quota(text: str, rate: tuple[int, int] | None) -> None:
     assert parse_quota(text) == rate
+
+
+@pytest.mark.parametrize("text", ["-1 100000", "-1 0", "-1 ", "0 100000", "0 ", "0 0", "-5 "])
+def test_no_quota_of_v1_whatever_the_period_is(text: str) -> None:
+    """The period has a separate file, which may be absent."""
+    assert parse_quota(text, "-1") is None
+
+
+@pytest.mark.parametrize(("text", "unlimited"), [("max", "max"), ("max ", "max"), ("max 0", "-1")])
+def test_a_quota_of_v2_has_a_period(text: str, unlimited: str) -> None:
+    with pytest.raises(ValueError, match="not a quota and a period"):
+        parse_quota(text, unlimited)
 
 
 @pytest.mark.parametrize(
@@ -1008,3 +1024,134 @@ def test_after_a_malformed_list_the_next_source_is_asked() -> None:
 )
 def test_the_cpus_that_a_process_may_take(mask: int, allowed: tuple[int, str] | None) -> None:
     assert allowed_cpus(Machine(CPUSET), mask) == allowed
+
+
+# --- levels
+
+
+NAMESPACE = """\
+-- !pid --
+17
+-- !tid --
+18
+-- /proc/self/cgroup --
+0::/
+-- /proc/thread-self/cgroup --
+0::/
+-- /proc/self/mountinfo --
+26 24 0:26 /.. {point} rw - cgroup2 cgroup rw
+-- !affinity --
+0-7
+"""
+
+
+@pytest.mark.parametrize(
+    ("scope", "files", "quota"),
+    **cases(
+        {
+            "the process": ("process", {"a/cgroup.procs": "16", "b/cgroup.procs": "9\n17"}, 2),
+            "the process's first thread": (
+                "process",
+                {"a/cgroup.threads": "18", "a/cgroup.procs": "17", "b/cgroup.threads": "17"},
+                2,
+            ),
+            "a thread is in the list of threads": (
+                "thread",
+                {"a/cgroup.threads": "17", "a/cgroup.procs": "17", "b/cgroup.threads": "18"},
+                2,
+            ),
+            "a thread by its process": (
+                "thread",
+                {"a/cgroup.procs": "18", "b/cgroup.procs": "17"},
+                2,
+            ),
+            "the next list after a closed one": (
+                "process",
+                {
+                    "a/cgroup.procs": "1",
+                    "b/cgroup.threads (EOPNOTSUPP)": "",
+                    "b/cgroup.procs": "17",
+                },
+                2,
+            ),
+            "no list names it": ("process", {"a/cgroup.procs": "1", "b/cgroup.procs": "171"}, None),
+        }
+    ),
+)
+@pytest.mark.parametrize("point", ["/c", "/"])
+def test_the_processs_own_directory_is_the_one_that_lists_it(
+    point: str, scope: Any, files: dict[str, str], quota: float | None
+) -> None:
+    """In a namespace whose root's name is hidden, here a or b."""
+    top = point.rstrip("/")
+    for name in ("a", "b"):
+        files = {**files, f"{name}/cpu.max": f"{'1' if name == 'a' else '2'}00000 100000"}
+    listed = "".join(f"-- {top}/{name} --\n{text}\n" for name, text in files.items())
+
+    found = survey(Machine(NAMESPACE.format(point=point) + listed, scope))
+
+    assert found.quota == quota
+    assert [limit.where for limit in found.limits if limit.cpus == quota] == (
+        [f"{top}/b/cpu.max"] if quota else []
+    )
+
+
+def test_a_level_is_looked_at_through_a_few_mounts_and_none_is_forgotten() -> None:
+    shown = Levels()
+    for number in range(2 * MAX_PLACES):
+        shown.add(Mount(mount(number, 1, f"/m{number}", root="/a")), ["b", "c"])
+    assert not shown.whole
+    shown.add(Mount(mount(99, 1, "/whole")), ["a", "b", "c"])
+
+    first = [f"/m{number}" for number in range(MAX_PLACES)]
+    assert shown.whole
+    assert shown.directories == [
+        [f"{point}/b/c" for point in first],
+        [f"{point}/b" for point in first],
+        first,
+        ["/whole"],
+    ]
+
+
+def test_levels_of_another_hierarchy_say_nothing_without_its_files() -> None:
+    """The cpu controller is in v1: v2's levels have no cpu.max, which is as it should be."""
+    found = survey(
+        Machine(
+            "-- !affinity --\n0-7\n-- /proc/self/cgroup --\n4:cpu:/a\n0::/b\n"
+            "-- /proc/self/mountinfo --\n"
+            "30 1 0:30 / /v1 rw - cgroup cgroup rw,cpu\n31 1 0:31 / /v2 rw - cgroup2 c rw\n"
+            "-- /v1/a/cpu.cfs_quota_us --\n300000\n-- /v1/a/cpu.cfs_period_us --\n100000\n"
+            "-- /v1/cgroup.sane_behavior --\n0\n"
+        )
+    )
+
+    assert [limit.where for limit in found.limits if limit.source == "quota"] == [
+        "/v1/a/cpu.cfs_quota_us",
+        "/v1/cpu.cfs_quota_us",
+    ]
+
+
+# --- systems without cgroups
+
+
+@pytest.mark.parametrize(
+    ("root", "system"),
+    **cases(
+        {
+            "OpenVZ": ("1 0 0:30 / / rw - simfs /vz/private/1 rw", "OpenVZ"),
+            "an LX zone": ("1 0 0:30 / / rw - zfs zones/0123 rw", "LX zone"),
+            "the pool's own file system": ("1 0 0:30 / / rw - zfs zones rw", "LX zone"),
+            "WSL1": ("1 0 0:2 / / rw,noatime - wslfs rootfs rw", "WSL1"),
+            "WSL1 before": ("1 0 0:2 / / rw,noatime - lxfs rootfs rw", "WSL1"),
+            "ZFS on Linux": ("1 0 0:30 / / rw shared:1 - zfs rpool/ROOT/ubuntu rw", None),
+            "a pool of a similar name": ("1 0 0:30 / / rw - zfs zones2/x rw", None),
+            "a name that is the pool's": ("1 0 0:30 / / rw - ext4 zones/0123 rw", None),
+            "not the root directory": ("1 0 0:30 / /vz rw - simfs /vz/private/1 rw", None),
+            "no source": ("1 0 0:30 / / rw - simfs", None),
+            "no such line": ("simfs", None),
+            "a few fields": ("/ / / / / - simfs a b", None),
+        }
+    ),
+)
+def test_the_system_by_its_root_directory(root: str, system: str | None) -> None:
+    assert root_of(root) == system

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from conftest import MACHINES as PATHS
 
 import kumo
+from kumo._detectors.build_farm import FARMS
 from kumo._detectors.condor import parse_ad
 from kumo._detectors.oar import in_cpuset
+from kumo._override import VARIABLE
 from kumo._snapshot import snapshot
 from kumo._survey import ANNOUNCED, survey
-from kumo._system.machine_file import Machine
+from kumo._system.machine_file import Machine, read_machine
 
 MACHINES = Path(__file__).parents[1] / "machines"
 ANNOUNCING = {key for key in ANNOUNCED if key[0] != "!"}
@@ -164,12 +167,28 @@ def test_a_snapshot_has_no_more_of_a_slot_than_its_cpus() -> None:
     assert "example.org" not in text
 
 
+ODD = ["", " ", "relative/path", "\u0664", "-1", "1" * 400, "\udcff"]
+# Every variable that a machine file has, and those of the build farms.
+NAMES = ANNOUNCING | {farm[1] for farm in FARMS}
+NAMES |= {name[1:] for path in PATHS for name in read_machine(path).sections if name[0] == "$"}
+NAMES -= {VARIABLE}
+
+
 @pytest.mark.parametrize("key", sorted(ANNOUNCING))
-@pytest.mark.parametrize("value", ["", "relative/path", "\u0664", "-1", "1" * 400, "\udcff"])
+@pytest.mark.parametrize("value", ODD)
 def test_no_value_is_an_error(key: str, value: str) -> None:
     estimate = survey(Machine(f"-- !affinity --\n0-3\n-- ${key} --\n{value}\n"))
 
     assert 1 <= estimate.parallelism <= 4
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_no_value_is_an_error_where_everything_is_announced(value: str) -> None:
+    for key in NAMES:
+        values = {**dict.fromkeys(NAMES, "1"), key: value}
+        text = "".join(f"-- ${name} --\n{value}\n" for name, value in values.items())
+
+        assert 1 <= survey(Machine(f"-- !affinity --\n0-3\n{text}")).parallelism <= 4
 
 
 # --- this process

@@ -224,6 +224,72 @@ def test_each_row_has_a_reason() -> None:
     assert {d.action for d in decisions} == {"lower", "keep", "skip"}
 
 
+@pytest.mark.parametrize(
+    ("name", "count", "asked", "number", "why"),
+    [
+        ("GOMAXPROCS", 4, {}, 4, "Go"),
+        ("GOMAXPROCS", 4, {"left_out": ["GOMAXPROCS"]}, None, "--without"),
+        ("OMP_NUM_THREADS", 8, {"workers": 1}, 8, "{}: for the only worker"),
+        ("OMP_NUM_THREADS", 8, {"workers": 2}, 4, "{}: for each of 2 workers"),
+        ("OMP_NUM_THREADS", 1, {}, 1, "{}: nothing is left to divide at 1"),
+        ("OMP_NUM_THREADS", 4, {}, None, "--with omp: "),
+        ("OMP_NUM_THREADS", 4, {"chosen": ["omp"]}, 4, "{}"),
+        ("BLIS_NUM_THREADS", 1, {}, None, "--with blas: "),
+        ("PRE_COMMIT_NO_CONCURRENCY", 1, {}, 1, "{}: one process at a time"),
+        ("PRE_COMMIT_NO_CONCURRENCY", 4, {}, None, "{}: a switch, for a count of 1"),
+        ("OMP_NUM_THREADS_ALL", 1, {}, None, "nothing is left to divide at 1"),
+        ("OMP_NUM_THREADS_ALL", 2, {}, 2, "{}"),
+        ("NUMEXPR_MAX_THREADS", 16, {}, None, "{} stops at 16 by itself"),
+        ("NUMEXPR_MAX_THREADS", 15, {}, 15, "{}"),
+        ("WEB_CONCURRENCY", 4, {}, None, "--workers auto: "),
+        ("WEB_CONCURRENCY", 4, {"workers": 4}, None, "--workers auto: "),
+        ("WEB_CONCURRENCY", 4, {"workers": 4, "servers": True}, 4, "{}: as many workers as CPUs"),
+        ("WEB_CONCURRENCY", 4, {"chosen": ["WEB_CONCURRENCY"]}, 4, "{}"),
+        ("CELERY_WORKER_CONCURRENCY", 4, {"servers": True}, 4, "{}: as many workers as CPUs"),
+        ("CELERY_WORKER_CONCURRENCY", 4, {}, None, "--with celery: "),
+        ("MAKEFLAGS", 4, {}, None, "--with make: "),
+        ("MAKEFLAGS", 4, {"chosen": ["make"]}, 4, "{}"),
+        ("GHCRTS", 4, {"chosen": ["GHCRTS"]}, None, "never: "),
+        (
+            "PYTHON_CPU_COUNT",
+            4,
+            {"beside": ["lightgbm"]},
+            5,
+            "{}; one more than 4, for loky's sake",
+        ),
+    ],
+)
+def test_the_reason_of_a_row(
+    name: str, count: int, asked: dict[str, Any], number: int | None, why: str
+) -> None:
+    """A reason that ends in a colon is followed by the table's own words."""
+    knob, decision = KNOBS[name], decided(count, **asked)[name]
+
+    assert (decision.action, decision.number) == ("set" if number else "skip", number)
+    assert decision.value == (knob.value(number) if number else None)
+    assert decision.why == why.format(knob.reader) + (knob.why if why.endswith(": ") else "")
+
+
+def test_what_the_user_and_the_outer_set_has_its_reason_too() -> None:
+    outer = after(4)
+    found = decided(3, {**outer, "MAKEFLAGS": "-k", "GOMAXPROCS": "9"})
+
+    assert found["MAKEFLAGS"] == Decision("MAKEFLAGS", "keep", None, "-k", "set in the environment")
+    assert found["GOMAXPROCS"].why == "set in the environment"
+    assert found["MAX_JOBS"] == Decision("MAX_JOBS", "lower", 3, "3", "the outer kumo run set 4")
+    assert decided(5, outer)["MAX_JOBS"] == Decision(
+        "MAX_JOBS", "keep", 4, "4", "set by the outer kumo run"
+    )
+
+
+def test_a_long_value_is_cut_in_the_text() -> None:
+    text = as_text(
+        [Decision("A", "keep", None, "x" * 61, "y"), Decision("BB", "skip", None, None, "z")]
+    )
+
+    assert text == f"keep  A   {'x' * 60}...  y\nskip  BB  {'-':>63}  z"
+
+
 def test_the_text_has_a_line_for_each_in_columns() -> None:
     lines = as_text(plan(4, {"GOMAXPROCS": "2\x1b[31m"})).splitlines()
 
@@ -332,16 +398,34 @@ def test_no_marker_is_no_outer() -> None:
     assert read_outer({}) is None
     assert read_outer({MARKER: ""}) is None
     assert read_outer({MARKER: "4"}) == Outer(4, {})
+    assert read_outer({MARKER: f"{2**64 - 1}"}) == Outer(2**64 - 1, {})
     assert read_outer({MARKER: "4:LATER_VERSIONS=4"}) == Outer(4, {})
 
 
 @pytest.mark.parametrize(
     "text",
-    ["x", "0", "-1", "4:", "4:A", "4:A=", "4:A=0", "4:A=x", ":A=1", "\u0664", "4;A=1", "9" * 99],
+    [
+        "x",
+        "0",
+        "-1",
+        "4:",
+        "4:A",
+        "4:A=",
+        "4:A=0",
+        "4:A=x",
+        ":A=1",
+        "\u0664",
+        "4;A=1",
+        "9" * 99,
+        "9" * 21,
+        "4:A=" + "9" * 21,
+    ],
 )
 def test_malformed_marker(text: str) -> None:
     with pytest.raises(
-        InputError, match=r"^KUMO_RUN_SET='.*' is not what kumo run writes, such as"
+        InputError,
+        match=r"^KUMO_RUN_SET='.*' is not what kumo run writes, "
+        "such as 4:KUMO_AVAILABLE_PARALLELISM=4; unset it$",
     ):
         read_outer({MARKER: text})
 

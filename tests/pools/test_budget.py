@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from itertools import pairwise
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -159,3 +160,14 @@ def test_a_share_that_is_one_already() -> None:
 
     assert as_share(share) is share
     assert as_share(0.25).fraction == 0.25
+
+
+def test_a_share_that_is_followed_reports_what_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_parallelism(monkeypatch, 4)
+    changes: SimpleQueue[str] = SimpleQueue()
+    with Share(0.5).follow(changes.put):
+        set_parallelism(monkeypatch, 2)
+
+        assert changes.get(timeout=60) == "override 4 -> 2 at $KUMO_AVAILABLE_PARALLELISM"

@@ -46,7 +46,7 @@ def _union(ranges: list[tuple[int, int]]) -> int:
 
 
 def _cpu_number(text: str) -> int:
-    number = whole_number(text, 7)
+    number = whole_number(text)
     if number is None or number >= CEILING:
         raise ValueError(f"not a CPU number: {text!r}")
     return number

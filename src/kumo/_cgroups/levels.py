@@ -160,7 +160,7 @@ def _beside(on: dict[str, list[Mount]]) -> tuple[set[str], set[str]]:
     twins: set[str] = set()
     for beside in on.values():
         # In this order whatever is below a directory follows it directly.
-        ordered = sorted(beside, key=lambda mount: mount.point.rstrip("/").replace("/", "\0"))
+        ordered = sorted(beside, key=lambda mount: mount.point.replace("/", "\0"))
         above: list[Mount] = []
         for mount in ordered:
             while above and not under(mount.point, above[-1].point):
@@ -294,8 +294,8 @@ class Levels:
 
 def _chain(mount: Mount, names: list[str]) -> list[tuple[int, str, bool]]:
     """Return the levels that *mount* shows, the process's own first, and which are covered."""
-    points = {cover.point.rstrip("/") for cover in mount.covers}
-    directory = mount.point.rstrip("/")
+    points = {cover.point.removesuffix("/") for cover in mount.covers}
+    directory = mount.point.removesuffix("/")
     covered = directory in points
     chain = [(len(names), directory, covered)]
     for at, name in enumerate(names, 1):
@@ -314,7 +314,7 @@ def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> L
         place = locate(steps(mount.root), own_path) if mount.shows(controller) else None
         if place is not None:
             hidden, names = place
-            own = names if not hidden else search.own(mount.point.rstrip("/"), hidden, names)
+            own = names if not hidden else search.own(mount.point.removesuffix("/"), hidden, names)
             if own is not None:
                 found.add(mount, own)
     return found

@@ -70,7 +70,7 @@ def level_limits(
             continue
         if not directories:
             where = visible.covered[distance]
-            yield note("level-covered", where=quoted(where, 200))
+            yield note("level-covered", where=quoted(where))
             yield Limit("quota", "rate", inf, f"{where}/{FILES[controller][0][0]}", "(covered)")
             continue
         records = list(_level(system, controller, directories))
@@ -120,14 +120,14 @@ def _quota(
     extra = int(burst) / period if _is_positive(burst) else 0.0
     yield Limit("quota", "rate", quota / period, where, text, extra, period / 1e6)
     if extra:
-        yield note("burst-allowed", where=quoted(burst_path, 200), burst=show_rate(extra))
+        yield note("burst-allowed", where=quoted(burst_path), burst=show_rate(extra))
 
 
 def seams(
     system: System, controller: str, path: str, visible: Levels, mounts: list[Mount]
 ) -> Iterator[Note]:
     """Yield notes on what cannot be seen: the hierarchy, the process's own cgroup, ancestors."""
-    shown = quoted(path, 200)
+    shown = quoted(path)
     if not any(mount.shows(controller) for mount in mounts):
         hierarchy = (
             "cgroup v1 hierarchy of the cpu controller" if controller else "cgroup2 hierarchy"
@@ -140,7 +140,7 @@ def seams(
     else:
         if ancestors_hidden(system, controller, visible):
             top = (visible.directories[-1] or [*visible.covered.values()])[0]
-            yield note("ancestors-hidden", top=quoted(top, 200))
+            yield note("ancestors-hidden", top=quoted(top))
         if controller == V2 and system.scope == "process":
             kind = _first(system, [f"{own}/cgroup.type" for own in visible.directories[0]])
             if (kind or "").strip() == "threaded":

@@ -48,7 +48,7 @@ WITHOUT: dict[str, tuple[str, Errs, str]] = {
 def root_of(line: str) -> str | None:
     """Return the key of `WITHOUT` that a mountinfo line of the root directory has."""
     left, _, right = line.partition(" - ")
-    fields, source = left.split(" "), right.split(" ")
+    fields, source = left.split(), right.split()
     if len(fields) < 6 or fields[4] != "/" or len(source) < 2:
         return None
     if source[0] in ("wslfs", "lxfs"):
@@ -74,5 +74,8 @@ def not_mounted(system: System, what: str, missing: str) -> Iterator[Note]:
         except OSError:
             lines = []
         name = next(filter(None, map(root_of, lines)), None)
-    found, errs, step = WITHOUT.get(name or "", (what, "over", MOUNT.format(missing)))
-    yield note("cgroup-not-mounted", errs, what=found, step=step)
+    if name in WITHOUT:
+        what, errs, step = WITHOUT[name]
+    else:
+        errs, step = "over", MOUNT.format(missing)
+    yield note("cgroup-not-mounted", errs, what=what, step=step)

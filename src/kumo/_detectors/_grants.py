@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from errno import EFBIG, EINVAL
 
+from kumo._cgroups.cpulist import parse_cpulist
 from kumo._notes import malformed, note, unreadable
 from kumo._text import quoted, whole_number
 
@@ -35,7 +36,7 @@ def parse_count(text: str) -> int:
 
     Format: ``8``, white space around it; no sign, no fraction, no other digits than ASCII's.
     """
-    number = whole_number(text.strip(), 7)
+    number = whole_number(text.strip())
     if number is None or not 0 < number <= MAX_CPUS:
         raise ValueError(text)
     return number
@@ -59,6 +60,28 @@ def whose(name: str) -> str:
 def file_of(system: System, name: str) -> str:
     """Return which file it is that a variable names, for the notes about it."""
     return f"The file that {whose(name)} names, {system.env(name)},"
+
+
+def read_membership(system: System) -> str:
+    """Return the lines of the process's cgroups.
+
+    Without any if they cannot be read: the detector of quotas reports that.
+    """
+    try:
+        return system.read(system.proc("cgroup")) or ""
+    except OSError:
+        return ""
+
+
+def own_cpus(system: System) -> int:
+    """Return the number of CPUs of the thread's mask; 0 if the system does not show it.
+
+    The detector of the affinity reports the reason.
+    """
+    try:
+        return parse_cpulist(system.fact("affinity") or "").bit_count()
+    except (OSError, ValueError):
+        return 0
 
 
 def read_count(system: System, name: str, notes: list[Note]) -> int | None:
@@ -113,10 +136,10 @@ def left_out(
         f"{'them' if many else 'it'}, or set KUMO_AVAILABLE_PARALLELISM."
     )
     does = f"{'do' if many else 'does'} not count"
-    return note("grant-left-out", what=what, does=does, reason=quoted(reason, 200), step=step)
+    return note("grant-left-out", what=what, does=does, reason=quoted(reason), step=step)
 
 
 def not_confirmed(system: System, name: str, doubt: str) -> Note:
     """Return the note that what a variable says counts, in spite of *doubt*."""
     text = quoted((system.env(name) or "").strip(), 60)
-    return note("grant-not-confirmed", where=whose(name), text=text, doubt=quoted(doubt, 200))
+    return note("grant-not-confirmed", where=whose(name), text=text, doubt=quoted(doubt))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from kumo._detectors._grants import not_confirmed, parse_count, whose
+from kumo._detectors._grants import not_confirmed, parse_count, read_membership, whose
 from kumo._notes import malformed
 from kumo._text import whole_number
 
@@ -76,13 +76,11 @@ def parse_nodelist(text: str) -> list[str]:
 
 
 def _items(text: str) -> Iterator[str]:
-    """Split at the commas outside of brackets."""
+    """Split at the commas outside of brackets. Raise `ValueError` if one does not end."""
     start = at = 0
     while at < len(text):
         if text[at] == "[":
-            at = text.find("]", at)
-            if at < 0:
-                raise ValueError(text)
+            at = text.index("]", at)
         elif text[at] == ",":
             yield text[start:at]
             start = at + 1
@@ -95,7 +93,7 @@ def _ranges(text: str) -> list[tuple[int, int, int]]:
     ranges = []
     for item in text.split(","):
         first, dash, last = item.partition("-")
-        low, high = whole_number(first, 18), whole_number(last if dash else first, 18)
+        low, high = whole_number(first), whole_number(last if dash else first)
         if low is None or high is None or not 0 <= high - low < NODES:
             raise ValueError(text)
         ranges.append((low, high, len(first)))
@@ -149,7 +147,7 @@ def local_tasks(system: System, notes: list[Note]) -> int:
         return 0
     counts = read_list(system, STEP_TASKS, parse_counts, COUNTS_FORM, notes)
     text = (system.env(NODEID) or "").strip()
-    index = whole_number(text, 7)
+    index = whole_number(text)
     if index is not None and index < len(counts):
         return counts[index]
     if counts:
@@ -164,27 +162,7 @@ def in_login(system: System) -> Iterator[Note]:
     in a job's cgroup or in its own.
     https://www.freedesktop.org/software/systemd/man/latest/pam_systemd.html
     """
-    try:
-        text = system.read(system.proc("cgroup")) or ""
-    except OSError:
-        return  # the quota's detector reports it
-    for line in text.split("\n"):
+    for line in read_membership(system).split("\n"):
         if line.startswith("0::/user.slice/"):
             doubt = f"the process is in {line[3:]}, a login's cgroup and no job's"
             yield not_confirmed(system, "SLURM_JOB_ID", doubt)
-
-
-def own_job(system: System) -> str | None:
-    """Return the id of the job in whose cgroup the process is; `None` if unknown."""
-    try:
-        return job_of_cgroup(system.read(system.proc("cgroup")) or "")
-    except OSError:
-        return None  # the quota's detector reports it
-
-
-def in_step(system: System) -> bool:
-    """Whether the process's cgroup is that of a step of srun; not if it is unknown."""
-    try:
-        return is_step(system.read(system.proc("cgroup")) or "")
-    except OSError:
-        return False  # the quota's detector reports it

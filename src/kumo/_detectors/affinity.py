@@ -35,39 +35,40 @@ def detect(system: System) -> Iterator[Limit | Note]:
     except OSError as failure:
         own, code, error = 0, "affinity-failed", error_name(failure)
     if own:
-        limits = list(_process_mask(system, own))
-        yield from limits
-        yield from _balanced(system, limits[-1])
+        notes: list[Note] = []
+        limit = _process_mask(system, own, notes)
+        yield limit
+        yield from notes
+        yield from _balanced(system, limit.text, limit.where)
         return
     fallback = next(fallbacks(system), None)
-    instead = quoted(fallback.where, 200) if fallback is not None else "the number of online CPUs"
+    instead = quoted(fallback.where) if fallback is not None else "the number of online CPUs"
     yield note(code, error=error, instead=instead)
     if fallback is not None:
         yield fallback
-        yield from _balanced(system, fallback)
+        yield from _balanced(system, fallback.text, fallback.where)
     elif online := online_cpus(system):  # a limit of the machine's detector
-        cpus = format_cpulist(online)
-        yield from _balanced(system, Limit("online", "set", online.bit_count(), ONLINE, cpus))
+        yield from _balanced(system, format_cpulist(online), ONLINE)
 
 
-def _balanced(system: System, limit: Limit | Note) -> Iterator[Limit | Note]:
-    """Yield the number of *limit*'s CPUs over which the scheduler spreads threads, if fewer.
+def _balanced(system: System, listed: str, source: str) -> Iterator[Limit | Note]:
+    """Yield the number of *listed* CPUs over which the scheduler spreads threads, if fewer.
 
-    Threads that nobody pins all stay on one isolated CPU, so that these count as one at most.
+    *source* is where they are listed. Threads that nobody pins all stay on one isolated CPU, so
+    that these count as one at most.
     """
-    assert isinstance(limit, Limit)
     notes: list[Note] = []
     isolated, where, text = isolated_cpus(system, notes)
     yield from notes
-    mask = parse_cpulist(limit.text)
+    mask = parse_cpulist(listed)
     cpus = mask.bit_count()
     count = max(1, (mask & ~isolated).bit_count())
     if count < cpus:
         yield Limit("isolated", "set", count, where, text)
-        apart, place = (mask & isolated).bit_count(), quoted(where, 200)
+        apart, place = (mask & isolated).bit_count(), quoted(where)
         which = "All" if apart == cpus else f"{apart} of the"
         yield note("isolated-cpus", isolated=which, cpus=cpus, count=count, where=place)
-    if limit.where.startswith("sched_getaffinity"):
+    if source.startswith("sched_getaffinity"):
         yield from _not_imposed(system, mask, isolated)
 
 
@@ -87,13 +88,13 @@ def _not_imposed(system: System, mask: int, isolated: int) -> Iterator[Note]:
         "affinity-not-imposed",
         cpus=mask.bit_count(),
         allowed=usable.bit_count(),
-        where=quoted(where, 200),
+        where=quoted(where),
         list=quoted(cpus, 60),
     )
 
 
-def _process_mask(system: System, own: int) -> Iterator[Limit | Note]:
-    """The process is as wide as the union of its threads; a thread is as wide as itself."""
+def _process_mask(system: System, own: int, notes: list[Note]) -> Limit:
+    """Return the mask: a process's is the union of its threads', a thread's is its own."""
     mask, where = own, "sched_getaffinity"
     if system.scope == "process":
         bad: str | None = None
@@ -104,9 +105,9 @@ def _process_mask(system: System, own: int) -> Iterator[Limit | Note]:
                 except ValueError:
                     bad = line if bad is None else bad
         except OSError as failure:
-            yield note("threads-unreadable", error=error_name(failure))
+            notes.append(note("threads-unreadable", error=error_name(failure)))
         if bad is not None:  # the first stands for all of them
-            yield malformed("!threads", bad, "TID CPULIST")
+            notes.append(malformed("!threads", bad, "TID CPULIST"))
         if mask != own:
             where = "sched_getaffinity of every thread"
-    yield Limit("affinity", "set", mask.bit_count(), where, format_cpulist(mask))
+    return Limit("affinity", "set", mask.bit_count(), where, format_cpulist(mask))

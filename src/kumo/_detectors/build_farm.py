@@ -95,7 +95,7 @@ def parse_makeopts(text: str) -> str | None:
     """
     found: str | None = None
     words = text.split()
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""]):  # noqa: B905 - without words one is longer
         if word in ("-j", "--jobs"):
             found = after if after.isdigit() else ""
         elif word.startswith("--jobs="):

@@ -111,4 +111,4 @@ def _read_number(system: System, cpu: int, name: str) -> int:
         text = (system.read(f"{CPU}/cpu{cpu}/{name}") or "").strip()
     except OSError:
         return 0
-    return whole_number(text, 11) or 0
+    return whole_number(text) or 0

@@ -27,7 +27,7 @@ def parse_cap(line: str) -> tuple[str, float]:
     Format: ``zone.cpu-cap 125``. Raise `ValueError` for anything else.
     """
     name, _, value = line.partition(" ")
-    cap = whole_number(value, 11)
+    cap = whole_number(value)
     if name not in CAPS or cap is None:
         raise ValueError(line)
     return name, cap / 100

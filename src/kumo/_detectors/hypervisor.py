@@ -49,7 +49,7 @@ def parse_lparcfg(text: str) -> tuple[float, str]:
 
 
 def _positive(text: str) -> int:
-    number = whole_number(text, 9)
+    number = whole_number(text)
     if not number:
         raise ValueError(text)
     return number

@@ -33,7 +33,7 @@ def parse_rate(text: str) -> float:
     Raise `ValueError` for anything else.
     """
     kind, *numbers = text.split()
-    rates = [whole_number(number, 9) for number in numbers]
+    rates = [whole_number(number) for number in numbers]
     if len(rates) != NUMBERS.get(kind) or None in rates:
         raise ValueError(text)
     if kind not in ("hard_cap", "min_max"):
@@ -55,7 +55,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
     try:
         rate = parse_rate(text)
         count = system.fact("GetActiveProcessorCount") or system.fact("cpus") or ""
-        online = whole_number(count, 7)
+        online = whole_number(count)
         cpus = rate * online if online else inf
         yield Limit("job-object", "rate", cpus, CALL, text)
     except ValueError:

@@ -26,9 +26,9 @@ FORM = "mode=Capped or Uncapped, ent=, vcpu= and lcpu= with their numbers"
 
 
 def _positive_decimal(text: str) -> float:
-    if len(text) < 12 and whole_number(text.replace(".", "", 1)) is not None and float(text) > 0:
-        return float(text)
-    raise ValueError(text)
+    if not whole_number(text.replace(".", "", 1)):
+        raise ValueError(text)
+    return float(text)
 
 
 def parse_partition(text: str) -> float:

@@ -53,7 +53,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
         yield malformed(ONLINE, text, "a list of CPUs such as 0-3")
     for fact, where in CALLS.items():
         count = system.fact(fact) or ""
-        number = whole_number(count, 7)
+        number = whole_number(count)
         if number:
             yield Limit("online", "set", number, where, count)
             return

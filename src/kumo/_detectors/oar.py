@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._detectors._grants import left_out, read_named, same_host
+from kumo._detectors._grants import left_out, read_membership, read_named, same_host
 from kumo._records import Limit
 
 TYPE_CHECKING = False
@@ -36,11 +36,7 @@ def in_cpuset(membership: str) -> bool:
 
 def detect(system: System) -> Iterator[Limit | Note]:
     path, host = system.env(VARIABLE) or "", system.fact("hostname") or "(unknown)"
-    try:
-        held = in_cpuset(system.read(system.proc("cgroup")) or "")
-    except OSError:
-        held = False  # the detector of quotas reports it
-    if held:
+    if in_cpuset(read_membership(system)):
         granted = f"{path} (OAR: the job's cpuset is the affinity)"
         yield Limit("oar", "allocation", inf, f"${VARIABLE}", granted)
         return

@@ -8,8 +8,15 @@ TORQUE, ``src/resmom/start_exec.c``: the file has a line for each CPU; PBS_NUM_P
 
 from __future__ import annotations
 
-from kumo._cgroups.cpulist import parse_cpulist
-from kumo._detectors._grants import left_out, not_confirmed, read_count, read_named, same_host
+from kumo._detectors._grants import (
+    left_out,
+    not_confirmed,
+    own_cpus,
+    read_count,
+    read_membership,
+    read_named,
+    same_host,
+)
 from kumo._notes import note
 from kumo._records import Limit
 
@@ -76,11 +83,8 @@ def _shared(system: System, lines: int, ncpus: int, where: str) -> Iterator[Note
 
     The mask of a process in the job's own cpuset is all that the job has on this host.
     """
-    try:
-        held = in_cpuset(system.read(system.proc("cgroup")) or "", system.env("PBS_JOBID") or "")
-        cpus = parse_cpulist(system.fact("affinity") or "").bit_count() if held else 0
-    except (OSError, ValueError):
-        cpus = 0
+    held = in_cpuset(read_membership(system), system.env("PBS_JOBID") or "")
+    cpus = own_cpus(system) if held else 0
     if not cpus:
         yield note("grant-shared", processes=lines, where=where, cpus=ncpus, name=NCPUS)
     elif ncpus < cpus:

@@ -29,7 +29,7 @@ def parse_levels(text: str) -> list[tuple[str, int]]:
     levels = []
     for line in text.split("\n"):
         name, _, cpus = line.rpartition(" ")
-        number = whole_number(cpus, 7)
+        number = whole_number(cpus)
         if not name or number is None:
             raise ValueError(line)
         levels.append((name, number))
@@ -50,4 +50,4 @@ def detect(system: System) -> Iterator[Note]:
             if len(levels) > 1:
                 shown = ", ".join(f"{cpus} {name}" for name, cpus in levels)
                 fast = fastest(levels)
-                yield note("performance-levels", levels=quoted(shown, 200), fast=fast)
+                yield note("performance-levels", levels=quoted(shown), fast=fast)

@@ -32,7 +32,7 @@ def parse_rule(rule: str) -> float | None:
     name, _, amount = action.partition("=")
     if resource != "pcpu" or name != "deny":
         return None
-    percent = whole_number(amount.partition("/")[0], 9)
+    percent = whole_number(amount.partition("/")[0])
     if percent is None:
         raise ValueError(rule)
     return percent / 100

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._cgroups.cpulist import parse_cpulist
-from kumo._detectors._grants import left_out, read_count, same_host
+from kumo._detectors._grants import left_out, own_cpus, read_count, read_membership, same_host
 from kumo._detectors._slurm_format import (
     COUNTS_FORM,
     NODELIST_FORM,
     in_login,
-    in_step,
+    is_step,
+    job_of_cgroup,
     local_tasks,
-    own_job,
     parse_counts,
     parse_nodelist,
     read_list,
@@ -43,7 +42,7 @@ NODE, NODES = "SLURMD_NODENAME", "SLURM_JOB_NODELIST"
 
 def detect(system: System) -> Iterator[Limit | Note]:
     job, node = system.env("SLURM_JOB_ID"), system.env(NODE)
-    own, host = own_job(system), system.fact("hostname") or "(unknown)"
+    own, host = job_of_cgroup(read_membership(system)), system.fact("hostname") or "(unknown)"
     notes: list[Note] = []
     nodes = read_list(system, NODES, parse_nodelist, NODELIST_FORM, notes)
     # A heterogeneous job's variables have its first component's id, cgroups each one's.
@@ -103,18 +102,11 @@ def _step(system: System, job: str, notes: list[Note]) -> Iterator[Limit]:
         of = f"shared by {tasks} tasks of {job}" if tasks > 1 else job
         text, share = f"{on_node} (Slurm: {of} on this node)", max(1, on_node // max(1, tasks))
         yield Limit("slurm", "allocation", share, f"${ON_NODE}", text)
-    if per_task is not None and (tasks or in_step(system)) and not system.env("SLURM_OVERCOMMIT"):
-        cpus = min(share, _own_cpus(system) or share)
+    in_step = tasks or is_step(read_membership(system))
+    if per_task is not None and in_step and not system.env("SLURM_OVERCOMMIT"):
+        cpus = min(share, own_cpus(system) or share)
         if cpus < per_task:
             notes.append(note("step-smaller-than-job", cpus=cpus, granted=per_task, name=PER_TASK))
-
-
-def _own_cpus(system: System) -> int:
-    """The number of CPUs of the task's mask, which its threads share; 0 if it is not known."""
-    try:
-        return parse_cpulist(system.fact("affinity") or "").bit_count()
-    except (OSError, ValueError):
-        return 0  # the detector of the affinity reports it
 
 
 def _node(system: System, job: str, at: int | None, notes: list[Note]) -> Iterator[Limit | Note]:
