@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import subprocess
+import sys
 from math import inf
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 
 from kumo import Estimate, Limit, MachineError, Note, OverrideError, estimate, round_cpus
 from kumo._records import UNEQUAL, Record, fields_of
+from kumo._survey import open_system
+from kumo._system.live import LiveSystem
 
 MACHINES = Path(__file__).with_name("machines")
 
@@ -361,6 +365,18 @@ def test_an_override_errors_message_is_short_and_printable(value: str) -> None:
     assert len(message) < 200
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("000", "'000' is not a positive decimal integer, such as 4"),
+        (str(2**64), f"'{2**64}' is too large: at most {2**64 - 1}"),
+        ("0" * 30, f"'{'0' * 30}' is not a positive decimal integer, such as 4"),
+    ],
+)
+def test_an_override_that_is_zero_is_not_too_large(value: str, why: str) -> None:
+    assert str(OverrideError("N", value)) == f"N={why}"
+
+
 def test_a_machine_error_survives_pickle() -> None:
     error = pickle.loads(pickle.dumps(MachineError("line 3: section 'x'")))
 
@@ -387,6 +403,15 @@ def test_an_estimate_is_for_the_process_or_the_thread() -> None:
     assert estimate("thread").parallelism >= 1
     assert estimate("thread", machine=MACHINES / "clause-threads-union.txt").parallelism == 1
     assert estimate(machine=MACHINES / "clause-threads-union.txt").parallelism == 5
+
+
+def test_another_process_is_asked_by_its_number() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        system = open_system("thread", other.pid, None)
+        other.communicate(b"\n")
+
+    assert isinstance(system, LiveSystem)
+    assert (system.pid, system.scope) == (other.pid, "thread")
 
 
 def test_estimate_raises_for_what_cannot_be_asked() -> None:

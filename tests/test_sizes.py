@@ -203,10 +203,22 @@ def test_not_a_size(text: str) -> None:
         parse_size(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 40, "9" * 17 + "T"])
+@pytest.mark.parametrize("text", ["9" * 40, "9" * 17 + "T", "1048576T"])
 def test_too_large_for_a_size(text: str) -> None:
-    with pytest.raises(ValueError, match="is too large for a size"):
+    with pytest.raises(ValueError, match=f"^'{text}' is too large for a size$"):
         parse_size(text)
+
+
+def test_a_size_in_a_message_is_cut() -> None:
+    with pytest.raises(ValueError, match=f"^'{'9' * 40}' is too large for a size$"):
+        parse_size("9" * 50)
+    with pytest.raises(ValueError, match=f"^'{'x' * 40}' is not a size such as 2G or 512M$"):
+        parse_size("x" * 50)
+
+
+def test_the_largest_size() -> None:
+    assert parse_size("1048575T") == (1 << 60) - (1 << 40)
+    assert parse_size("9" * 18) == 10**18 - 1
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,12 @@ ODD: dict[str, Sections] = {
         "$SLURM_JOB_CPUS_PER_NODE": "4(x2)",
         "/proc/self/cgroup": "0::/slurm/job_8/step_0",
     },
+    "slurm: a shell of salloc in a login": {
+        "$SLURM_JOB_ID": "7",
+        "$SLURM_JOB_NODELIST": "h1",
+        "$SLURM_JOB_CPUS_PER_NODE": "2",
+        "/proc/self/cgroup": "0::/user.slice/user-1.slice/session-1.scope",
+    },
     "slurm: a login's cgroup": {
         **SLURM,
         "$SLURM_JOB_ID": "7" * 61,
@@ -160,6 +166,8 @@ ODD: dict[str, Sections] = {
     "torque: the list names others": {
         **TORQUE, "$PBS_NP": "8", "$PBS_NUM_PPN": LONG, "/list": "h2",
     },
+    "torque: a list that is closed": {**TORQUE, "/list (EACCES)": ""},
+    "torque: a list that is not here": TORQUE,
     "torque: no list of hosts": {"$PBS_JOBID": "7.s", "$PBS_VERSION": f"TORQUE-{LONG}"},
     # Grid Engine
     "grid engine: on one host": {**GRID, "$NHOSTS": "1"},
@@ -284,6 +292,11 @@ ODD: dict[str, Sections] = {
         **V1, "$RAILWAY_SERVICE_ID": "s", "/c/a/cpu.cfs_quota_us": "200000",
         "/c/a/cpu.cfs_period_us": "100000",
     },
+    "platforms: a quota in a namespace": {
+        **V2, "$CIRCLECI": "true", "!pid": "17", "/proc/self/cgroup": "0::/",
+        "/proc/self/mountinfo": V2_MOUNT.replace("/ /c", "/.. /c"),
+        "/c/a/cgroup.procs": "16", "/c/b/cgroup.procs": "17", "/c/b/cpu.max": "200000 100000",
+    },
     "platforms: no quota": {**V2, "$RAILWAY_ENVIRONMENT_NAME": "e"},
     "platforms: cgroups that are closed": {
         "/proc/self/cgroup": "0::/a", "/proc/self/mountinfo (EACCES)": "", "$CIRCLECI": "true",
@@ -346,6 +359,23 @@ ODD: dict[str, Sections] = {
         "27 26 0:27 / /c/a rw - tmpfs x rw",
         "/c/a/b/cpu.max": "50000 100000",
     },
+    "v2: a covered level in the middle": {
+        **V2,
+        "/proc/self/mountinfo": f"{V2_MOUNT}\n27 26 0:27 / /c/a rw - tmpfs x rw\n"
+        "28 27 0:26 /a/b /c/a/b rw - cgroup2 cgroup rw",
+        "/c/a/b/cpu.max": "50000 100000", "/c/cpu.max": "30000 100000",
+    },
+    "v2: two mounts, and one is closed": {
+        **V2,
+        "/proc/self/mountinfo": f"{V2_MOUNT}\n27 1 0:26 / /d rw - cgroup2 cgroup rw",
+        "/c/a/b/cpu.max (EACCES)": "", "/d/a/b/cpu.max": "50000 100000",
+        "/c/a/b/cpuset.cpus.partition (EACCES)": "", "/d/a/b/cpuset.cpus.partition": "isolated",
+    },
+    "v2: a directory that cannot be listed": {
+        "!pid": "17", "/proc/self/cgroup": "0::/",
+        "/proc/self/mountinfo": V2_MOUNT.replace("/ /c", "/../.. /c"),
+        "/c/a (EACCES)": "", "/c/b/d/cgroup.procs": "17", "/c/b/d/cpu.max": "50000 100000",
+    },
     "v2: malformed mounts": {**V2, "/proc/self/mountinfo": "x\ny\n" + V2_MOUNT},
     "v2: malformed cgroups": {**V2, "/proc/self/cgroup": "x\ny\n0::/a/b"},
     "v2: no cgroups": {**V2, "/proc/self/cgroup": "\n"},
@@ -364,6 +394,13 @@ ODD: dict[str, Sections] = {
         "/proc/self/mountinfo": V1_MOUNT + "\n31 1 0:31 / /v2 rw - cgroup2 c rw",
         "/c/a/cpu.cfs_quota_us": "-1", "/c/cgroup.sane_behavior": "0",
         "/v2/b/cpu.max": "150000 100000",
+    },
+    "hybrid: a covered level of v2": {
+        "/proc/self/cgroup": "4:cpu:/a\n0::/b",
+        "/proc/self/mountinfo": f"{V1_MOUNT}\n31 1 0:31 / /v2 rw - cgroup2 c rw\n"
+        "32 31 0:32 / /v2/b rw - tmpfs x rw",
+        "/c/a/cpu.cfs_quota_us": "-1", "/c/cgroup.sane_behavior": "0",
+        "/v2/cpu.max": "150000 100000",
     },
     "real time": {**V2, "!policy": "SCHED_RR", "/c/a/b/cpu.max": "150000 100000"},
     "real time, and no quota": {
@@ -424,6 +461,16 @@ ODD: dict[str, Sections] = {
     "online: closed": {f"{CPU}/online (EACCES)": "", "!SC_NPROCESSORS_ONLN": "8", "!cpus": "9"},
     "online: malformed": {f"{CPU}/online": "x", "!SC_NPROCESSORS_ONLN": "x", "!cpus": "9"},
     "online: empty": {f"{CPU}/online": "\n"},
+    "online: behind a view, and all are online": {
+        "$KUMO_VIEW_CPUS": "2", "$KUMO_VIEW_FILES": "1", f"{CPU}/online": "0-1",
+        f"{CPU}/present": "0-7",
+    },
+    "online: behind a view that hides nothing": {
+        "$KUMO_VIEW_CPUS": "2", "$KUMO_VIEW_FILES": "1", f"{CPU}/online": "0-1",
+        f"{CPU}/present": "x",
+    },
+    "online: as many as a machine can have": {"!cpus": "1048576", "!affinity (EPERM)": ""},
+    "online: one more": {"!cpus": "1048577", "!affinity (EPERM)": ""},
     "online: a count that is no machine's": {"!cpus": "9" * 19, "!affinity (EPERM)": ""},
     "online: behind a view": {
         "$KUMO_VIEW_CPUS": "2", "$KUMO_VIEW_FILES": "1", f"{CPU}/online": "0-1",

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from kumo._detectors import cobalt, condor, flux, fujitsu, grid_engine, lsf, nomad, oar, pbs, slurm
 from kumo._detectors._grants import MAX_CPUS, parse_count, same_host
-from kumo._detectors._slurm_format import NODES, job_of_cgroup, parse_counts, parse_nodelist
+from kumo._detectors._slurm_format import (
+    MAX_NAME,
+    NODES,
+    job_of_cgroup,
+    parse_counts,
+    parse_nodelist,
+)
 from kumo._detectors.grid_engine import parse_hostfile
 from kumo._detectors.lsf import parse_affinity, parse_hosts
 from kumo._survey import ANNOUNCED, survey
@@ -114,6 +120,7 @@ def test_same_host(one: str, other: str, same: bool) -> None:
             "repeated last": ("2,24(x3)", [2, 24, 24, 24]),
             "once": ("8(x1)", [8]),
             "a newline after": ("40,8\n", [40, 8]),
+            "as many nodes as a cluster has": (f"1(x{NODES})", [1] * NODES),
         }
     ),
 )
@@ -158,6 +165,11 @@ def test_not_counts(text: str) -> None:
             "two brackets": ("a[1-2]b[3-4]", ["a1b3", "a1b4", "a2b3", "a2b4"]),
             "a bracket and a name": ("n[1-2],m", ["n1", "n2", "m"]),
             "a newline after": ("n[1-2]\n", ["n1", "n2"]),
+            "the longest name": ("n" * MAX_NAME, ["n" * MAX_NAME]),
+            "the longest name with a number": (
+                "n" * (MAX_NAME - 3) + "[099-100]",
+                ["n" * (MAX_NAME - 3) + "099", "n" * (MAX_NAME - 3) + "100"],
+            ),
         }
     ),
 )
@@ -190,6 +202,12 @@ def test_not_a_nodelist(text: str) -> None:
         parse_nodelist(text)
 
 
+def test_a_list_of_as_many_nodes_as_a_cluster_has() -> None:
+    assert len(parse_nodelist(f"n[1-{NODES - 1}],m")) == NODES
+    with pytest.raises(ValueError, match="m,k"):
+        parse_nodelist(f"n[1-{NODES - 1}],m,k")
+
+
 @pytest.mark.parametrize(
     ("text", "job"),
     **cases(
@@ -198,6 +216,10 @@ def test_not_a_nodelist(text: str) -> None:
             "v2, a node's own scope": ("0::/system.slice/n1_slurmstepd.scope/job_42/step_0", "42"),
             "v1": ("4:cpuset:/slurm/uid_1000/job_7/step_batch\n", "7"),
             "v1, several slurmd": ("3:cpuset:/slurm_n1/uid_0/job_7/step_batch\n0::/\n", "7"),
+            "v1, at the end of each line": (
+                "4:cpuset:/slurm/uid_0/job_7\n3:cpu:/slurm/uid_0/job_7\n",
+                "7",
+            ),
             "the daemon itself": ("0::/system.slice/slurmd.service\n", None),
             "another's job": ("0::/system.slice/batch/job_42\n", None),
             "no number": ("0::/system.slice/slurmstepd.scope/job_x\n", None),

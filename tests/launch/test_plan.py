@@ -284,10 +284,10 @@ def test_what_the_user_and_the_outer_set_has_its_reason_too() -> None:
 
 def test_a_long_value_is_cut_in_the_text() -> None:
     text = as_text(
-        [Decision("A", "keep", None, "x" * 61, "y"), Decision("BB", "skip", None, None, "z")]
+        [Decision("LONG_NAME", "keep", None, "x" * 61, "y"), Decision("A", "set", 4, "4", "z")]
     )
 
-    assert text == f"keep  A   {'x' * 60}...  y\nskip  BB  {'-':>63}  z"
+    assert text == f"set   A          {'4':>63}  z\nkeep  LONG_NAME  {'x' * 60}...  y"
 
 
 def test_the_text_has_a_line_for_each_in_columns() -> None:

@@ -42,6 +42,8 @@ def set_parallelism(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         # 1.5 and 4.5: at a tie the heavier comes first, then the earlier.
         (6, {"light": 1, "heavy": 3}, {"light": 1, "heavy": 5}),
         (3, {"first": 1, "second": 1}, {"first": 2, "second": 1}),
+        # 8.6 and 2.4 of the 11 that are left.
+        (12, {"a": 8.6, "b": 2.4, "c": 0.9}, {"a": 9, "b": 2, "c": 1}),
     ],
 )
 def test_a_division(count: int, weights: dict[str, float], parts: dict[str, int]) -> None:
@@ -133,9 +135,18 @@ def test_more_parts_than_cpus_are_a_warning(
     ]
 
 
+def test_as_many_parts_as_cpus_are_no_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_parallelism(monkeypatch, 3)
+
+    assert kumo.Budget(a=1, b=5, c=1).parts == {"a": 1, "b": 1, "c": 1}
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize(
     ("fraction", "parallelism", "size"),
-    [(1, 4, 4), (0.5, 5, 2), (0.1, 4, 1), (0.29, 100, 29), (2, 3, 6), (1 / 3, 3, 1)],
+    [(1, 4, 4), (0.5, 5, 2), (0.1, 4, 1), (0.29, 100, 29), (2, 3, 6), (1 / 3, 3, 1), (0.7, 4, 2)],
 )
 def test_a_share_is_rounded_down(fraction: float, parallelism: int, size: int) -> None:
     assert Share(fraction).of(parallelism) == size

@@ -124,9 +124,9 @@ def left_out(
 ) -> Note:
     """Return the note that variables do not count, for *reason*; *counts* is the place that does.
 
-    Of several *names* those that are set are listed, each with its value.
+    Each of the *names* is listed with its value.
     """
-    listed = (names,) if isinstance(names, str) else tuple(filter(system.env, names)) or names[:1]
+    listed = (names,) if isinstance(names, str) else names
     values = [f"${name}={quoted((system.env(name) or '').strip(), 60)}" for name in listed]
     owner = whose(listed[0]).removesuffix(f"${listed[0]}")
     many = len(values) > 1

@@ -54,8 +54,8 @@ def detect(system: System) -> Iterator[Limit | Note]:
 def _balanced(system: System, listed: str, source: str) -> Iterator[Limit | Note]:
     """Yield the number of *listed* CPUs over which the scheduler spreads threads, if fewer.
 
-    *source* is where they are listed. Threads that nobody pins all stay on one isolated CPU, so
-    that these count as one at most.
+    *source* lists them. Threads that nobody pins all stay on one isolated CPU, so that these
+    count as one at most.
     """
     notes: list[Note] = []
     isolated, where, text = isolated_cpus(system, notes)

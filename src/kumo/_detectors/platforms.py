@@ -109,8 +109,7 @@ def detect(system: System) -> Iterator[Limit | Note]:
 
 def _render(text: str) -> Iterator[Limit | Note]:
     """Yield what Render says of its instance type: https://render.com/docs/environment-variables"""
-    whole, _, part = text.strip().partition(".")
-    if whole_number(whole + part, 7):
+    if whole_number(text.strip().replace(".", "", 1)):
         shown = f"{text.strip()} (Render: CPUs of the instance type)"
         yield Limit("render", "rate", float(text), f"${CPU_COUNT}", shown)
     else:

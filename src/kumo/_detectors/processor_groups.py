@@ -35,5 +35,5 @@ def detect(system: System) -> Iterator[Note]:
     within = mask >> GROUP * max(group, 0)
     # A mask that is not the whole group was set, and child processes inherit it: those stay there.
     is_set = mask != whole or bool(within & (within + 1))
-    if mask and all_cpus > GROUP and within < 1 << GROUP and not is_set:
+    if mask and all_cpus > GROUP and not within >> GROUP and not is_set:
         yield note("other-groups", group=group, cpus=mask.bit_count(), all=all_cpus)
