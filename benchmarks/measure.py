@@ -28,7 +28,7 @@ from typing import Any
 import harness
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-sys.path[:0] = [str(TESTS)]
+sys.path[:0] = [str(TESTS), str(TESTS / "kernel")]
 
 from measure import staged  # noqa: E402 - it finds its neighbours first
 

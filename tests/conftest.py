@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,11 +46,27 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Divide the tests that run by default among processes, if all of them are to run.
+
+    What is chosen takes less than the start of the processes, or sets limits on this machine: two
+    at a time would see each other's. A small number, since each process collects all of the tests.
+    """
+    default = config.getini("addopts")
+    is_chosen = config.option.keyword or config.option.markexpr not in default
+    if is_chosen or config.args != config.getini("testpaths"):
+        return 0
+    return min(4, len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+
+
 def pytest_configure() -> None:
     """Take signals as a terminal sends them, also if a shell in the background ignores them.
 
-    Programs that the tests start inherit what is ignored, and many are to be interrupted.
+    Programs that the tests start inherit what is ignored, and many are to be interrupted. They
+    inherit variables, too: an override of the developer's shell is not what tests are about.
     """
+    os.environ.pop("KUMO_AVAILABLE_PARALLELISM", None)
     for number, default in (
         (signal.SIGINT, signal.default_int_handler),
         (getattr(signal, "SIGQUIT", signal.SIGINT), signal.SIG_DFL),
@@ -63,12 +80,6 @@ def skip_real(reason: str) -> NoReturn:
     if os.environ.get("KUMO_REQUIRE_REAL") == "1":
         pytest.fail(f"may not be skipped here: {reason}", pytrace=False)
     pytest.skip(reason)
-
-
-@pytest.fixture(autouse=True)
-def _no_override(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An override of the developer's shell is not what tests are about."""
-    monkeypatch.delenv("KUMO_AVAILABLE_PARALLELISM", raising=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -77,7 +77,9 @@ def test_zsh(tmp_path: Path, words: list[str], expected: tuple[str, ...]) -> Non
 
     orders = "|".join(f"*{'*'.join(order)}*" for order in permutations(expected))
 
-    assert set(expected) <= ask(["zsh", "-f", str(script), str(ZSH), " ".join(words), f"({orders})"])
+    assert set(expected) <= ask(
+        ["zsh", "-f", str(script), str(ZSH), " ".join(words), f"({orders})"]
+    )
 
 
 @pytest.mark.parametrize("path", [BASH, ZSH / "_kumo", FISH, MAN], ids=lambda path: path.name)

@@ -12,8 +12,6 @@ import pytest
 from conftest import skip_real
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
 import v1
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
 import v1
 from conftest import skip_real
 

@@ -7,7 +7,6 @@ KUMO_KERNEL_SOURCE which folder's kumo is tested.
 """
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,6 @@ if sys.platform != "linux":
     pytest.skip(
         "the kernels are Linux kernels, run over the host's own programs", allow_module_level=True
     )
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 import kernel_boot
 import kernel_rust

@@ -10,8 +10,6 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("the kernels are Linux kernels", allow_module_level=True)
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import kernel_boot
 from conftest import skip_real
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from command.conftest import CHECKOUT, TIMEOUT, Kumo, environment, kumo, wheel
+from command.conftest import TIMEOUT, Kumo, environment, kumo, wheel
 from conftest import skip_real
 from real.conftest import make_group
 
@@ -93,11 +93,8 @@ def machine_64(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What to put before a command that is to find itself on a machine of 64 CPUs."""
     if sys.platform != "linux":
         skip_real("the stand-in is Linux's")
-    sys.path.insert(0, str(CHECKOUT / "benchmarks"))
-    try:
-        from many_cpus import prepare
-    finally:
-        del sys.path[0]
+    from many_cpus import prepare
+
     before = prepare(tmp_path_factory.mktemp("machine"), 64)
     ran = subprocess.run([*before, "nproc"], capture_output=True, text=True, check=False)
     if ran.stdout != "64\n":

@@ -251,7 +251,8 @@ def test_signals_are_disposed_of_as_they_were(kumo: Kumo) -> None:
     ours = run(["sh", "-c", script, "sh", kumo.script, "run", "--", *show])
 
     assert ours.stdout == direct.stdout
-    assert b"SigIgn:\t0000000000000203" in ours.stdout
+    ignored = int(ours.stdout.split(b"SigIgn:")[1].split()[0], 16)
+    assert ignored & 0x7FFF_FFFF == 0x203  # from 32 on, signals are the C library's
 
 
 # --- what cannot be run

@@ -15,11 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "kernel")]
-
-import kernel_boot  # noqa: E402 - it finds its neighbours first
-from real.host import PERIOD, Group, environment, needs  # noqa: E402
+import kernel_boot
+from real.host import PERIOD, Group, environment, needs
 
 missing = kernel_boot.missing
 SHARES = 262_144  # the most there are: other programs of this machine hardly take part

@@ -69,7 +69,7 @@ def in_a_child(depth):
             signal.alarm(60)
             all_ways(depth)
             with kumo.ThreadPool("child") as pool:
-                assert pool.submit(int).result(30) == 0
+                assert pool.submit(int).result(60) == 0
             status = 0
         finally:
             os._exit(status)

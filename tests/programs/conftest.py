@@ -12,7 +12,7 @@ from real.conftest import make_group as real_group
 from real.host import Group
 
 __all__ = ["make_group", "real_group"]
-PATIENCE = 30
+PATIENCE = 60
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from errno import EFBIG, EXDEV
 from pathlib import Path
@@ -96,6 +97,14 @@ def ask(pid: int, how: str, path: str) -> str:
 
 
 @pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A directory that every user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@pytest.fixture
 def file() -> str:
     """A cgroup's file that everything has."""
     if CGROUP is None:
@@ -137,16 +146,14 @@ def test_a_fuse_mount_over_a_cgroup_is_not_entered(start: Start, file: str) -> N
 
 @pytest.mark.parametrize("name", ["hung", "hung/hosts", "link", "link/hosts", "up/../hung/x/y"])
 def test_a_file_that_a_variable_names_on_a_fuse_mount_is_not_opened(
-    start: Start, tmp_path: Path, name: str
+    start: Start, open_path: Path, name: str
 ) -> None:
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    (tmp_path / "hung").mkdir()
-    (tmp_path / "up").mkdir()
-    (tmp_path / "link").symlink_to("hung")
-    pid = start(f"fuse||{tmp_path}/hung")
+    (open_path / "hung").mkdir()
+    (open_path / "up").mkdir()
+    (open_path / "link").symlink_to("hung")
+    pid = start(f"fuse||{open_path}/hung")
 
-    assert ask(pid, "read_named", f"{tmp_path}/{name}") == f"errno {EXDEV}"
+    assert ask(pid, "read_named", f"{open_path}/{name}") == f"errno {EXDEV}"
 
 
 @pytest.mark.parametrize("verb", [["explain"], ["snapshot"], ["--json"], ["doctor"], ["pressure"]])

@@ -225,11 +225,12 @@ def test_one_instance_and_only_while_something_is_watched(opened: Events) -> Non
 
 def test_a_ring_ends_the_wait_and_is_never_lost(opened: Events) -> None:
     for delay in (0, 0.01):
+        # For ever, if the ring is lost.
+        waiting = threading.Thread(target=opened.wait, args=(1e6,), daemon=True)
         threading.Timer(delay, opened.ring).start()
-        started = time.monotonic()
-        opened.wait(TIMEOUT * 10)
-        # Not how fast it is: a ring that is lost shows as the whole of that wait.
-        assert time.monotonic() - started < TIMEOUT * 9
+        waiting.start()
+        waiting.join(TIMEOUT)
+        assert not waiting.is_alive()
     opened.close()
 
 
@@ -434,7 +435,8 @@ for number in range(100):
     before = len(found)
     started = time.monotonic()
     write(period, 200000); time.sleep(0.01); write(quota, 310000)
-    quick = time.monotonic() - started < 0.03  # unless the machine was busy
+    # Only what is written in that time belongs together, and a busy machine may take longer.
+    quick = time.monotonic() - started < 0.03
     until(1.55)
     write(quota, 150000); write(period, 100000)  # by way of 0.75
     until(1.5)

@@ -23,7 +23,7 @@ if pid == 0:
     signal.alarm(60)
     status = 1
     try:
-        assert pool.submit(pow, 2, 3).result(40) == 8
+        assert pool.submit(pow, 2, 3).result(60) == 8
         os.environ["KUMO_AVAILABLE_PARALLELISM"] = "2"
         while not (pool.size == watch.estimate.parallelism == 2 and found):
             time.sleep(0.01)
@@ -33,7 +33,7 @@ if pid == 0:
     finally:
         os._exit(status)
 assert os.waitpid(pid, 0)[1] == 0
-assert pool.submit(pow, 2, 3).result(40) == 8
+assert pool.submit(pow, 2, 3).result(60) == 8
 """
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -28,8 +29,17 @@ Pin = Callable[[int], None]
 def pin() -> Iterator[Pin]:
     """Let the process have the first so many of its CPUs; a fixture so that it gets them back."""
     cpus = needs_two_cpus()
-    yield lambda count: os.sched_setaffinity(0, cpus[:count])
-    os.sched_setaffinity(0, cpus)
+
+    def set_affinity(count: int) -> None:
+        # A process has the CPUs of all its threads, those of pytest-xdist too. kumo's own thread
+        # is to follow by itself.
+        own = {str(thread.native_id) for thread in watchers()}
+        for number in set(os.listdir("/proc/self/task")) - own:
+            with suppress(ProcessLookupError):  # it has ended since
+                os.sched_setaffinity(int(number), cpus[:count])
+
+    yield set_affinity
+    set_affinity(len(cpus))
 
 
 def watchers() -> list[threading.Thread]:

@@ -26,10 +26,9 @@ def portable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def node_program() -> str:
     """Return the text of `kumo._fleet.node`, which a node runs by itself."""
-    module = import_module("kumo._fleet.node")
-    text: str | None = module.__loader__.get_source(module.__name__)  # type: ignore[union-attr]
-    assert text is not None
-    return text
+    import inspect
+
+    return inspect.getsource(import_module("kumo._fleet.node"))
 
 
 def run_program(text: str, pressure: float | None) -> str:

@@ -58,12 +58,12 @@ class Group:
         """Remove the directories, once the kernel has let go of the last process."""
         os.close(self.namespace)
         for directory in self._directories:
-            for attempt in range(200):
+            for attempt in range(6000):
                 try:
                     os.rmdir(directory)
                     break
                 except OSError as error:
-                    if error.errno != errno.EBUSY or attempt == 199:
+                    if error.errno != errno.EBUSY or attempt == 5999:
                         raise
                     time.sleep(0.01)
 
