@@ -82,67 +82,68 @@ If you have set the first variable, `kumo run` does not set the second, which wo
 SEARCHED = """
 ## Fifty more programs
 
-On 2026-11-27 their Python code was searched for variables such as `*THREAD*` or `*WORKER*`.
-Compiled libraries were searched for such strings.
-Four programs have one that works on a machine that shows 64 CPUs. They are in the first table.
+Six of them were run on 2026-11-27, on a machine that shows 64 CPUs.
+Four of the six have a variable that works there. They are in the first table.
+The other 44 were searched and not run: their Python code for variables such as `*THREAD*` or
+`*WORKER*`, compiled libraries for such strings.
+A variable from the search may do nothing, and a program may read one that was not found.
 
 - `os.cpu_count`: no variable was found. `PYTHON_CPU_COUNT` reaches it from Python 3.13 on.
   A [view](run.md#a-view) reaches it on every Python.
 - `none found`: neither a variable nor a count of CPUs was found in its Python code.
-- `not run`: known from the files alone. There is no row above.
 
-| program | version | outcome |
-| --- | --- | --- |
-| OpenMM | 8.6.1 | `OPENMM_CPU_THREADS`: run, 64 to 4 |
-| Halide | 21.0.0 | `HL_NUM_THREADS`: run, 64 to 4 |
-| OpenUSD | 26.11 | `PXR_WORK_THREAD_LIMIT`: run, 64 to 4 |
-| OpenImageIO | 3.2.2 | `OPENIMAGEIO_THREADS`: run, 64 to 4 |
-| VTK | 9.7.2 | serial by default: 1 thread bare |
-| Lance | 14.0.2 | `LANCE_CPU_THREADS`: run, no effect seen |
-| TVM | 0.27.0 | `TVM_NUM_THREADS`, by its strings; not run |
-| Open3D | 0.20.0 | OpenMP's variables, by its strings; not run |
-| CTranslate2 | 4.8.5 | OpenMP's variables, by its strings; not run |
-| BentoML | 1.4.40 | `BENTOML_NUM_THREAD`, `OMP_NUM_THREADS`: not run |
-| PySCF | 2.14.0 | OpenMP's and BLAS' variables: not run |
-| MLflow | 3.17.2 | `MLFLOW_MODELS_WORKERS`: starts servers |
-| Prefect | 3.9.1 | `PREFECT_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS`: threads that wait |
-| Taichi | 1.7.4 | counts by `os.cpu_count` |
-| Dramatiq | 2.2.1 | counts by `os.cpu_count` |
-| Snakemake | 9.27.1 | counts by `os.cpu_count` |
-| Robyn | 0.88.0 | counts by `os.cpu_count` |
-| nox | 2026.10.20 | counts by `os.cpu_count` |
-| stestr | 4.2.1 | counts by `os.cpu_count` |
-| unittest-parallel | 1.8.6 | counts by `os.cpu_count` |
-| mutmut | 3.8.1 | counts by `os.cpu_count` |
-| isort | 9.0.2 | counts by `os.cpu_count` |
-| YAPF | 0.43.0 | counts by `os.cpu_count` |
-| SQLFluff | 4.5.0 | counts by `os.cpu_count` |
-| Conan | 2.34.0 | counts by `os.cpu_count` |
-| pyFFTW | 0.15.1 | counts by `os.cpu_count` |
-| PyMuPDF | 2.0 | counts by `os.cpu_count` |
-| ipyparallel | 9.2.0 | counts by `os.cpu_count` |
-| MPIRE | 2.10.2 | counts by `os.cpu_count` |
-| Gensim | 4.4.0 | counts by `os.cpu_count` |
-| spaCy | 3.8.18 | counts by `os.cpu_count` |
-| Swifter | 1.0.9 | counts by `os.cpu_count` |
-| parallel-pandas | 0.8 | counts by `os.cpu_count` |
-| Dagster | 1.13.29 | counts by `os.cpu_count` |
-| mapply | 0.2.0 | counts by `psutil.cpu_count` |
-| ansible-core | 2.21.5 | `sched_getaffinity` for facts; forks are fixed |
-| Huey | 3.5.4 | none found |
-| RQ | 3.0.0 | none found |
-| Luigi | 3.8.1 | none found |
-| Hypercorn | 0.18.0 | none found |
-| Litestar | 2.25.0 | none found |
-| Bandit | 1.9.4 | none found |
-| doit | 0.37.0 | none found |
-| SCons | 4.11.1 | none found |
-| H2O | 3.46.0 | none found |
-| scikit-build-core | 1.1.2 | none found |
-| MDTraj | 1.11.2 | none found |
-| SentencePiece | 0.2.3 | none found |
-| Airflow | 3.3.2 | none found |
-| PSI/J | 0.9.11 | none found |
+| program | version | known from | outcome |
+| --- | --- | --- | --- |
+| OpenMM | 8.6.1 | run | `OPENMM_CPU_THREADS`: 64 to 4 |
+| Halide | 21.0.0 | run | `HL_NUM_THREADS`: 64 to 4 |
+| OpenUSD | 26.11 | run | `PXR_WORK_THREAD_LIMIT`: 64 to 4 |
+| OpenImageIO | 3.2.2 | run | `OPENIMAGEIO_THREADS`: 64 to 4 |
+| VTK | 9.7.2 | run | serial by default: 1 thread bare |
+| Lance | 14.0.2 | run | `LANCE_CPU_THREADS`: no effect seen |
+| TVM | 0.27.0 | searched | `TVM_NUM_THREADS` |
+| Open3D | 0.20.0 | searched | OpenMP's variables |
+| CTranslate2 | 4.8.5 | searched | OpenMP's variables |
+| BentoML | 1.4.40 | searched | `BENTOML_NUM_THREAD`, `OMP_NUM_THREADS` |
+| PySCF | 2.14.0 | searched | OpenMP's and BLAS' variables |
+| MLflow | 3.17.2 | searched | `MLFLOW_MODELS_WORKERS`: starts servers |
+| Prefect | 3.9.1 | searched | `PREFECT_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS`: threads that wait |
+| Taichi | 1.7.4 | searched | counts by `os.cpu_count` |
+| Dramatiq | 2.2.1 | searched | counts by `os.cpu_count` |
+| Snakemake | 9.27.1 | searched | counts by `os.cpu_count` |
+| Robyn | 0.88.0 | searched | counts by `os.cpu_count` |
+| nox | 2026.10.20 | searched | counts by `os.cpu_count` |
+| stestr | 4.2.1 | searched | counts by `os.cpu_count` |
+| unittest-parallel | 1.8.6 | searched | counts by `os.cpu_count` |
+| mutmut | 3.8.1 | searched | counts by `os.cpu_count` |
+| isort | 9.0.2 | searched | counts by `os.cpu_count` |
+| YAPF | 0.43.0 | searched | counts by `os.cpu_count` |
+| SQLFluff | 4.5.0 | searched | counts by `os.cpu_count` |
+| Conan | 2.34.0 | searched | counts by `os.cpu_count` |
+| pyFFTW | 0.15.1 | searched | counts by `os.cpu_count` |
+| PyMuPDF | 2.0 | searched | counts by `os.cpu_count` |
+| ipyparallel | 9.2.0 | searched | counts by `os.cpu_count` |
+| MPIRE | 2.10.2 | searched | counts by `os.cpu_count` |
+| Gensim | 4.4.0 | searched | counts by `os.cpu_count` |
+| spaCy | 3.8.18 | searched | counts by `os.cpu_count` |
+| Swifter | 1.0.9 | searched | counts by `os.cpu_count` |
+| parallel-pandas | 0.8 | searched | counts by `os.cpu_count` |
+| Dagster | 1.13.29 | searched | counts by `os.cpu_count` |
+| mapply | 0.2.0 | searched | counts by `psutil.cpu_count` |
+| ansible-core | 2.21.5 | searched | `sched_getaffinity` for facts; forks are fixed |
+| Huey | 3.5.4 | searched | none found |
+| RQ | 3.0.0 | searched | none found |
+| Luigi | 3.8.1 | searched | none found |
+| Hypercorn | 0.18.0 | searched | none found |
+| Litestar | 2.25.0 | searched | none found |
+| Bandit | 1.9.4 | searched | none found |
+| doit | 0.37.0 | searched | none found |
+| SCons | 4.11.1 | searched | none found |
+| H2O | 3.46.0 | searched | none found |
+| scikit-build-core | 1.1.2 | searched | none found |
+| MDTraj | 1.11.2 | searched | none found |
+| SentencePiece | 0.2.3 | searched | none found |
+| Airflow | 3.3.2 | searched | none found |
+| PSI/J | 0.9.11 | searched | none found |
 """
 
 
