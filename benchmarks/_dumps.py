@@ -173,11 +173,11 @@ def _strided(text: str) -> set[int]:
 
 
 def _groups(pairs: Iterable[tuple[int, str]]) -> Groups:
-    found: dict[str, set[int]] = {}
+    groups: dict[str, set[int]] = {}
     for cpu, value in pairs:
         if value:
-            found.setdefault(value, set()).add(cpu)
-    return {frozenset(cpus) for cpus in found.values()}
+            groups.setdefault(value, set()).add(cpu)
+    return {frozenset(cpus) for cpus in groups.values()}
 
 
 # --- hwloc: tests/hwloc/linux/NAME.test names a tarball and the output, as a tree or as XML
@@ -233,9 +233,9 @@ def _of_tree(expected: Path) -> Seen:
         cpus: set[int] = set()
         if kind in _MEMORY and path:
             cpus = path[-1][1].cpus  # the set of what it stands beside, filled below
-        found = _Object(kind, cpus, around)
-        objects.append(found)
-        path.append((indent, found))
+        made = _Object(kind, cpus, around)
+        objects.append(made)
+        path.append((indent, made))
         if kind == "PU":
             for _, each in path:
                 each.cpus.add(int(number))

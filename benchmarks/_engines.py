@@ -99,15 +99,15 @@ class Group:
 @contextmanager
 def beat(group: Group) -> Iterator[list[float]]:
     """Run the beat meanwhile; then the list has the 99th percentile of its lateness."""
-    found: list[float] = []
+    lengths: list[float] = []
     process = group.start(sys.executable, "-c", BEAT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     try:
-        yield found
+        yield lengths
     finally:
         process.terminate()
-        found.append(float(process.stdout.readline()))
+        lengths.append(float(process.stdout.readline()))
         process.wait()
 
 
@@ -188,8 +188,8 @@ def celery(place: Path) -> Iterator[Arms]:
 
             def slots(app: Any = app, log: Path = place / f"celery-{arm}.log") -> int:
                 """The last that the log says: its start, or a change."""
-                found = re.findall(r"concurrency(?: of \S+)?: (\d+)", log.read_text())
-                return int(found[-1])
+                numbers = re.findall(r"concurrency(?: of \S+)?: (\d+)", log.read_text())
+                return int(numbers[-1])
 
             arms[arm] = group, run, slots
         yield arms
@@ -233,14 +233,14 @@ def ray(place: Path) -> Iterator[Arms]:
 
             return run
 
-        def found() -> int:
+        def count() -> int:
             (node,) = adapter.ask(None, pressure=None, timeout=60, progress=lambda text: None)
             assert node.estimate is not None, node.reason
             return int(node.estimate["parallelism"])
 
         yield {
             "default": (group, setting(lambda: before), slots),
-            "kumo": (group, setting(found), slots),
+            "kumo": (group, setting(count), slots),
         }
 
 

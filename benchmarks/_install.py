@@ -22,16 +22,16 @@ NEEDS = (
 def pythons() -> dict[str, Path]:
     """The newest patch release of each version, from PATH or from pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
-    found: dict[str, Path] = {}
+    interpreters: dict[str, Path] = {}
     for version in VERSIONS:
         named = shutil.which(f"python{version}")
         built = sorted(pyenv.glob(f"{version}.*/bin/python"), key=lambda path: path.parts[-3])
         candidates = [*([Path(named)] if named else []), *reversed(built)]
         for path in candidates:
             if full_version(path).startswith(f"{version}."):
-                found[version] = path
+                interpreters[version] = path
                 break
-    return found
+    return interpreters
 
 
 def full_version(python: Path) -> str:

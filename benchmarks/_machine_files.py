@@ -83,14 +83,14 @@ class MachineFile:
 
     def mounts(self) -> list[Mount]:
         """`ID PARENT DEV ROOT POINT OPTIONS [TAG…] - TYPE SOURCE SUPER`, ROOT and POINT escaped."""
-        found = []
+        rows = []
         for line in self.files.get("/proc/self/mountinfo", "").splitlines():
             head, _, tail = line.partition(" - ")
             fields, rest = head.split(" "), tail.split(" ")
             if len(fields) > 5 and len(rest) > 2 and rest[0] in _SUPER_MAGIC:
                 root, point = (_unescape(text) for text in fields[3:5])
-                found.append(Mount(root, point, rest[0], rest[-1].split(",")))
-        return found
+                rows.append(Mount(root, point, rest[0], rest[-1].split(",")))
+        return rows
 
     def cgroup_mounts(self) -> list[Mount]:
         """Those in sight: the later mount hides the earlier at the same point."""

@@ -234,9 +234,9 @@ def _located(peer: Peer, workdir: Path) -> Peer:
 
 def _find(candidates: tuple[str, ...], workdir: Path) -> str | None:
     for candidate in candidates:
-        found = [Path(candidate)] if candidate.startswith("/") else sorted(workdir.glob(candidate))
-        if found and found[0].exists():
-            return str(found[0])
+        paths = [Path(candidate)] if candidate.startswith("/") else sorted(workdir.glob(candidate))
+        if paths and paths[0].exists():
+            return str(paths[0])
     return next(
         (path for name in candidates if "/" not in name and (path := shutil.which(name))), None
     )

@@ -101,20 +101,20 @@ class Seer:
 def programs(workdir: Path, peers: Path | None) -> dict[str, tuple[list[str], bool]]:
     """The programs that see a change, each with whether its affinity is what changes."""
     python = [sys.executable, "-c"]
-    found = {
+    paths = {
         "kumo": ([*python, SEES.format(reading="")], False),
         "kumo, ten readings a second": ([*python, SEES.format(reading=READING)], False),
     }
     floor = _loops.floor(workdir)
     if not floor.missing:
-        found[IN_C] = ([*floor.command, "-l"], False)
+        paths[IN_C] = ([*floor.command, "-l"], False)
     (workdir / "Sees.java").write_text(JAVA)
     if _loops._ran(["javac", "-d", str(workdir), str(workdir / "Sees.java")]) is None:
-        found["the JVM"] = (["java", "-cp", str(workdir), "Sees"], False)
+        paths["the JVM"] = (["java", "-cp", str(workdir), "Sees"], False)
     if peers is not None:
         (workdir / "sees.go").write_text(GO)
         tool = str(peers / "venv" / "bin" / "go")
         build = [tool, "build", "-o", str(workdir / "sees"), str(workdir / "sees.go")]
         if _loops._ran(build, peers) is None:
-            found["Go, its affinity"] = ([str(workdir / "sees")], True)
-    return found
+            paths["Go, its affinity"] = ([str(workdir / "sees")], True)
+    return paths

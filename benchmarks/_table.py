@@ -38,10 +38,10 @@ def _part(row: dict[str, Any], key: str) -> str:
 
 
 def _cells(machines: dict[str, Any], peer: str) -> dict[str, dict[str, Any]]:
-    found = {
+    cells = {
         name: row["answers"].get(peer, {"not_comparable": ""}) for name, row in machines.items()
     }
-    return {name: cell for name, cell in found.items() if "not_comparable" not in cell}
+    return {name: cell for name, cell in cells.items() if "not_comparable" not in cell}
 
 
 def _table(results: dict[str, Any], machines: dict[str, Any]) -> str:

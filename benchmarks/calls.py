@@ -96,13 +96,13 @@ def main() -> int:
 
 def _which_see_quotas(peers: list[Peer]) -> dict[str, dict[str, str]]:
     """By arm and program: whether it answers 1 if the arm's quotas are of 1 CPU."""
-    found: dict[str, dict[str, str]] = {}
+    seen: dict[str, dict[str, str]] = {}
     with contextlib.ExitStack() as stack:
         for arm in _arms(stack, cpus=1):
             if arm.directory and arm.limited:
                 _groups.join(arm.directory)
-                found[arm.name] = {peer.name: _sees(peer) for peer in peers if peer.command}
-    return found
+                seen[arm.name] = {peer.name: _sees(peer) for peer in peers if peer.command}
+    return seen
 
 
 def _sees(peer: Peer) -> str:

@@ -82,35 +82,35 @@ def _compared(suite: str, name: str, archive: Path, seen: Seen, folder: Path) ->
     own = seen.cpus if suite == "hwloc" and has_cpuset(archive) else None
     machine = folder / "machine.txt"
     machine.write_text(machine_text(archive, own), "utf-8", "surrogateescape")
-    found = kumo.topology(machine=machine)
-    ours = _ours(found)
-    case = Case(suite, name, notes=[note.code for note in found.notes])
+    topology = kumo.topology(machine=machine)
+    ours = _ours(topology)
+    case = Case(suite, name, notes=[note.code for note in topology.notes])
     for what in FIELDS:
         theirs = getattr(seen, what)
         if theirs is not None and theirs != getattr(ours, what):
             case.differences.append(Difference(what, _shown(theirs), _shown(getattr(ours, what))))
-    for count in range(1, min(MOST_SETS, len(found.cpus)) + 1):
+    for count in range(1, min(MOST_SETS, len(topology.cpus)) + 1):
         _splits[suite, name] = count
         case.differences += [
             Difference(f"split({count})", "promised", fault)
-            for fault in promises.broken(found, count)
+            for fault in promises.broken(topology, count)
         ]
     return case
 
 
-def _ours(found: kumo.Topology) -> Seen:
+def _ours(topology: kumo.Topology) -> Seen:
     def groups(by_name: dict[Any, tuple[int, ...]]) -> set[frozenset[int]]:
         return {frozenset(cpus) for cpus in by_name.values()}
 
     return Seen(
-        cpus=set(found.cpus),
-        offline=set(found.offline),
-        cores={frozenset(core.cpus) for core in found.cores},
-        packages=groups(found.packages),
-        nodes=groups(found.nodes),
-        dies=groups(found.dies),
-        caches=groups(found.caches),
-        kinds=groups(found.kinds),
+        cpus=set(topology.cpus),
+        offline=set(topology.offline),
+        cores={frozenset(core.cpus) for core in topology.cores},
+        packages=groups(topology.packages),
+        nodes=groups(topology.nodes),
+        dies=groups(topology.dies),
+        caches=groups(topology.caches),
+        kinds=groups(topology.kinds),
     )
 
 

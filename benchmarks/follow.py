@@ -120,11 +120,11 @@ def _run(group: Path, cell: str, arm: str) -> dict[str, Any]:
         ends = json.loads(program.communicate()[0])
         beats = json.loads(beat.communicate()[0])
     phases = [_between(*pair, beats) for pair in itertools.pairwise(marks)]
-    found = {"workers": size, "phases": phases}
+    result = {"workers": size, "phases": phases}
     if len(quotas) > 1:
         first = int(marks[0]["now"] * 10)
-        found["tenths"] = [(tenth - first, count) for tenth, count in ends if tenth >= first]
-    return found
+        result["tenths"] = [(tenth - first, count) for tenth, count in ends if tenth >= first]
+    return result
 
 
 def _between(before: dict[str, Any], after: dict[str, Any], beats: list[Any]) -> dict[str, Any]:

@@ -98,13 +98,13 @@ def _depths(stack: contextlib.ExitStack) -> list[Series]:
     }
     if reason := _groups.why_not():
         return [Series(name, size, missing=reason) for name in names.values()]
-    found = []
+    rows = []
     for limited, name in names.items():
         leaf = stack.enter_context(_groups.nested(limited, max(_DEPTHS), 2, limited))
         levels = _groups.chain(leaf)[::-1]
         words = [f"{depth}={levels[depth]}" for depth in _DEPTHS]
-        found.append(Series(name, size, [*_PROBE, "depth", *words]))
-    return found
+        rows.append(Series(name, size, [*_PROBE, "depth", *words]))
+    return rows
 
 
 def _mounts(stack: contextlib.ExitStack) -> Series:
@@ -127,15 +127,15 @@ def _threads() -> list[Series]:
 
 def _cpus(stack: contextlib.ExitStack) -> list[Series]:
     """Machine files with masks of many CPUs."""
-    found = []
+    rows = []
     for name, every in (("one range", 1), ("every other", 2)):
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="kumo-growth-"))
         for count in _CPUS:
             mask = f"0-{count - 1}" if every == 1 else ",".join(map(str, range(0, 2 * count, 2)))
             Path(directory, f"{count}.txt").write_text(_MACHINE.format(mask=mask))
         command = [*_PROBE, "cpus", directory, *map(str, _CPUS)]
-        found.append(Series(f"CPUs in the mask, {name}", "CPUs", command))
-    return found
+        rows.append(Series(f"CPUs in the mask, {name}", "CPUs", command))
+    return rows
 
 
 _MACHINE = """\

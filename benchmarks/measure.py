@@ -92,7 +92,7 @@ def as_markdown(results: dict[str, Any]) -> str:
     for name, each in results["truths"].items():
         rounds, truth = each["rounds"], each["truth"]
         cpus = [one["cpus"] for one in rounds]
-        within = sum(abs(found - truth) <= WITHIN * truth for found in cpus)
+        within = sum(abs(value - truth) <= WITHIN * truth for value in cpus)
         hidden = sum(one["hidden"] for one in rounds)
         periods = [one["period_ms"] for one in rounds if one["period_ms"] is not None]
         cells = [

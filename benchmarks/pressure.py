@@ -51,15 +51,15 @@ def main() -> int:
 
 def _rounds(name: str, top: Path, rounds: int) -> list[dict[str, Any]]:
     """Windows until *rounds* of them are as they should be; each says whether it is."""
-    what, found = STAGES[name], []
-    while sum(window["staged"] for window in found) < rounds and len(found) < MOST * rounds:
+    what, results = STAGES[name], []
+    while sum(window["staged"] for window in results) < rounds and len(results) < MOST * rounds:
         if what.quota is not None:
             _await_quiet()
         (window,) = stage(what, top, 1)
-        found.append({"staged": what.is_staged(window), **window})
-    verdicts = Counter(window["verdict"] for window in found if window["staged"])
-    harness.progress(f"{name}: {dict(verdicts)}, {len(found)} rounds in all")
-    return found
+        results.append({"staged": what.is_staged(window), **window})
+    verdicts = Counter(window["verdict"] for window in results if window["staged"])
+    harness.progress(f"{name}: {dict(verdicts)}, {len(results)} rounds in all")
+    return results
 
 
 def _await_quiet() -> None:

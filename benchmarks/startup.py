@@ -105,9 +105,9 @@ def _as_markdown(results: dict[str, Any]) -> str:
             ]
             rows.append(harness.marked(cells, wall))
     missing = dict.fromkeys(_install.VERSIONS, "not found") | results["pythons"]
-    found = ", ".join(f"{version}: {full}" for version, full in missing.items())
+    versions = ", ".join(f"{version}: {full}" for version, full in missing.items())
     table = harness.table((*header, "goal, ms"), rows, 2)
-    return f"{table}\n\nPythons: {found}. {harness.signature(results)}"
+    return f"{table}\n\nPythons: {versions}. {harness.signature(results)}"
 
 
 if __name__ == "__main__":

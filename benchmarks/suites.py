@@ -92,12 +92,12 @@ def _compared(suite: str, given: Given, folder: Path) -> Case:
     machine.write_text(as_text(given), "utf-8", "surrogateescape")
     estimate = kumo.estimate(machine=machine)
     case.notes = [note.code for note in estimate.notes]
-    found = [
+    cases_of = [
         limit.cpus
         for limit in estimate.limits
         if given.what == (limit.source if limit.kind != "allocation" else "grant")
     ]
-    ours = min((cpus for cpus in found if math.isfinite(cpus)), default=None)
+    ours = min((cpus for cpus in cases_of if math.isfinite(cpus)), default=None)
     if ours is not None and given.rounding:
         ours = max(1, ROUNDING[given.rounding](ours))
     is_same = (

@@ -173,15 +173,15 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
-    found = {path.relative_to(ROOT).as_posix(): list(of_file(path)) for path in files()}
-    counts = {name: len(of_one) for name, of_one in found.items()}
+    by_page = {path.relative_to(ROOT).as_posix(): list(of_file(path)) for path in files()}
+    counts = {name: len(of_one) for name, of_one in by_page.items()}
     if arguments == ["--update"]:
         return update(kept, counts)
-    worse = [name for name in found if counts[name] > kept.get(name, 0)]
+    worse = [name for name in by_page if counts[name] > kept.get(name, 0)]
     if of_package(counts) <= of_package(kept):
         worse = [name for name in worse if name.endswith(".md")]
-    for name in found if arguments else worse:
-        report(name, found[name])
+    for name in by_page if arguments else worse:
+        report(name, by_page[name])
     for name in worse:
         print(f"{name}: {counts[name]} findings, {kept.get(name, 0)} are kept", file=sys.stderr)
     print(f"{sum(counts.values())} findings, {sum(kept.values())} kept")

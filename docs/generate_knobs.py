@@ -201,8 +201,8 @@ def _most(knob: Knob) -> str:
 
 def _link(source: str) -> str:
     """Return an address as a link that shows its host."""
-    found = re.fullmatch(r"https://([^/]+)/\S*", source)
-    return f"[{found[1]}]({source})" if found else source
+    address = re.fullmatch(r"https://([^/]+)/\S*", source)
+    return f"[{address[1]}]({source})" if address else source
 
 
 def _line(cells: list[str]) -> str:

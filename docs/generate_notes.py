@@ -49,8 +49,8 @@ def page() -> str:
 
 def _section(code: str) -> str:
     """Return the section of one note."""
-    found, errs, step = NOTES[code]
-    return f"\n## `{code}`\n\n{_prose(found)}.\n\n`{errs}`: {DIRECTION[errs]}.\n\n{_prose(step)}\n"
+    says, errs, step = NOTES[code]
+    return f"\n## `{code}`\n\n{_prose(says)}.\n\n`{errs}`: {DIRECTION[errs]}.\n\n{_prose(step)}\n"
 
 
 def _prose(text: str) -> str:

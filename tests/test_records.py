@@ -141,11 +141,11 @@ def test_notes_differ_in_each_field() -> None:
 
 
 def test_an_estimate_takes_any_iterables_and_keeps_tuples() -> None:
-    found = Estimate(iter([QUOTA, ONLINE]), iter([NOTE]))
+    estimate = Estimate(iter([QUOTA, ONLINE]), iter([NOTE]))
 
-    assert (found.limits, found.notes) == ((QUOTA, ONLINE), (NOTE,))
-    assert found == Estimate((QUOTA, ONLINE), (NOTE,))
-    assert found != Estimate((ONLINE, QUOTA), (NOTE,))
+    assert (estimate.limits, estimate.notes) == ((QUOTA, ONLINE), (NOTE,))
+    assert estimate == Estimate((QUOTA, ONLINE), (NOTE,))
+    assert estimate != Estimate((ONLINE, QUOTA), (NOTE,))
 
 
 def test_repr_is_the_call_that_makes_the_record() -> None:
@@ -205,10 +205,13 @@ def test_round_cpus_takes_no_other_rounding(rounding: str) -> None:
     ],
 )
 def test_workers(limits: list[Limit], lockstep: int, independent: int) -> None:
-    found = Estimate(limits, [])
+    estimate = Estimate(limits, [])
 
-    assert (found.workers("lockstep"), found.workers("independent")) == (lockstep, independent)
-    assert found.parallelism == lockstep
+    assert (estimate.workers("lockstep"), estimate.workers("independent")) == (
+        lockstep,
+        independent,
+    )
+    assert estimate.parallelism == lockstep
 
 
 @pytest.mark.parametrize("purpose", ["", "threads", "Lockstep"])
@@ -248,11 +251,11 @@ def test_without_its_machine_only_lockstep_needs_the_capacities() -> None:
     ],
 )
 def test_binding(limits: list[Limit], binding: int) -> None:
-    found = Estimate(limits, [])
+    estimate = Estimate(limits, [])
 
-    assert found.binding is found.limits[binding]
-    assert found.cpus == limits[binding].cpus
-    assert type(found.cpus) is float
+    assert estimate.binding is estimate.limits[binding]
+    assert estimate.cpus == limits[binding].cpus
+    assert type(estimate.cpus) is float
 
 
 @pytest.mark.parametrize(
@@ -267,9 +270,9 @@ def test_binding(limits: list[Limit], binding: int) -> None:
     ],
 )
 def test_quota_and_burst(limits: list[Limit], tightest: float | None, burst: float) -> None:
-    found = Estimate(limits, [])
+    estimate = Estimate(limits, [])
 
-    assert (found.quota, found.burst) == (tightest, burst)
+    assert (estimate.quota, estimate.burst) == (tightest, burst)
 
 
 # --- the explanation
@@ -321,9 +324,9 @@ def test_a_quota_that_is_rounded_down_says_so() -> None:
 
 
 def test_what_is_not_printable_is_escaped() -> None:
-    found = Estimate([Limit("online", "set", 1, "/a\nb\x1b[2J", "0\udcff\n1"), ONLINE], [])
+    estimate = Estimate([Limit("online", "set", 1, "/a\nb\x1b[2J", "0\udcff\n1"), ONLINE], [])
 
-    assert str(found).splitlines()[2].split() == [
+    assert str(estimate).splitlines()[2].split() == [
         "binds",
         "online",
         "1",

@@ -103,9 +103,9 @@ def test_one_worker_a_core(pairs: list[list[int]], mask: str, extra: str, worker
     ],
 )
 def test_pinned_workers_use_isolated_cpus(name: str, count: int, pinned: int) -> None:
-    found = estimate(machine=MACHINES / f"{name}.txt")
+    counted = estimate(machine=MACHINES / f"{name}.txt")
 
-    assert (found.parallelism, found.workers("pinned")) == (count, pinned)
+    assert (counted.parallelism, counted.workers("pinned")) == (count, pinned)
 
 
 # --- lockstep
@@ -136,11 +136,11 @@ def test_best_team_is_the_best_of_all() -> None:
 
 
 def test_lockstep_follows_the_capacities() -> None:
-    found = survey(capacities([381] * 4 + [1024] * 4))
+    counted = survey(capacities([381] * 4 + [1024] * 4))
 
-    assert (found.parallelism, found.workers("independent"), found.workers()) == (8, 8, 8)
-    assert found.workers("lockstep") == 4
-    assert "4 of capacity 1024, 4 of capacity 381" in found.notes[-1].text
+    assert (counted.parallelism, counted.workers("independent"), counted.workers()) == (8, 8, 8)
+    assert counted.workers("lockstep") == 4
+    assert "4 of capacity 1024, 4 of capacity 381" in counted.notes[-1].text
 
 
 def test_of_two_cpus_the_fast_one_may_do_more_alone() -> None:
@@ -150,16 +150,16 @@ def test_of_two_cpus_the_fast_one_may_do_more_alone() -> None:
 
 def test_lockstep_is_the_greatest_product_also_of_small_differences() -> None:
     """15 times 1024 is more than 16 times 930, though nobody would call these two kinds."""
-    found = survey(capacities([1024] * 15 + [930]))
+    counted = survey(capacities([1024] * 15 + [930]))
 
-    assert "performance-levels" not in [note.code for note in found.notes]
-    assert (found.parallelism, found.workers("lockstep")) == (16, 15)
+    assert "performance-levels" not in [note.code for note in counted.notes]
+    assert (counted.parallelism, counted.workers("lockstep")) == (16, 15)
 
 
 def test_lockstep_leaves_out_isolated_cpus() -> None:
-    found = survey(capacities([1024] * 2 + [400] * 4, f"-- {CPU}/isolated --\n0-1\n"))
+    counted = survey(capacities([1024] * 2 + [400] * 4, f"-- {CPU}/isolated --\n0-1\n"))
 
-    assert (found.parallelism, found.workers("lockstep")) == (4, 4)
+    assert (counted.parallelism, counted.workers("lockstep")) == (4, 4)
 
 
 def test_lockstep_of_one_kind_reads_no_topology() -> None:
@@ -172,9 +172,9 @@ def test_lockstep_of_one_kind_reads_no_topology() -> None:
 
 @pytest.mark.parametrize("name", ["intel-hybrid", "amd-dense-cores", "rten-342-m3-pro-5p-6e"])
 def test_without_capacities_lockstep_is_the_count(name: str) -> None:
-    found = estimate(machine=MACHINES / f"{name}.txt")
+    counted = estimate(machine=MACHINES / f"{name}.txt")
 
-    assert found.workers("lockstep") == found.parallelism
+    assert counted.workers("lockstep") == counted.parallelism
 
 
 # --- memory
@@ -242,10 +242,12 @@ def test_the_largest_size() -> None:
     ],
 )  # fmt: skip
 def test_memory_bounds_the_workers(sections: str, memory: str, workers: int) -> None:
-    found = survey(Machine(V2 + sections))
+    counted = survey(Machine(V2 + sections))
 
-    assert found.parallelism == 16
-    assert found.workers(memory=memory) == found.workers("independent", memory=memory) == workers
+    assert counted.parallelism == 16
+    assert (
+        counted.workers(memory=memory) == counted.workers("independent", memory=memory) == workers
+    )
 
 
 @pytest.mark.parametrize(("limit", "workers"), [("4294967296", 2), ("9223372036854771712", 16)])
@@ -262,9 +264,9 @@ def test_memory_is_rounded_down_whatever_the_purpose() -> None:
 
 
 def test_the_override_is_the_answer_whatever_the_memory() -> None:
-    found = survey(Machine(V2 + "-- $KUMO_AVAILABLE_PARALLELISM --\n40\n"))
+    counted = survey(Machine(V2 + "-- $KUMO_AVAILABLE_PARALLELISM --\n40\n"))
 
-    assert found.workers(memory="30G") == 40
+    assert counted.workers(memory="30G") == 40
 
 
 def test_memory_is_read_only_if_it_is_asked_for() -> None:
@@ -276,10 +278,10 @@ def test_memory_is_read_only_if_it_is_asked_for() -> None:
 
 def test_the_evidence_of_memory_is_in_the_explanation() -> None:
     machine = Machine(V2 + "-- /sys/fs/cgroup/pod/app/memory.max --\n6442450944\n")
-    found = with_memory(survey(machine), machine, 2 * GIB)
+    counted = with_memory(survey(machine), machine, 2 * GIB)
 
-    assert (found.parallelism, found.binding.source, found.quota) == (3, "memory", None)
-    lines = str(found).splitlines()
+    assert (counted.parallelism, counted.binding.source, counted.quota) == (3, "memory", None)
+    lines = str(counted).splitlines()
     assert lines[2].split() == [
         "binds", "memory", "3.00", "/sys/fs/cgroup/pod/app/memory.max", "6442450944",
     ]  # fmt: skip
@@ -335,11 +337,11 @@ def test_this_machine_shows_its_memory_without_proc() -> None:
 def test_an_estimate_without_its_machine_says_so() -> None:
     made = Estimate([Limit("online", "set", 8, "", "")], [])
     cases: list[dict[str, Any]] = [{"purpose": "physical"}, {"memory": "2G"}]
-    for found in (made, pickle.loads(pickle.dumps(survey(Machine(V2))))):
-        assert found.workers("lockstep") == found.parallelism
+    for without in (made, pickle.loads(pickle.dumps(survey(Machine(V2))))):
+        assert without.workers("lockstep") == without.parallelism
         for arguments in cases:
             with pytest.raises(ValueError, match="does not know its machine"):
-                found.workers(**arguments)
+                without.workers(**arguments)
 
 
 def test_the_machine_is_no_field_of_an_estimate() -> None:

@@ -94,10 +94,10 @@ class Go:
         fields = braced(body, start.end() - 1)
         names = re.findall(r"^\s*(\w+)\s+\S", fields, re.MULTILINE)
         cases = braced(body, body.index("{", start.end() + len(fields) + 1))
-        found = self.values(cases)
+        values = self.values(cases)
         return [
             dict(zip(names, case, strict=False)) if isinstance(case, list) else case
-            for case in found
+            for case in values
         ]
 
     def values(self, source: str) -> list[Any]:

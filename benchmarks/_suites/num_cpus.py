@@ -66,10 +66,10 @@ def _loaded(name: str, version: int, folder: Path, code: str) -> Iterator[Given]
             own = "11:cpu,cpuacct:/\n" if version == 1 else "0::/\n"
             yield placed(f"{name} {file}", version, content, own, point)
         else:
-            found = 1 if "CgroupVersion::V1" in code.rsplit("load_cpu", maxsplit=1)[-1] else 2
+            number = 1 if "CgroupVersion::V1" in code.rsplit("load_cpu", maxsplit=1)[-1] else 2
             both = (
                 f"30 23 0:26 / {V2_POINT} rw - cgroup2 cgroup2 rw\n"
                 f"31 30 0:27 / {V1_POINT} rw - cgroup cgroup rw,cpu,cpuacct\n"
             )
-            place = V1_POINT if found == 1 else V2_POINT
-            yield placed(f"{name} {file}", found, both, content, place)
+            place = V1_POINT if number == 1 else V2_POINT
+            yield placed(f"{name} {file}", number, both, content, place)

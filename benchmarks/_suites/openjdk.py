@@ -142,13 +142,13 @@ def _machine(name: str, version: int, mounts: str, own: str) -> Given:
         fields, _, rest = line.partition(" - ")
         root, point = fields.split(" ")[3:5]
         kind, *_, options = rest.split(" ")
-        found = 2 if kind == "cgroup2" else 1 if "cpu" in options.split(",") else 0
-        path = _own_path(own, found)
-        if found and version in (0, found) and path is not None:
+        dialect = 2 if kind == "cgroup2" else 1 if "cpu" in options.split(",") else 0
+        path = _own_path(own, dialect)
+        if dialect and version in (0, dialect) and path is not None:
             inside = path.removeprefix(root) if root != "/" else path
             if inside == path and root != "/":
                 inside = ""  # another cgroup's mount, which the project reads
-            given.files |= limit_files(f"{point}/{inside.strip('/')}", found, MARK)
+            given.files |= limit_files(f"{point}/{inside.strip('/')}", dialect, MARK)
     return given
 
 

@@ -34,17 +34,17 @@ def cases(checkout: Path) -> Iterator[Given]:
 
 
 def _expected(name: str, test: str, files: dict[str, str]) -> Iterator[Given]:
-    found = _EQUAL.findall(test)
-    for _, what, number in found:
+    equals = _EQUAL.findall(test)
+    for _, what, number in equals:
         given = Given(
             f"{name} {what}", files, float(number), "cpuset" if what == "cpuset" else "quota"
         )
         given.affinity_fails = what == "cpuset"
         given.rounding = "" if what == "cpuset" else "nearest"
         yield given
-    if not found and _ABSENT.search(test):
+    if not equals and _ABSENT.search(test):
         yield Given(f"{name} no quota", files, None)
-    elif not found:
+    elif not equals:
         yield Given(name, not_compared="a test of the mount table alone")
 
 

@@ -43,9 +43,9 @@ def script() -> str:
     """Return the shell script that writes a machine file of a Linux machine without Python."""
     from pkgutil import get_data
 
-    found = get_data("kumo", "_snapshot.sh")
-    assert found is not None  # it is a part of the package
-    return found.decode()
+    text = get_data("kumo", "_snapshot.sh")
+    assert text is not None  # it is a part of the package
+    return text.decode()
 
 
 def _heading(name: str) -> str:

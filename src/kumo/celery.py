@@ -250,6 +250,7 @@ class _PreforkSize:
         self.worker.consumer._update_prefetch_count(change)
 
 
+# Celery has no types.
 @inspect_command(args=[("pressure", float), ("ticket", str)])  # type: ignore[untyped-decorator, unused-ignore]
 def kumo_node(state: Any, pressure: float | None = None, ticket: str = "") -> dict[str, Any]:
     """Return what `kumo.fleet.report_node` finds in this worker, and its slots.

@@ -73,11 +73,11 @@ class _Reading:
 
         when, families = self.taken
         if not families or time.monotonic() - when > FRESH:
-            found = [
+            read = [
                 *of_estimate(estimate(), paths=self.paths),
                 *of_levels(counters(), paths=self.paths),
                 *of_pools(pools(), kumomta=False),
             ]
-            families = {family.name: family for family in found}
+            families = {family.name: family for family in read}
             self.taken = time.monotonic(), families
         return families

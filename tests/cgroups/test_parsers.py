@@ -415,9 +415,9 @@ CG = "/sys/fs/cgroup"
     ),
 )
 def test_visible_mounts(lines: list[str], visible: list[str]) -> None:
-    found, bad = parse_mounts("\n".join([*lines, ""]))
+    mounts, bad = parse_mounts("\n".join([*lines, ""]))
 
-    assert ([one.number for one in found], bad) == (visible, [])
+    assert ([one.number for one in mounts], bad) == (visible, [])
 
 
 def test_a_number_that_is_used_twice_hides_no_mount() -> None:
@@ -434,9 +434,9 @@ def test_a_number_that_is_used_twice_hides_no_mount() -> None:
 def test_a_covered_directory_is_known_to_its_mount() -> None:
     lines = [*SYS, mount(26, 24, CG), mount(60, 26, f"{CG}/a", "tmpfs")]
 
-    (found,) = parse_mounts("\n".join(lines))[0]
+    (only,) = parse_mounts("\n".join(lines))[0]
 
-    assert [cover.point for cover in found.covers] == [f"{CG}/a"]
+    assert [cover.point for cover in only.covers] == [f"{CG}/a"]
 
 
 def test_what_a_snapshot_keeps_of_the_mount_table() -> None:
@@ -779,10 +779,10 @@ def test_a_directory_lists_the_directories_that_paths_imply() -> None:
 
 
 def test_a_variable_and_a_fact_lose_one_final_newline() -> None:
-    found = Machine("-- $A --\n4\n\n-- $EMPTY --\n-- !pid --\n17\n")
+    machine = Machine("-- $A --\n4\n\n-- $EMPTY --\n-- !pid --\n17\n")
 
-    assert (found.env("A"), found.env("EMPTY"), found.env("UNSET")) == ("4\n", None, None)
-    assert (found.fact("pid"), found.fact("unknown")) == ("17", None)
+    assert (machine.env("A"), machine.env("EMPTY"), machine.env("UNSET")) == ("4\n", None, None)
+    assert (machine.fact("pid"), machine.fact("unknown")) == ("17", None)
 
 
 @pytest.mark.parametrize(
@@ -799,17 +799,17 @@ def test_platform(text: str, platform: str) -> None:
 
 
 def test_each_name_is_asked_once_and_remembered() -> None:
-    found = Machine("-- /a --\nx\n-- /b (EACCES) --\n")
-    found.read("/a")
-    found.sections["/a"] = "changed\n"
+    machine = Machine("-- /a --\nx\n-- /b (EACCES) --\n")
+    machine.read("/a")
+    machine.sections["/a"] = "changed\n"
     with pytest.raises(PermissionError):
-        found.read("/b")
+        machine.read("/b")
 
-    assert found.read("/a") == "x\n"
-    assert found.read("/c") is None
-    assert list(found.asked) == ["/a", "/b", "/c"]
-    assert found.asked["/a"] == "x\n"
-    assert isinstance(found.asked["/b"], PermissionError)
+    assert machine.read("/a") == "x\n"
+    assert machine.read("/c") is None
+    assert list(machine.asked) == ["/a", "/b", "/c"]
+    assert machine.asked["/a"] == "x\n"
+    assert isinstance(machine.asked["/b"], PermissionError)
 
 
 def test_what_is_expected() -> None:
@@ -821,9 +821,9 @@ def test_a_file_keeps_bytes_that_are_not_utf8_and_carriage_returns(tmp_path: Pat
     path = tmp_path / "machine.txt"
     path.write_bytes(b"-- /caf\xe9 --\n\xff\xfe\r\n\r")
 
-    found = read_machine(path)
+    machine = read_machine(path)
 
-    assert found.sections == {"/caf\udce9": "\udcff\udcfe\r\n\r\n"}
+    assert machine.sections == {"/caf\udce9": "\udcff\udcfe\r\n\r\n"}
 
 
 def test_a_text_without_a_final_newline_reads_the_same() -> None:
@@ -994,9 +994,9 @@ def test_the_difference_of_two_readings() -> None:
 def test_the_quota_of_a_directory(
     controller: str, files: str, limit: tuple[float, str] | None
 ) -> None:
-    found = directory_limit(Machine(files), controller, "/g")
+    read = directory_limit(Machine(files), controller, "/g")
 
-    assert (found and (found.cpus, found.where)) == limit
+    assert (read and (read.cpus, read.where)) == limit
 
 
 CPUSET = """\

@@ -63,10 +63,10 @@ def test_memory_bounds_the_count_and_is_explained(kumo: Kumo, tmp_path: Path) ->
     assert shown.splitlines()[2].split()[:4] == [
         "binds", "memory", "3.00", "/sys/fs/cgroup/app/memory.max",
     ]  # fmt: skip
-    found = json.loads(
+    explained = json.loads(
         kumo("--json", "--memory-per-worker", "4G", "--machine", str(machine)).stdout
     )
-    assert (found["parallelism"], found["binding"]["kind"]) == (1, "memory")
+    assert (explained["parallelism"], explained["binding"]["kind"]) == (1, "memory")
 
 
 def test_memory_and_a_gate_together(kumo: Kumo, tmp_path: Path) -> None:

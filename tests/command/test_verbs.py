@@ -181,7 +181,7 @@ def test_count_is_what_kumo_alone_prints(kumo: Kumo) -> None:
 
 def writes(tree: ast.AST) -> list[int]:
     """The lines that name print, sys.stdout or sys.stderr."""
-    found = []
+    places = []
     for node in ast.walk(tree):
         printed = isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
         stream = isinstance(node, ast.Attribute) and ast.unparse(node) in {
@@ -193,8 +193,8 @@ def writes(tree: ast.AST) -> list[int]:
             and any(alias.name in ("stdout", "stderr") for alias in node.names)
         )
         if printed or stream or imported:
-            found.append(getattr(node, "lineno", 0))
-    return found
+            places.append(getattr(node, "lineno", 0))
+    return places
 
 
 @pytest.mark.parametrize(

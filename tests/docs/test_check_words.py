@@ -18,9 +18,9 @@ def findings(path: Path, text: str) -> list[str]:
         [sys.executable, str(SCRIPT), str(path)], capture_output=True, text=True, check=False
     )
     assert ran.stderr == ""
-    found = [line.removeprefix(f"{path}:").split(": ", 2)[:2] for line in ran.stdout.splitlines()]
-    assert ran.returncode == (1 if found else 0)
-    return [": ".join(each) for each in found]
+    rows = [line.removeprefix(f"{path}:").split(": ", 2)[:2] for line in ran.stdout.splitlines()]
+    assert ran.returncode == (1 if rows else 0)
+    return [": ".join(each) for each in rows]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ told = "where"  # one word is no sentence
 # where the next line ends.
 print(f"{told} is what nobody tells: {told}")
 '''
-    found = findings(tmp_path / "module.py", source)
-    assert found == ["1: tell", "3: mend", "5: is no", "6: where", "8: tell"]
+    rows = findings(tmp_path / "module.py", source)
+    assert rows == ["1: tell", "3: mend", "5: is no", "6: where", "8: tell"]
 
 
 def test_the_readme_is_short() -> None:

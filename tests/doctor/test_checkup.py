@@ -10,7 +10,7 @@ from kumo._doctor.process import LOOKS
 
 def test_a_short_window_grows_until_its_looks_prove_something() -> None:
     seen: list[int] = []
-    found = check(os.getpid(), window=0.01, step=0.001, looked=lambda: seen.append(1))
+    checkup = check(os.getpid(), window=0.01, step=0.001, looked=lambda: seen.append(1))
 
-    assert found.looks == len(seen) >= LOOKS
-    assert found.remarks == []
+    assert checkup.looks == len(seen) >= LOOKS
+    assert checkup.remarks == []

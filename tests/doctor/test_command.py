@@ -118,10 +118,10 @@ def test_the_advice_about_a_variable_that_is_set_helps(tmp_path: Path) -> None:
         rows = [row for row in data["runtimes"] if row["asked"].endswith("cpu_count()")]
         return data["parallelism"], [(row["verdict"], row["mend"]) for row in rows]
 
-    count, found = python(PYTHON_CPU_COUNT="4096")
+    count, belief = python(PYTHON_CPU_COUNT="4096")
     mend = f"unset PYTHON_CPU_COUNT and kumo run -- CMD, or PYTHON_CPU_COUNT={count}"
 
-    assert found == [("over", mend)] * 2
+    assert belief == [("over", mend)] * 2
     assert python(PYTHON_CPU_COUNT=str(count)) == (count, [("right", None)] * 2)
     assert python(*COMMAND[:-1], "run", "--") == (count, [("right", None)] * 2)
 
@@ -323,9 +323,9 @@ def test_a_process_that_ends_meanwhile(sleeping: subprocess.Popen[bytes]) -> Non
         sleeping.kill()
         sleeping.wait()
 
-    found = check(sleeping.pid, window=600, looked=end)
+    checkup = check(sleeping.pid, window=600, looked=end)
 
-    (remark,) = ProcessReport(found).data()["remarks"]
+    (remark,) = ProcessReport(checkup).data()["remarks"]
     assert re.fullmatch(r"the process ended after [\d.]+ s", remark)
 
 

@@ -45,17 +45,17 @@ def test_a_sleeping_master_and_its_busy_children_are_one_row_of_their_quota() ->
     seen = {MASTER: IDLE, ONE: BUSY, TWO: BUSY, OTHER: IDLE}
     places = {MASTER: LIMITED, ONE: LIMITED, TWO: LIMITED, OTHER: FREE}
 
-    found = rows(seen, places, web=ALWAYS)
+    shown = rows(seen, places, web=ALWAYS)
 
-    web = found["/cg/web"]
-    assert next(iter(found)) == "/cg/web"
+    web = shown["/cg/web"]
+    assert next(iter(shown)) == "/cg/web"
     assert (web.parallelism, web.quota, web.processes) == (1, 1.0, 3)
     assert (web.threads, web.runnable) == (3, 2.0)
     assert (web.verdict, web.busiest, web.throttling) == ("over", ONE, ALWAYS)
     assert web.fix.startswith("at most 1 busy process at a time")
     # "/cg" has the same processes and a larger quota: it says nothing more.
-    assert set(found) == {"/cg/web", "process 13", HOST}
-    assert found["process 13"].verdict == "within"
+    assert set(shown) == {"/cg/web", "process 13", HOST}
+    assert shown["process 13"].verdict == "within"
 
 
 def test_one_thread_that_wants_more_than_its_quota_needs_a_larger_one() -> None:
@@ -94,10 +94,10 @@ def test_the_tightest_of_nested_quotas_and_what_they_share() -> None:
     inner = Place((("/cg/a", 4.0), ("/cg", 2.0)), 64, "")
     beside = Place((("/cg", 2.0),), 64, "")
 
-    found = rows({ONE: BUSY, TWO: BUSY}, {ONE: inner, TWO: beside}, **{"": ALWAYS})
+    shown = rows({ONE: BUSY, TWO: BUSY}, {ONE: inner, TWO: beside}, **{"": ALWAYS})
 
-    assert (found["/cg/a"].parallelism, found["/cg"].parallelism) == (2, 2)
-    assert found["/cg"].processes == 2
+    assert (shown["/cg/a"].parallelism, shown["/cg"].parallelism) == (2, 2)
+    assert shown["/cg"].processes == 2
 
 
 def test_what_limits_a_process_is_read_from_its_estimate() -> None:
@@ -126,8 +126,8 @@ def test_a_process_of_one_thread_is_read_in_one_file() -> None:
     assert _look(-1, stat, 10) == Look(1, ("a b",))
 
 
-def report(*found: Row) -> HostReport:
-    return HostReport(Host(list(found), 12, 1.04, 20, ["there are more threads: 20000 of them"]))
+def report(*shown: Row) -> HostReport:
+    return HostReport(Host(list(shown), 12, 1.04, 20, ["there are more threads: 20000 of them"]))
 
 
 LONG = "/sys/fs/cgroup/system.slice/docker-" + "0123456789abcdef" * 4 + ".scope"

@@ -74,11 +74,11 @@ def test_workers_that_hang_and_die_and_a_scheduler_that_dies(tmp_path: Path) -> 
         wait_for_workers(2, address, tmp_path)
         os.kill(bad.pid, signal.SIGSTOP)
 
-        found = ask("dask", address, "--timeout", "15", cwd=tmp_path)
+        fleet = ask("dask", address, "--timeout", "15", cwd=tmp_path)
 
-        assert (found["nodes"], found["answered"]) == (2, 1)
-        assert found["silent"][0]["reason"] == "no answer in 15 seconds"
-        assert found["silent"][0]["workers"] == ["bad"]
+        assert (fleet["nodes"], fleet["answered"]) == (2, 1)
+        assert fleet["silent"][0]["reason"] == "no answer in 15 seconds"
+        assert fleet["silent"][0]["workers"] == ["bad"]
         # It dies when the other has answered; then a further one hangs, and the scheduler dies.
         answers = ask_and_end(bad.pid, address, tmp_path)
         assert answers["good"] is None
@@ -111,8 +111,8 @@ def ask_and_end(pid: int, address: str, place: Path) -> dict[str, str | None]:
         capture_output=True, text=True, check=False, timeout=150, cwd=place, env=environment(),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    found: dict[str, str | None] = json.loads(ran.stdout.rpartition("\f")[2])
-    return found
+    answer: dict[str, str | None] = json.loads(ran.stdout.rpartition("\f")[2])
+    return answer
 
 
 def test_two_hosts(tmp_path: Path, make_group: MakeGroup, hosts: list[tuple[str, str]]) -> None:
@@ -129,7 +129,7 @@ def test_two_hosts(tmp_path: Path, make_group: MakeGroup, hosts: list[tuple[str,
             stack.enter_context(running(*enter, *options, group=group, log=log, cwd=tmp_path))
         wait_for_workers(2, address, tmp_path)
 
-        found = ask("dask", address, cwd=tmp_path)
+        fleet = ask("dask", address, cwd=tmp_path)
 
-        assert (found["nodes"], found["answered"]) == (2, 2)
-        assert found["over"] == 2 * (len(os.sched_getaffinity(0)) - 1)
+        assert (fleet["nodes"], fleet["answered"]) == (2, 2)
+        assert fleet["over"] == 2 * (len(os.sched_getaffinity(0)) - 1)

@@ -99,11 +99,11 @@ def test_two_hosts_a_live_change_and_a_node_that_hangs_and_dies(
 
     for changes in (tried, done):  # the second shows that the first has changed nothing
         assert changes.count(f"{cores} -> 1") == 2, changes
-    found = json.loads(after[after.index("{") :])
-    assert (found["nodes"], found["answered"], found["over"]) == (2, 2, 0)
-    assert {group["verdict"] for group in found["groups"]} == {"fits"}
+    fleet = json.loads(after[after.index("{") :])
+    assert (fleet["nodes"], fleet["answered"], fleet["over"]) == (2, 2, 0)
+    assert {group["verdict"] for group in fleet["groups"]} == {"fits"}
     # Both hosts are of one kernel here, which at 2 CPUs is the limit that they share.
-    assert sum(group["slots"] * len(group["hosts"]) for group in found["groups"]) == 2
+    assert sum(group["slots"] * len(group["hosts"]) for group in fleet["groups"]) == 2
     assert json.loads(hangs.strip().splitlines()[-1]) == ["", "no answer in 3 seconds"]
     answered, reason = json.loads(dies.strip().splitlines()[-1])
     assert answered == ""

@@ -86,19 +86,19 @@ def ask(engine: str, target: str, *options: str, cwd: Path, **env: str) -> dict[
         capture_output=True, text=True, check=False, timeout=120, cwd=cwd, env=environment(**env),
     )  # fmt: skip
     assert ran.stdout, ran.stderr
-    found: dict[str, Any] = json.loads(ran.stdout)
-    return found
+    fleet: dict[str, Any] = json.loads(ran.stdout)
+    return fleet
 
 
-def slots(found: dict[str, Any]) -> list[float]:
+def slots(fleet: dict[str, Any]) -> list[float]:
     """The slots of each group that answered."""
-    return [group["slots"] for group in found["groups"]]
+    return [group["slots"] for group in fleet["groups"]]
 
 
 def wait_for_slots(count: float, engine: str, target: str, *, cwd: Path, **env: str) -> None:
     """Ask until the engine believes *count*: the change has then arrived everywhere."""
     for _ in range(60):
-        found = ask(engine, target, cwd=cwd, **env)
-        if slots(found) == [count]:
+        fleet = ask(engine, target, cwd=cwd, **env)
+        if slots(fleet) == [count]:
             return
-    raise AssertionError(found)
+    raise AssertionError(fleet)

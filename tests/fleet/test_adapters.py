@@ -49,8 +49,8 @@ class FakeClient:
 
     async def run_on_scheduler(self, function: Any) -> dict[str, tuple[str, int]]:
         workers = {address: SimpleNamespace(name=address, nthreads=4) for address in self.answers}
-        found: dict[str, tuple[str, int]] = function(SimpleNamespace(workers=workers))
-        return found
+        members: dict[str, tuple[str, int]] = function(SimpleNamespace(workers=workers))
+        return members
 
     async def run(self, function: Any, *given: Any, workers: list[str]) -> dict[str, Any]:
         (address,) = workers
@@ -76,7 +76,7 @@ def test_each_dask_worker_is_asked_on_its_own() -> None:
 
     nodes = asyncio.run(dask._ask_all(FakeClient(answers), None, 0.5, quiet))
 
-    reasons = {found.workers[0]: found.reason for found in nodes}
+    reasons = {one.workers[0]: one.reason for one in nodes}
     assert [reason and reason[:30] for reason in map(reasons.get, answers)] == [
         None,
         "no answer in 0.5 seconds",
@@ -85,7 +85,7 @@ def test_each_dask_worker_is_asked_on_its_own() -> None:
         "OSError: the scheduler has gon",
         "its answer is not JSON: 'no re",
     ]
-    assert {found.slots for found in nodes} == {4}
+    assert {one.slots for one in nodes} == {4}
 
 
 # --- Ray
@@ -157,8 +157,8 @@ def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
 
 def test_each_ray_node_has_one_task(fake_ray: FakeRay) -> None:
     nodes = {
-        found.host if found.reason else "a": found
-        for found in ray.ask(None, pressure=None, timeout=3, progress=quiet)
+        node.host if node.reason else "a": node
+        for node in ray.ask(None, pressure=None, timeout=3, progress=quiet)
     }
 
     assert set(nodes) == {"a", "hangs", "dies"}
@@ -223,13 +223,13 @@ class FakeControl:
             assert given["destination"] is None
             return [{name: {"pool": {"max-concurrency": 4}}} for name in self.replies]
         assert given["limit"] == len(given["destination"])
-        found = []
+        replies = []
         for name in given["destination"]:
             reply = self.replies[name]
             reply = reply.pop(0) if isinstance(reply, list) else reply
             if reply is not None:
-                found.append({name: reply})
-        return found
+                replies.append({name: reply})
+        return replies
 
 
 def test_each_celery_worker_that_is_there_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,12 +245,12 @@ def test_each_celery_worker_that_is_there_is_asked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(celery, "_app", lambda target: SimpleNamespace(control=control))
 
     nodes = {
-        found.workers[0]: found
-        for found in celery.ask("app", pressure=None, timeout=3, progress=quiet)
+        node.workers[0]: node
+        for node in celery.ask("app", pressure=None, timeout=3, progress=quiet)
     }
 
     assert (nodes["w@a"].slots, nodes["w@a"].reason) == (2, None)
-    assert {name: found.reason for name, found in nodes.items() if found.reason} == {
+    assert {name: node.reason for name, node in nodes.items() if node.reason} == {
         "w@late": "no answer in 3 seconds",
         "w@old": "its app does not call kumo.celery.setup(app)",
         "w@broken": "OSError('x')",
@@ -264,9 +264,9 @@ def test_celery_workers_watch_the_pressure_meanwhile(monkeypatch: pytest.MonkeyP
     control = FakeControl({"w@a": [watching, watching, done]})
     monkeypatch.setattr(celery, "_app", lambda target: SimpleNamespace(control=control))
 
-    (found,) = celery.ask("app", pressure=0.01, timeout=30, progress=quiet)
+    (node,) = celery.ask("app", pressure=0.01, timeout=30, progress=quiet)
 
-    assert found.reason is None
+    assert node.reason is None
 
 
 def test_a_broker_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

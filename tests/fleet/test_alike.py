@@ -59,9 +59,9 @@ def test_pods_have_one_form_and_each_its_own_names() -> None:
 
     for mount, name in enumerate(NAMES, 29):
         text = pod(name, mount=mount)
-        found = estimates.of(text)
-        assert found == surveyed(text)
-        assert name in found["binding"]["where"]
+        estimate = estimates.of(text)
+        assert estimate == surveyed(text)
+        assert name in estimate["binding"]["where"]
 
     assert [bool(marked) for marked in estimates._known.values()] == [True]
 
@@ -69,12 +69,12 @@ def test_pods_have_one_form_and_each_its_own_names() -> None:
 def test_a_name_that_is_also_a_number_of_the_quota() -> None:
     estimates = Estimates()
 
-    found = [
+    estimates_of = [
         estimates.of(pod(name, quota=500_000, period=int(name.strip("_"))))["cpus"]
         for name in ("__100000", "__125000", "__200000", "__250000")
     ]
 
-    assert found == [5.0, 4.0, 2.5, 2.0]
+    assert estimates_of == [5.0, 4.0, 2.5, 2.0]
 
 
 def test_a_note_that_cuts_a_name() -> None:
@@ -82,10 +82,10 @@ def test_a_note_that_cuts_a_name() -> None:
     for name in NAMES:
         text = pod(name).replace("250000 100000", "nothing").replace("kubepods", "k" * 88)
 
-        found = estimates.of(text)
+        estimate = estimates.of(text)
 
-        assert found == surveyed(text)
-        assert [note["code"] for note in found["notes"]] == ["malformed"]
+        assert estimate == surveyed(text)
+        assert [note["code"] for note in estimate["notes"]] == ["malformed"]
 
 
 def test_names_between_which_there_is_what_looks_like_a_mark() -> None:

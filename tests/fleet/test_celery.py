@@ -113,10 +113,10 @@ def celery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.delitem(sys.modules, "kumo.celery", raising=False)
     kumo_celery: Any = import_module("kumo.celery")
-    found = Estimate(
+    estimate = Estimate(
         (Limit(source="quota", cpus=3.0, kind="rate", where="/cpu.max", text="300000 100000"),), ()
     )
-    monkeypatch.setattr(kumo_celery, "estimate", lambda: found)
+    monkeypatch.setattr(kumo_celery, "estimate", lambda: estimate)
     kumo_celery.inner = []
     monkeypatch.setattr(
         kumo_celery, "limit_inner_threads", lambda *given: kumo_celery.inner.append(given) or 1

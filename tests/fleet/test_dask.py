@@ -66,9 +66,9 @@ def estimate_of(cpus: float) -> Estimate:
 @pytest.fixture
 def cpus(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The CPUs that kumo finds: put another number at the front to change them."""
-    found = [1.0]
-    monkeypatch.setattr(Watch, "estimate", property(lambda watch: estimate_of(found[0])))
-    return found
+    cell = [1.0]
+    monkeypatch.setattr(Watch, "estimate", property(lambda watch: estimate_of(cell[0])))
+    return cell
 
 
 @pytest.fixture

@@ -57,9 +57,9 @@ def test_excess_is_counted_once_from_the_narrowest_limit_up() -> None:
 
 
 def test_two_engines_on_one_host_are_seen_together() -> None:
-    found = places([node(2, online(2)), node(2, online(2), engine="ray")])
+    groups = places([node(2, online(2)), node(2, online(2), engine="ray")])
 
-    (place,) = found
+    (place,) = groups
     assert (place.engines, place.slots, place.excess) == (("dask", "ray"), 4, 2)
     assert "--num-cpus=$(kumo)" in place.fix
     assert "kumo.dask" in place.fix

@@ -70,8 +70,8 @@ def wait_until(true: object) -> None:
         time.sleep(0.01)
 
 
-found: dict[str, object] = {}
-count = found["count"] = kumo.available_parallelism()
+results: dict[str, object] = {}
+count = results["count"] = kumo.available_parallelism()
 assert kumo.estimate().parallelism == count
 changes: list[kumo.Change] = []
 pool = kumo.ThreadPool("web")
@@ -80,9 +80,9 @@ assert watch.how == "readings"  # a wait for descriptors would stop the hub
 
 switches = Switches()
 time.sleep(0.05)
-found["switched by a call"] = switches.during(kumo.available_parallelism)
-found["switched by a size"] = switches.during(lambda: (pool.size, pool.busy, watch.estimate))
-found["switched by a wait"] = switches.during(lambda: time.sleep(0.2)) > 0
+results["switched by a call"] = switches.during(kumo.available_parallelism)
+results["switched by a size"] = switches.during(lambda: (pool.size, pool.busy, watch.estimate))
+results["switched by a wait"] = switches.during(lambda: time.sleep(0.2)) > 0
 
 held = [pool.submit(time.sleep, 0.01) for _ in range(20)]
 assert all(future.result(MOMENT) is None for future in held)
@@ -96,12 +96,12 @@ threading.Thread(target=lambda: seen.append(next(other).new.parallelism), daemon
 time.sleep(0.05)
 os.environ[VARIABLE] = "1"
 wait_until(lambda: seen)
-found["iteration"] = seen
-found["budget"] = kumo.Budget(a=1, b=1).parts
+results["iteration"] = seen
+results["budget"] = kumo.Budget(a=1, b=1).parts
 with kumo.follow("loky"):
-    found["follow"] = os.environ["LOKY_MAX_CPU_COUNT"]
+    results["follow"] = os.environ["LOKY_MAX_CPU_COUNT"]
 with kumo.ProcessPool("process", processes=1) as processes:
-    found["process"] = processes.submit(pow, 2, 3).result(MOMENT)
+    results["process"] = processes.submit(pow, 2, 3).result(MOMENT)
 
 sys.stdout.flush()
 child = os.fork()
@@ -117,8 +117,8 @@ if child == 0:
         status = 0
     finally:
         os._exit(status)
-found["child"] = os.waitpid(child, 0)[1]
+results["child"] = os.waitpid(child, 0)[1]
 pool.shutdown()
 watch.close()
 other.close()
-print(json.dumps(found))
+print(json.dumps(results))

@@ -89,8 +89,8 @@ def ask(port: int, server: subprocess.Popen[bytes], log: Path, page: str = "") -
             with urllib.request.urlopen(
                 f"http://127.0.0.1:{port}/{page}", timeout=MOMENT
             ) as answer:
-                found: dict[str, object] = json.load(answer)
-                return found
+                reply: dict[str, object] = json.load(answer)
+                return reply
         except urllib.error.HTTPError:
             pytest.fail(log.read_text(errors="replace"))
         except (urllib.error.URLError, ConnectionError):
@@ -137,9 +137,9 @@ def test_patched_before_and_after_the_import(library: str, when: str) -> None:
         env=environment(),
     )
     assert ran.returncode == 0, ran.stderr
-    found = json.loads(ran.stdout)
-    assert found.pop("count") >= 1
-    assert found == {
+    results = json.loads(ran.stdout)
+    assert results.pop("count") >= 1
+    assert results == {
         "switched by a call": 0,
         "switched by a size": 0,
         "switched by a wait": True,

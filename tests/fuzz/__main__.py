@@ -50,23 +50,23 @@ class Coverage:
         return monitoring.DISABLE
 
     def report(self) -> str:
-        found, there, rows = 0, 0, []
+        reached, there, rows = 0, 0, []
         for path in sorted(SOURCE.rglob("*.py")):
             name = path.relative_to(SOURCE).as_posix()
             if name.startswith(ROOMS):
                 lines = _lines(compile(path.read_text(), str(path), "exec"))
                 run = self.run.get(str(path), set()) & lines
-                found, there = found + len(run), there + len(lines)
+                reached, there = reached + len(run), there + len(lines)
                 rows.append(f"{len(run):5} of {len(lines):4}  {name}")
-        return "\n".join([*rows, f"{found:5} of {there:4}  lines, {found / there:.1%}"])
+        return "\n".join([*rows, f"{reached:5} of {there:4}  lines, {reached / there:.1%}"])
 
 
 def _lines(code: CodeType) -> set[int]:
-    found = {line for _, _, line in code.co_lines() if line}
+    lines = {line for _, _, line in code.co_lines() if line}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            found |= _lines(constant)
-    return found
+            lines |= _lines(constant)
+    return lines
 
 
 class Campaign:

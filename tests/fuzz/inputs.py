@@ -67,8 +67,8 @@ def changed(choices: Choices, text: str, others: list[str]) -> str:
     if how <= 2:
         numbers = list(re.finditer(r"\d+", text[:2000]))
         if numbers:
-            found = numbers[choices.below(len(numbers))]
-            return text[: found.start()] + choices.one_of(NUMBERS) + text[found.end() :]
+            number = numbers[choices.below(len(numbers))]
+            return text[: number.start()] + choices.one_of(NUMBERS) + text[number.end() :]
     elif how <= 4:
         place = choices.below(min(len(text), 60_000) + 1)
         cut = choices.below(4)

@@ -123,11 +123,11 @@ def try_page(data: bytes) -> None:
     """A report gives its machine file back, or is refused if it was changed."""
     text, page, is_whole = inputs.page(data)
     try:
-        found = of_report(page)
+        report = of_report(page)
     except MachineError:
         assert not is_whole
         return
-    assert found == text or not is_whole
+    assert report == text or not is_whole
     with suppress(MachineError, OverrideError):
         check(survey(Machine(page)))
 

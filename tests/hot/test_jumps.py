@@ -49,14 +49,14 @@ def uncovered(code: types.CodeType) -> Iterator[int | None]:
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="seen on 3.14")
 def test_no_jump_leaves_its_handler() -> None:
-    found = {
+    jumps = {
         (path.name, code.co_name, line)
         for path in (PACKAGE / "_system").rglob("*.py")
         for code in codes(compile(path.read_text("utf-8"), str(path), "exec"))
         for line in uncovered(code)
     }
 
-    assert found == set()
+    assert jumps == set()
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="seen on 3.14")

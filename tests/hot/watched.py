@@ -23,8 +23,8 @@ def agree(watch: kumo.Watch, what: str) -> None:
     while watch.estimate.cpus != kumo.estimate().cpus:
         time.sleep(0.002)
         if time.monotonic() > end:
-            told, found = watch.estimate.binding, kumo.estimate().binding
-            raise AssertionError(f"{what}: {told}, where a survey says {found}")
+            told, surveyed = watch.estimate.binding, kumo.estimate().binding
+            raise AssertionError(f"{what}: {told}, where a survey says {surveyed}")
 
 
 def history(steps: int, seed: int) -> None:

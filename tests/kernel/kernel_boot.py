@@ -73,13 +73,13 @@ def rust_missing() -> str | None:
     """Say why Rust cannot be asked; None if it can."""
     if not shutil.which("rustc"):
         return "no rustc to compile the probe with"
-    found = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=False)
+    ran = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=False)
     # rustc 1.95.0 (59807616e 2026-04-14)
-    version = re.match(r"rustc (\d+)\.(\d+)", found.stdout)
+    version = re.match(r"rustc (\d+)\.(\d+)", ran.stdout)
     if version is None:
-        return f"rustc --version says {found.stdout + found.stderr!r}"
+        return f"rustc --version says {ran.stdout + ran.stderr!r}"
     if (int(version[1]), int(version[2])) < OLDEST_RUST:
-        return f"{found.stdout.strip()} is older than {OLDEST_RUST}"
+        return f"{ran.stdout.strip()} is older than {OLDEST_RUST}"
     return None
 
 
@@ -162,18 +162,18 @@ def _collect(results: Path) -> list[dict[str, Any]]:
 
 def boot(layout: str, trees: int = TREES, seed: int = SEED, only: str = "") -> Boot:
     """Boot one layout, run its guest program and give the records."""
-    found = Boot(layout, rust=rust_missing())
+    booted = Boot(layout, rust=rust_missing())
     with tempfile.TemporaryDirectory(prefix="kumo-kernel-") as name:
         folder = Path(name)
         console = folder / "console"
         (folder / "shared").mkdir()
-        probe = None if found.rust else _compile_probe(folder)
+        probe = None if booted.rust else _compile_probe(folder)
         command = _guest_command(layout, folder / "shared", probe, seed, trees, only)
         failure = _run(_vng_command(layout, folder / "shared", command), console)
-        found.records = _collect(folder / "shared/results")
-        if failure or not found.of_kind("end"):
+        booted.records = _collect(folder / "shared/results")
+        if failure or not booted.of_kind("end"):
             tail = console.read_text(errors="replace").splitlines()[-60:]
-            found.failure = "\n".join(
+            booted.failure = "\n".join(
                 [f"{layout}: {failure or 'the guest program did not end'}", *tail]
             )
-    return found
+    return booted

@@ -36,13 +36,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=kernel_boot.SEED)
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    found = kernel_boot.boot(given.layout, given.trees, given.seed, given.only)
+    booted = kernel_boot.boot(given.layout, given.trees, given.seed, given.only)
     known: Counter[str] = Counter()
-    records = [record for record in found.records if record["kind"] != "end"]
+    records = [record for record in booted.records if record["kind"] != "end"]
     wrong = sum(_print_record(record, known) for record in records)
     for text, times in known.items():
         print(f"known Rust error, {times} times: {text}")
-    print(found.failure or found.of_kind("end"))
+    print(booted.failure or booted.of_kind("end"))
     print(f"{wrong} of {len(records)} records differ")
 
 

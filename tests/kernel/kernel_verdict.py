@@ -48,18 +48,18 @@ def _note_differences(check: Facts, got: Facts) -> list[str]:
 
 def differences(check: Facts) -> list[str]:
     """Say where kumo differs from the truth in one comparison."""
-    found = []
+    lines = []
     for scope, expected in check["expected"].items():
         got = check["got"][scope]
         wrong = _scope_differences(expected, got) + _note_differences(check, got)
-        found += [f"{check['step']} [{scope}] {text}" for text in wrong]
-    if found:
-        found += [
+        lines += [f"{check['step']} [{scope}] {text}" for text in wrong]
+    if lines:
+        lines += [
             f"    {line}"
             for text in check["got"]["evidence"].values()
             for line in text.splitlines()
         ]
-    return found
+    return lines
 
 
 def rust_error(check: Facts) -> str | None:

@@ -28,10 +28,10 @@ def record(name: str) -> dict[str, Any]:
         skip_real(reason)
     if not _records:
         _boot()
-    found = [record for record in _records if record["name"] == name]
-    if not found:
+    same = [record for record in _records if record["name"] == name]
+    if not same:
         pytest.fail(f"no record of {name}\n{_records[-1].get('console', '')}")
-    return found[0]
+    return same[0]
 
 
 def _boot() -> None:
@@ -65,14 +65,14 @@ def _boot() -> None:
     ],
 )
 def test_the_count_is_what_unpinned_threads_get(name: str, counted: int, source: str) -> None:
-    found = record(name)
+    asked = record(name)
 
-    assert found["estimate"] == counted
-    assert found["count"] == [counted] * 3
-    assert found["kept"], "the count came from a survey each time"
-    assert found["binding"] == source
-    assert ("isolated-cpus" in found["notes"]) is (counted == 1)
-    assert len(found["unpinned"]["on"]) == counted
+    assert asked["estimate"] == counted
+    assert asked["count"] == [counted] * 3
+    assert asked["kept"], "the count came from a survey each time"
+    assert asked["binding"] == source
+    assert ("isolated-cpus" in asked["notes"]) is (counted == 1)
+    assert len(asked["unpinned"]["on"]) == counted
 
 
 @pytest.mark.parametrize("name", ["isolcpus", "isolcpus and one more", "isolated partition"])
@@ -81,10 +81,10 @@ def test_pinned_threads_use_every_cpu(name: str) -> None:
 
 
 def test_a_pool_of_pinned_processes_uses_every_isolated_cpu() -> None:
-    found = record("pool")
+    pool = record("pool")
 
-    assert found["size"] == 3
-    assert found["places"] == [[5], [6], [7]]
+    assert pool["size"] == 3
+    assert pool["places"] == [[5], [6], [7]]
 
 
 def test_a_partition_that_changes_is_followed_at_once() -> None:

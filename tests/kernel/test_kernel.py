@@ -41,10 +41,10 @@ def _boot(layout: str) -> Boot:
 
 
 def _differences(record: Record) -> list[str]:
-    found = [record["error"]] if record["error"] else []
+    lines = [record["error"]] if record["error"] else []
     for check in record["checks"]:
-        found += kernel_verdict.differences(check)
-    return [f"{record['name']}:", *record.get("story", []), *found] if found else []
+        lines += kernel_verdict.differences(check)
+    return [f"{record['name']}:", *record.get("story", []), *lines] if lines else []
 
 
 def _rust_errors(layout: str) -> set[str]:
@@ -71,13 +71,13 @@ def test_boot_ran_to_its_end(layout: str) -> None:
 
 @pytest.mark.parametrize(("layout", "name"), SCENARIOS)
 def test_scenario(layout: str, name: str) -> None:
-    found = [record for record in _boot(layout).of_kind("scenario") if record["name"] == name]
-    assert len(found) == 1, f"no record of it: see test_boot_ran_to_its_end[{layout}]"
-    differences = _differences(found[0])
+    same = [record for record in _boot(layout).of_kind("scenario") if record["name"] == name]
+    assert len(same) == 1, f"no record of it: see test_boot_ran_to_its_end[{layout}]"
+    differences = _differences(same[0])
     assert not differences, "\n".join(differences)
-    if reason := found[0]["not_here"]:
+    if reason := same[0]["not_here"]:
         skip_real(reason)
-    assert found[0]["checks"], "nothing was compared"
+    assert same[0]["checks"], "nothing was compared"
 
 
 @pytest.mark.parametrize("layout", MACHINE)

@@ -42,11 +42,11 @@ def records() -> dict[str, Any]:
             "--exec", command,
         ]  # fmt: skip
         failure = kernel_boot._run(vng, folder / "console")
-        found = kernel_boot._collect(folder / "shared/results")
-        if [record["name"] for record in found][-1:] != ["end"]:
+        collected = kernel_boot._collect(folder / "shared/results")
+        if [record["name"] for record in collected][-1:] != ["end"]:
             tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
             pytest.fail("\n".join([str(failure), *tail]))
-    return {record["name"]: record for record in found}
+    return {record["name"]: record for record in collected}
 
 
 def own(window: dict[str, Any]) -> dict[str, Any]:

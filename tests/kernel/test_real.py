@@ -41,11 +41,11 @@ def records() -> dict[str, Any]:
             "--user", "root", f"--rwdir={folder / 'shared'}", "--exec", command,
         ]  # fmt: skip
         failure = kernel_boot._run(vng, folder / "console")
-        found = kernel_boot._collect(folder / "shared/results")
-        if [record["name"] for record in found][-1:] != ["delegated"]:
+        collected = kernel_boot._collect(folder / "shared/results")
+        if [record["name"] for record in collected][-1:] != ["delegated"]:
             tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
-            pytest.fail("\n".join([str(failure), *map(str, found), *tail]))
-    return {record["name"]: record for record in found}
+            pytest.fail("\n".join([str(failure), *map(str, collected), *tail]))
+    return {record["name"]: record for record in collected}
 
 
 @pytest.mark.parametrize(

@@ -75,48 +75,48 @@ def records(shape: str) -> list[dict[str, Any]]:
 
 def groups(pairs: Iterable[tuple[int, object]]) -> set[frozenset[int]]:
     """The sets of CPUs that have the same value."""
-    found: dict[object, set[int]] = {}
+    members: dict[object, set[int]] = {}
     for cpu, value in pairs:
-        found.setdefault(value, set()).add(cpu)
-    return {frozenset(cpus) for cpus in found.values()}
+        members.setdefault(value, set()).add(cpu)
+    return {frozenset(cpus) for cpus in members.values()}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_whole_machine(shape: str) -> None:
-    found = next(record for record in records(shape) if record["name"] == "whole")["kumo"]
+    whole = next(record for record in records(shape) if record["name"] == "whole")["kumo"]
 
     assert {
-        "packages": len(found["packages"]),
-        "dies": len(found["dies"]),
-        "nodes": len(found["nodes"]),
-        "cores": found["physical_cores"],
+        "packages": len(whole["packages"]),
+        "dies": len(whole["dies"]),
+        "nodes": len(whole["nodes"]),
+        "cores": whole["physical_cores"],
     } == SHAPES[shape][1]
-    assert found["isolated"] == ([6, 7] if "isolated" in shape else [])
+    assert whole["isolated"] == ([6, 7] if "isolated" in shape else [])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_as_lscpu_and_hwloc_show_it(shape: str, situation: str) -> None:
     record = next(record for record in records(shape) if record["name"] == situation)
-    found, own = record["kumo"], {*record["kumo"]["cpus"]}
+    topology, own = record["kumo"], {*record["kumo"]["cpus"]}
     rows = [row for row in record["lscpu"] if int(row["cpu"]) in own]
 
     assert len(rows) == len(own) > 0
     for column, ours in (
-        ("core", [core["cpus"] for core in found["cores"]]),
-        ("socket", found["packages"].values()),
-        ("node", found["nodes"].values()),
+        ("core", [core["cpus"] for core in topology["cores"]]),
+        ("socket", topology["packages"].values()),
+        ("node", topology["nodes"].values()),
     ):
         assert groups((int(row["cpu"]), row[column]) for row in rows) == {
             frozenset(cpus) for cpus in ours
         }, column
     assert {int(row["cpu"]) for row in record["lscpu"] if row["online"] in (True, "yes")} == {
-        *found["online"]
+        *topology["online"]
     }
     assert record["hwloc"] == {
-        "Package": len(found["packages"]),
-        "NUMANode": len(found["nodes"]),
-        "Core": found["physical_cores"],
+        "Package": len(topology["packages"]),
+        "NUMANode": len(topology["nodes"]),
+        "Core": topology["physical_cores"],
         "PU": len(own),
     }
 

@@ -33,9 +33,9 @@ def test_events_under_cgroup_v2() -> None:
             "--user", "root", f"--rwdir={folder / 'shared'}", "--exec", command,
         ]  # fmt: skip
         failure = kernel_boot._run(vng, folder / "console")
-        found = kernel_boot._collect(folder / "shared/results")
+        collected = kernel_boot._collect(folder / "shared/results")
         tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
-        assert found, "\n".join([str(failure), *tail])
-    (record,) = found
+        assert collected, "\n".join([str(failure), *tail])
+    (record,) = collected
     assert (record.pop("how"), record.pop("how at the end")) == ("events", "events")
     assert [what for what, right in record.items() if not right] == []

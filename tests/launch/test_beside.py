@@ -25,7 +25,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("program", "path", "found"),
+    ("program", "path", "packages"),
     [
         ("ml/bin/python3", "plain/bin", {"sklearn"}),
         ("plain/bin/python3.13", "ml/bin", set()),
@@ -38,11 +38,11 @@ def tree(tmp_path: Path) -> Path:
         (None, "nowhere", set()),
     ],
 )
-def test_installed(tree: Path, program: str | None, path: str, found: set[str]) -> None:
+def test_installed(tree: Path, program: str | None, path: str, packages: set[str]) -> None:
     (tree / "script of ml").write_text(f"#!{tree}/ml/bin/python3 -I\n")
     (tree / "script of plain").write_text(f"#!{tree}/plain/bin/python3.13\n")
     (tree / "env script").write_text("#!/usr/bin/env python3\n")
     (tree / "text").write_bytes(b"\xff#!\n" * 1000)
     asked = None if program is None else str(tree / program)
 
-    assert installed(NAMES, asked, str(tree / path)) == found
+    assert installed(NAMES, asked, str(tree / path)) == packages

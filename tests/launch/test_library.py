@@ -135,8 +135,8 @@ def test_valgrind(seen: Seen, needs: Needs, compiled: Compiled) -> None:
 def test_another_preloaded_library(
     seen: Seen, compiled: Compiled, library: str, other: str, first: bool
 ) -> None:
-    found = shutil.which("ldconfig") or "/sbin/ldconfig"
-    listed = subprocess.run([found, "-p"], capture_output=True, text=True, check=False).stdout
+    ldconfig = shutil.which("ldconfig") or "/sbin/ldconfig"
+    listed = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=False).stdout
     paths = [line.split()[-1] for line in listed.splitlines() if line.strip().startswith(other)]
     if not paths:
         skip_real(f"{other} is not installed: tests/launch/install.sh")

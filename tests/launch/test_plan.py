@@ -446,11 +446,11 @@ def test_malformed_marker(text: str) -> None:
 def test_python_gets_one_more_where_loky_would_count_the_machines_cores(
     count: int, beside: set[str], value: str
 ) -> None:
-    found = decided(count, beside=beside)
+    decisions = decided(count, beside=beside)
 
-    assert found["PYTHON_CPU_COUNT"].value == value
-    assert ("one more than" in found["PYTHON_CPU_COUNT"].why) is (value != str(count))
-    assert found["LOKY_MAX_CPU_COUNT"].value == str(count)
+    assert decisions["PYTHON_CPU_COUNT"].value == value
+    assert ("one more than" in decisions["PYTHON_CPU_COUNT"].why) is (value != str(count))
+    assert decisions["LOKY_MAX_CPU_COUNT"].value == str(count)
 
 
 @pytest.mark.parametrize(
@@ -471,9 +471,9 @@ def test_scikit_learn_needs_no_room_if_openmp_has_its_number(
 
 
 def test_scikit_learn_needs_room_at_1_without_openmps_number() -> None:
-    found = decided(1, beside={"sklearn"}, left_out=["omp"])
+    decisions = decided(1, beside={"sklearn"}, left_out=["omp"])
 
-    assert found["PYTHON_CPU_COUNT"].value == "2"
+    assert decisions["PYTHON_CPU_COUNT"].value == "2"
 
 
 def test_one_more_is_not_one_more_again_below() -> None:

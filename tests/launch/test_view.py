@@ -370,13 +370,13 @@ def test_a_process_in_a_view_is_seen_from_outside(view: Kumo) -> None:
     try:
         while Path(f"/proc/{child.pid}/comm").read_text() != "sleep\n":
             pass
-        found = json.loads(view("explain", "--json", "--pid", str(child.pid)).stdout)
+        explained = json.loads(view("explain", "--json", "--pid", str(child.pid)).stdout)
     finally:
         child.kill()
         child.wait()
 
-    assert found["parallelism"] == json.loads(view("explain", "--json").stdout)["parallelism"]
-    assert [note["code"] for note in found["notes"]] == ["view"]
+    assert explained["parallelism"] == json.loads(view("explain", "--json").stdout)["parallelism"]
+    assert [note["code"] for note in explained["notes"]] == ["view"]
 
 
 WATCH = """\

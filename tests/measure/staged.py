@@ -108,8 +108,8 @@ def measured(group: Outer) -> dict[str, Any]:
         env=environment(),
     )
     assert ran.returncode == 0, ran.stderr
-    found: dict[str, Any] = json.loads(ran.stdout)
-    return found
+    measurement: dict[str, Any] = json.loads(ran.stdout)
+    return measurement
 
 
 @contextlib.contextmanager

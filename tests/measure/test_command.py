@@ -37,15 +37,15 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def workers_of(pid: int) -> list[int]:
     """The workers of process *pid* that have not ended."""
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().split("\0")
         except OSError:
             continue
         if str(probe.WORKER) in words and str(pid) in words:
-            found.append(int(process.name))
-    return found
+            pids.append(int(process.name))
+    return pids
 
 
 def eventually(holds: Callable[[], object]) -> bool:
@@ -63,16 +63,16 @@ def eventually(holds: Callable[[], object]) -> bool:
 def test_json() -> None:
     ran = run("--json", "--seconds", "0.5", KUMO_AVAILABLE_PARALLELISM="77")
 
-    found = json.loads(ran.stdout)
+    measurement = json.loads(ran.stdout)
     limits = [each for each in kumo.estimate().limits if each.kind != "override"]
     assert (ran.returncode, ran.stdout.count("\n")) == (0, 1)
-    assert found["schema"] == 1
-    assert found["allowed"] == min(limit.cpus for limit in limits)
-    assert 0 < found["cpus"] <= found["allowed"]
-    assert isinstance(found["hidden"], bool)
-    assert found["period_ms"] is None or found["period_ms"] > 0
-    assert 0.5 <= found["seconds"] < TIMEOUT
-    assert found["workers"] == -(-found["allowed"] // 1)
+    assert measurement["schema"] == 1
+    assert measurement["allowed"] == min(limit.cpus for limit in limits)
+    assert 0 < measurement["cpus"] <= measurement["allowed"]
+    assert isinstance(measurement["hidden"], bool)
+    assert measurement["period_ms"] is None or measurement["period_ms"] > 0
+    assert 0.5 <= measurement["seconds"] < TIMEOUT
+    assert measurement["workers"] == -(-measurement["allowed"] // 1)
 
 
 @pytest.mark.slow
@@ -167,9 +167,9 @@ def test_nothing_is_left_or_pinned() -> None:
     mask, threads, files = os.sched_getaffinity(0), threading.active_count(), open_files()
     processes = children()
 
-    found = kumo.measure(seconds=0.5)
+    measurement = kumo.measure(seconds=0.5)
 
-    assert found.workers >= 1
+    assert measurement.workers >= 1
     assert workers_of(os.getpid()) == []
     assert (os.sched_getaffinity(0), threading.active_count()) == (mask, threads)
     assert open_files() == files
@@ -178,12 +178,12 @@ def test_nothing_is_left_or_pinned() -> None:
 
 def children() -> set[str]:
     """The processes that this one has started, those among them that have ended unwaited for."""
-    found = set()
+    pids = set()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if (process / "stat").read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
-                found.add(process.name)
-    return found
+                pids.add(process.name)
+    return pids
 
 
 def open_files() -> set[str]:

@@ -20,9 +20,9 @@ def test_a_workers_output() -> None:
         "end 9000000\n"
     )
 
-    found = parse_worker(text, seconds=2.0)
+    observed = parse_worker(text, seconds=2.0)
 
-    assert found == Observed((Gap(0.001, 0.051, 0.002), Gap(0.1, 2.0, 0.005)), 0.009)
+    assert observed == Observed((Gap(0.001, 0.051, 0.002), Gap(0.1, 2.0, 0.005)), 0.009)
 
 
 @pytest.mark.parametrize("text", ["", "1 2 3\n", "Traceback\n", "end\n", "1 2\nend 3\n"])
@@ -56,13 +56,13 @@ def test_a_quota_is_found(
     assume(share * period > 0.004)
     cpus = share * number
 
-    found = periods(
+    stopping = periods(
         schedule(number, 2.0, cpus, period, offset=offset * period, told=told), seconds=2.0
     )
 
-    assert found is not None
-    assert found.length == pytest.approx(period, rel=0.03)
-    assert found.cpus == pytest.approx(cpus, rel=0.08, abs=number * STEP / period)
+    assert stopping is not None
+    assert stopping.length == pytest.approx(period, rel=0.03)
+    assert stopping.cpus == pytest.approx(cpus, rel=0.08, abs=number * STEP / period)
 
 
 @settings(deadline=None, derandomize=True, max_examples=20)
@@ -71,10 +71,10 @@ def test_a_quota_is_found_among_neighbours(share: float, slice_: float, seed: in
     """What they take inside a period is made up for before the quota is spent."""
     workers = schedule(2, 2.0, 0.5, others=neighbours(share, slice_, seed))
 
-    found = periods(workers, seconds=2.0)
+    stopping = periods(workers, seconds=2.0)
 
-    assert found is not None
-    assert found.cpus == pytest.approx(0.5, rel=0.15)
+    assert stopping is not None
+    assert stopping.cpus == pytest.approx(0.5, rel=0.15)
 
 
 @settings(deadline=None, derandomize=True, max_examples=30)
@@ -87,18 +87,18 @@ def test_a_quota_is_found_among_neighbours(share: float, slice_: float, seed: in
 def test_neighbours_are_no_quota(number: int, share: float, slice_: float, seed: int) -> None:
     workers = schedule(number, 2.0, others=neighbours(share, slice_, seed))
 
-    found = periods(workers, seconds=2.0)
+    stopping = periods(workers, seconds=2.0)
 
-    assert found is None
+    assert stopping is None
 
 
 @settings(deadline=None, derandomize=True, max_examples=20)
 @given(share=st.floats(0.3, 0.7), slice_=st.floats(0.003, 0.01), seed=seeds)
 def test_many_stops_keep_no_period_by_chance(share: float, slice_: float, seed: int) -> None:
-    found = common_stops(schedule(1, 2.0, others=neighbours(share, slice_, seed)))
+    stops = common_stops(schedule(1, 2.0, others=neighbours(share, slice_, seed)))
 
-    assert len(found) > 20
-    assert find_period(found, 2.0) is None
+    assert len(stops) > 20
+    assert find_period(stops, 2.0) is None
 
 
 def test_a_neighbours_periods_are_not_ours() -> None:

@@ -28,12 +28,12 @@ def test_the_emulators_quota(machine: staged.Machine, cpus: float | None) -> Non
     right = 0
     for _ in range(TRIES):
         staged.until_quiet()
-        found = machine.measured(cpus)
-        if found["others"] > DISTURBED:
+        measurement = machine.measured(cpus)
+        if measurement["others"] > DISTURBED:
             continue  # what they took of the host is not the emulator's: the guest is right
-        assert found["allowed"] == 2
-        assert found["cpus"] == pytest.approx(cpus or 2, rel=0.15), found
-        assert found["hidden"] is (cpus is not None)
+        assert measurement["allowed"] == 2
+        assert measurement["cpus"] == pytest.approx(cpus or 2, rel=0.15), measurement
+        assert measurement["hidden"] is (cpus is not None)
         right += 1
         if right == ROUNDS:
             return

@@ -20,51 +20,53 @@ def test_a_hidden_ancestors_quota(cpus: float) -> None:
     with outer(cpus) as group:
         for _ in range(ROUNDS):
             until_quiet()
-            found = measured(group)
+            measurement = measured(group)
 
-            assert found["allowed"] >= 2
-            assert found["cpus"] == pytest.approx(cpus, rel=0.15), found
-            assert (found["hidden"], found["parallelism"]) == (True, 1)
-            assert found["period_ms"] == pytest.approx(100, rel=0.05)
+            assert measurement["allowed"] >= 2
+            assert measurement["cpus"] == pytest.approx(cpus, rel=0.15), measurement
+            assert (measurement["hidden"], measurement["parallelism"]) == (True, 1)
+            assert measurement["period_ms"] == pytest.approx(100, rel=0.05)
 
 
 def test_no_limit() -> None:
     with outer() as group:
         for _ in range(ROUNDS):
             until_quiet()
-            found = measured(group)
+            measurement = measured(group)
 
-            assert found["cpus"] == pytest.approx(found["allowed"], rel=0.15), found
-            assert found["hidden"] is False
+            assert measurement["cpus"] == pytest.approx(measurement["allowed"], rel=0.15), (
+                measurement
+            )
+            assert measurement["hidden"] is False
 
 
 def test_other_programs_are_no_limit() -> None:
     """As many as there are CPUs, and each as heavy as the measuring."""
     until_quiet()
     with spinning(2), outer() as group:
-        found = measured(group)
+        measurement = measured(group)
 
-    assert found["cpus"] == pytest.approx(found["allowed"], rel=0.15), found
-    assert found["hidden"] is False
-    assert found["contention"] > 0.3
+    assert measurement["cpus"] == pytest.approx(measurement["allowed"], rel=0.15), measurement
+    assert measurement["hidden"] is False
+    assert measurement["contention"] > 0.3
 
 
 def test_a_hidden_quota_among_other_programs() -> None:
     until_quiet()
     with spinning(1), outer(0.5) as group:
-        found = measured(group)
+        measurement = measured(group)
 
-    assert found["cpus"] == pytest.approx(0.5, rel=0.15), found
-    assert found["hidden"] is True
+    assert measurement["cpus"] == pytest.approx(0.5, rel=0.15), measurement
+    assert measurement["hidden"] is True
 
 
 def test_another_period() -> None:
     until_quiet()
     with outer(1.0, period=20_000) as group:
-        found = measured(group)
+        measurement = measured(group)
 
-    assert found["cpus"] == pytest.approx(1.0, rel=0.15), found
-    assert found["period_ms"] == pytest.approx(20, rel=0.05)
+    assert measurement["cpus"] == pytest.approx(1.0, rel=0.15), measurement
+    assert measurement["period_ms"] == pytest.approx(20, rel=0.05)
 
 
 def test_a_visible_quota_is_not_hidden() -> None:
@@ -72,9 +74,13 @@ def test_a_visible_quota_is_not_hidden() -> None:
     with outer(1.5) as group:
         ran = run_in(group, "--json")
 
-    found = json.loads(ran.stdout)
-    assert (found["allowed"], found["hidden"], found["parallelism"]) == (1.5, False, 1)
-    assert found["cpus"] == pytest.approx(1.5, rel=0.15), found
+    measurement = json.loads(ran.stdout)
+    assert (measurement["allowed"], measurement["hidden"], measurement["parallelism"]) == (
+        1.5,
+        False,
+        1,
+    )
+    assert measurement["cpus"] == pytest.approx(1.5, rel=0.15), measurement
 
 
 def test_a_visible_quota_that_others_use_too() -> None:
@@ -85,15 +91,19 @@ def test_a_visible_quota_that_others_use_too() -> None:
         inside = in_groups([Outer(group.inner)], spinner)
         with subprocess.Popen(inside) as other:
             try:
-                found = json.loads(run_in(group, "--json").stdout)
+                measurement = json.loads(run_in(group, "--json").stdout)
                 line = run_in(group, "--write")
                 shown = run_in(group)
             finally:
                 other.kill()
 
-    assert (found["allowed"], found["hidden"], found["parallelism"]) == (1.0, False, 1)
-    assert found["shared"] == str(group.path)
-    assert found["cpus"] < 0.7
+    assert (measurement["allowed"], measurement["hidden"], measurement["parallelism"]) == (
+        1.0,
+        False,
+        1,
+    )
+    assert measurement["shared"] == str(group.path)
+    assert measurement["cpus"] < 0.7
     assert line.stdout == ""
     assert f"other programs use the quota of {group.path} too" in shown.stdout.splitlines()[0]
 

@@ -24,27 +24,29 @@ intr 1 2 3
 
 @pytest.mark.parametrize("cpus", [0.5, 1.0, 1.5])
 def test_a_hidden_quota(cpus: float) -> None:
-    found = judge(schedule(2, 2.0, cpus), 2.0, Ticks(2 * (2 - cpus), 0.0), allowed=2.0, seconds=2.1)
+    measurement = judge(
+        schedule(2, 2.0, cpus), 2.0, Ticks(2 * (2 - cpus), 0.0), allowed=2.0, seconds=2.1
+    )
 
-    assert found.cpus == pytest.approx(cpus, rel=0.03)
-    assert found.stopped == pytest.approx(2 - cpus, abs=0.05)
-    assert found.contention == pytest.approx(0, abs=0.05)
-    assert (found.hidden, found.parallelism, found.seconds) == (True, 1, 2.1)
-    assert found.period_ms == pytest.approx(100, rel=0.03)
+    assert measurement.cpus == pytest.approx(cpus, rel=0.03)
+    assert measurement.stopped == pytest.approx(2 - cpus, abs=0.05)
+    assert measurement.contention == pytest.approx(0, abs=0.05)
+    assert (measurement.hidden, measurement.parallelism, measurement.seconds) == (True, 1, 2.1)
+    assert measurement.period_ms == pytest.approx(100, rel=0.03)
 
 
 def test_a_visible_quota_is_not_hidden() -> None:
-    found = judge(schedule(2, 2.0, 1.5), 2.0, Ticks(1.0, 0.0), allowed=1.5, seconds=2.0)
+    measurement = judge(schedule(2, 2.0, 1.5), 2.0, Ticks(1.0, 0.0), allowed=1.5, seconds=2.0)
 
-    assert (found.hidden, found.parallelism) == (False, 1)
-    assert found.cpus == pytest.approx(1.5, rel=0.03)
-    assert found.period_ms == pytest.approx(100, rel=0.03)
+    assert (measurement.hidden, measurement.parallelism) == (False, 1)
+    assert measurement.cpus == pytest.approx(1.5, rel=0.03)
+    assert measurement.period_ms == pytest.approx(100, rel=0.03)
 
 
 def test_nothing_that_binds() -> None:
-    found = judge(schedule(2, 2.0), 2.0, BUSY, allowed=2.0, seconds=2.0)
+    measurement = judge(schedule(2, 2.0), 2.0, BUSY, allowed=2.0, seconds=2.0)
 
-    assert found == Measurement(2.0, 2.0, False, None, 2.0, 2, 0, 0.0, 0.0, 0.0)
+    assert measurement == Measurement(2.0, 2.0, False, None, 2.0, 2, 0, 0.0, 0.0, 0.0)
 
 
 def test_a_visible_quota_that_others_use_too_is_not_hidden() -> None:
@@ -52,9 +54,9 @@ def test_a_visible_quota_that_others_use_too_is_not_hidden() -> None:
     workers = schedule(1, 2.0, 0.5)
 
     def measured(*quotas: Quota) -> tuple[bool, str | None, int]:
-        found = judge(workers, 2.0, BUSY, allowed=1.0, seconds=2.0, quotas=quotas)
-        assert found.cpus == pytest.approx(0.5, rel=0.05)
-        return found.hidden, found.shared, found.parallelism
+        measurement = judge(workers, 2.0, BUSY, allowed=1.0, seconds=2.0, quotas=quotas)
+        assert measurement.cpus == pytest.approx(0.5, rel=0.05)
+        return measurement.hidden, measurement.shared, measurement.parallelism
 
     assert measured(Quota("/a", 0.1, 0), Quota("/", 0.1, 20)) == (False, "/", 1)
     assert measured(Quota("/a", 0.1, 18)) == (False, "/a", 1)
@@ -66,44 +68,44 @@ def test_a_visible_quota_that_others_use_too_is_not_hidden() -> None:
 def test_a_shared_quota_where_the_stops_keep_no_period() -> None:
     workers = schedule(2, 2.0, others=neighbours(0.5, 0.005, seed=3))
 
-    found = judge(workers, 2.0, Ticks(2.0, 0.0), 2.0, 2.0, [Quota("/a", 0.1, 19)])
+    measurement = judge(workers, 2.0, Ticks(2.0, 0.0), 2.0, 2.0, [Quota("/a", 0.1, 19)])
 
-    assert (found.hidden, found.period_ms, found.shared) == (False, None, "/a")
+    assert (measurement.hidden, measurement.period_ms, measurement.shared) == (False, None, "/a")
 
 
 def test_a_visible_quota_that_comes_whole_is_not_shared() -> None:
     quotas = [Quota("/a", 0.1, 20)]
-    found = judge(schedule(2, 2.0, 1.5), 2.0, Ticks(1.0, 0.0), 1.5, 2.0, quotas)
+    measurement = judge(schedule(2, 2.0, 1.5), 2.0, Ticks(1.0, 0.0), 1.5, 2.0, quotas)
 
-    assert (found.hidden, found.shared) == (False, None)
+    assert (measurement.hidden, measurement.shared) == (False, None)
 
 
 def test_what_other_programs_take_is_no_limit() -> None:
     workers = schedule(2, 2.0, others=neighbours(0.5, 0.005, seed=3))
 
-    found = judge(workers, 2.0, BUSY, allowed=2.0, seconds=2.0)
+    measurement = judge(workers, 2.0, BUSY, allowed=2.0, seconds=2.0)
 
-    assert found.cpus == pytest.approx(2.0)
-    assert (found.hidden, found.parallelism) == (False, 2)
-    assert found.contention == pytest.approx(1.0, abs=0.15)
+    assert measurement.cpus == pytest.approx(2.0)
+    assert (measurement.hidden, measurement.parallelism) == (False, 2)
+    assert measurement.contention == pytest.approx(1.0, abs=0.15)
 
 
 def test_waiting_while_the_cpus_idle_is_a_limit_without_a_period() -> None:
     workers = schedule(2, 2.0, others=neighbours(0.5, 0.005, seed=3))
 
-    found = judge(workers, 2.0, Ticks(idle=2.0, steal=0.0), allowed=2.0, seconds=2.0)
+    measurement = judge(workers, 2.0, Ticks(idle=2.0, steal=0.0), allowed=2.0, seconds=2.0)
 
-    assert (found.hidden, found.period_ms) == (True, None)
-    assert found.cpus == pytest.approx(1.0, abs=0.15)
+    assert (measurement.hidden, measurement.period_ms) == (True, None)
+    assert measurement.cpus == pytest.approx(1.0, abs=0.15)
 
 
 def test_gaps_without_waiting_are_the_hypervisors() -> None:
     workers = schedule(2, 2.0, others=neighbours(0.5, 0.005, seed=3), told=False)
 
-    found = judge(workers, 2.0, Ticks(0.0, steal=1.0), allowed=2.0, seconds=2.0)
+    measurement = judge(workers, 2.0, Ticks(0.0, steal=1.0), allowed=2.0, seconds=2.0)
 
-    assert (found.hidden, found.steal, found.contention) == (True, 0.5, 0.0)
-    assert found.cpus == pytest.approx(1.0, abs=0.15)
+    assert (measurement.hidden, measurement.steal, measurement.contention) == (True, 0.5, 0.0)
+    assert measurement.cpus == pytest.approx(1.0, abs=0.15)
 
 
 @pytest.mark.parametrize(
@@ -119,15 +121,15 @@ def test_gaps_without_waiting_are_the_hypervisors() -> None:
 def test_the_count_that_would_be_right(
     cpus: float, allowed: float, hidden: bool, right: int
 ) -> None:
-    found = Measurement(cpus, allowed, hidden, None, 2.0, 4, 0, 0.0, 0.0, None)
+    measurement = Measurement(cpus, allowed, hidden, None, 2.0, 4, 0, 0.0, 0.0, None)
 
-    assert found.parallelism == right
+    assert measurement.parallelism == right
 
 
 def test_as_json() -> None:
-    found = Measurement(1.0000001, 2.0, True, 100.0, 2.1, 2, 20, 0.1, 0.9, None)
+    measurement = Measurement(1.0000001, 2.0, True, 100.0, 2.1, 2, 20, 0.1, 0.9, None)
 
-    assert json.loads(json.dumps(as_dict(found))) == {
+    assert json.loads(json.dumps(as_dict(measurement))) == {
         "schema": 1,
         "cpus": 1.0,
         "allowed": 2.0,
@@ -142,7 +144,7 @@ def test_as_json() -> None:
         "shared": None,
         "parallelism": 1,
     }
-    assert pickle.loads(pickle.dumps(found)) == found
+    assert pickle.loads(pickle.dumps(measurement)) == measurement
 
 
 def test_the_ticks_of_the_cpus_asked_for() -> None:

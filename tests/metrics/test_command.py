@@ -53,11 +53,11 @@ def test_it_serves_until_it_is_interrupted() -> None:
         text=True,
     ) as server:
         assert server.stderr is not None
-        found = re.fullmatch(
+        match = re.fullmatch(
             r"kumo: serving (http://127\.0\.0\.1:\d+/metrics)\n", server.stderr.readline()
         )
-        assert found
-        with urlopen(found[1], timeout=TIMEOUT) as answer:
+        assert match
+        with urlopen(match[1], timeout=TIMEOUT) as answer:
             assert b"kumo_available_parallelism" in answer.read()
         server.send_signal(signal.SIGINT)
         assert server.wait(TIMEOUT) == 130

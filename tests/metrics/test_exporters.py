@@ -85,17 +85,17 @@ def test_opentelemetry_has_every_instrument_that_has_a_value() -> None:
     provider.shutdown()
     assert data is not None
     (scope,) = data.resource_metrics[0].scope_metrics
-    found = {metric.name: metric for metric in scope.metrics}
+    metrics = {metric.name: metric for metric in scope.metrics}
 
-    (point,) = found["process.cpu.count"].data.data_points
+    (point,) = metrics["process.cpu.count"].data.data_points
     assert isinstance(point, NumberDataPoint)
     assert point.value == kumo.available_parallelism()
-    points = found["kumo.pool.size"].data.data_points
+    points = metrics["kumo.pool.size"].data.data_points
     numbers = [point for point in points if isinstance(point, NumberDataPoint)]
     assert len(numbers) == len(points)
     sizes = {(point.attributes or {})["kumo.pool"]: point.value for point in numbers}
     assert sizes["otel-test"] == 2
-    assert set(found) <= {semantic for semantic, *_ in FORMS.values()}
+    assert set(metrics) <= {semantic for semantic, *_ in FORMS.values()}
 
 
 @pytest.fixture

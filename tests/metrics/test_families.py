@@ -45,9 +45,9 @@ def test_a_limit_that_is_not_set_has_no_sample_and_equal_labels_are_one() -> Non
 
 
 def test_paths_are_a_label_by_option() -> None:
-    found = samples("kumo_limit_cpus", paths=True)
+    limits = samples("kumo_limit_cpus", paths=True)
 
-    assert [labels["where"] for labels, _ in found] == [
+    assert [labels["where"] for labels, _ in limits] == [
         "$SLURM_CPUS_ON_NODE",
         "$SLURM_CPUS_PER_TASK",
         "/cg/cpu.max",
@@ -61,11 +61,14 @@ def test_notes_are_named_once() -> None:
 
 def test_what_a_level_does_not_tell_has_no_sample() -> None:
     levels = [Counters("/cg/a", throttled_periods=0), Counters("/cg", 1.5, 0.1, 10, 3, 0.25)]
-    found = {family.name: family.samples for family in of_levels(levels, paths=False)}
+    families = {family.name: family.samples for family in of_levels(levels, paths=False)}
 
-    assert found["kumo_cgroup_throttled_periods"] == (({"level": "0"}, 0.0), ({"level": "1"}, 3.0))
-    assert found["kumo_cgroup_quota_cpus"] == (({"level": "1"}, 1.5),)
-    assert found["kumo_cgroup_usage_seconds"] == ()
+    assert families["kumo_cgroup_throttled_periods"] == (
+        ({"level": "0"}, 0.0),
+        ({"level": "1"}, 3.0),
+    )
+    assert families["kumo_cgroup_quota_cpus"] == (({"level": "1"}, 1.5),)
+    assert families["kumo_cgroup_usage_seconds"] == ()
 
 
 class FakePool:
@@ -73,11 +76,13 @@ class FakePool:
 
 
 def test_pools_and_the_names_of_kumomta() -> None:
-    found = {family.name: family.samples for family in of_pools({"web": FakePool()}, kumomta=True)}
+    families = {
+        family.name: family.samples for family in of_pools({"web": FakePool()}, kumomta=True)
+    }
 
-    assert found["kumo_pool_queued"] == (({"pool": "web"}, 7.0),)
-    assert found["thread_pool_size"] == (({"pool": "web"}, 4.0),)
-    assert found["thread_pool_parked"] == (({"pool": "web"}, 1.0),)
+    assert families["kumo_pool_queued"] == (({"pool": "web"}, 7.0),)
+    assert families["thread_pool_size"] == (({"pool": "web"}, 4.0),)
+    assert families["thread_pool_parked"] == (({"pool": "web"}, 1.0),)
     assert "thread_pool_size" not in {f.name for f in of_pools({}, kumomta=False)}
 
 

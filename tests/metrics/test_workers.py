@@ -19,9 +19,9 @@ LIMIT = 120  # seconds
 
 
 def sample(text: str, name: str) -> float:
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    assert found, text
-    return float(found[1])
+    match = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert match, text
+    return float(match[1])
 
 
 @pytest.mark.programs

@@ -335,9 +335,9 @@ def main(group: Path, seconds: float, seed: int) -> dict[str, Any]:
     threading.Thread.start = start  # type: ignore[method-assign]
     before = descriptors()
     chaos.run(seconds)
-    found = chaos.settle()
-    found["descriptors"] = dict(descriptors() - before)
-    return found
+    report = chaos.settle()
+    report["descriptors"] = dict(descriptors() - before)
+    return report
 
 
 if __name__ == "__main__":

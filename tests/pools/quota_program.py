@@ -30,5 +30,5 @@ def run_for_pool_seconds(name: str, make_group: MakeGroup, config: pytest.Config
     )
     assert ran.returncode == 0, ran.stderr
     print(ran.stdout)
-    found: dict[str, Any] = json.loads(ran.stdout)
-    return found | {"stderr": ran.stderr}
+    report: dict[str, Any] = json.loads(ran.stdout)
+    return report | {"stderr": ran.stderr}

@@ -17,11 +17,11 @@ def test_every_task_runs_once_and_nothing_is_left(
     make_group: MakeGroup,  # noqa: F811 - the fixture
     pytestconfig: pytest.Config,
 ) -> None:
-    found = run_for_pool_seconds("chaos.py", make_group, pytestconfig)
+    report = run_for_pool_seconds("chaos.py", make_group, pytestconfig)
 
-    assert found["tasks"] > 100
+    assert report["tasks"] > 100
     for what in ("twice", "lost", "unasked", "ran though cancelled"):
-        assert found[what] == 0, (what, found)
+        assert report[what] == 0, (what, report)
     # Those that kumo keeps may be open or not at the moment; a leak would be one a fault.
-    assert {name: more for name, more in found["descriptors"].items() if more > 3} == {}, found
-    assert (found["wrong"], found["left"]) == ([], [])
+    assert {name: more for name, more in report["descriptors"].items() if more > 3} == {}, report
+    assert (report["wrong"], report["left"]) == ([], [])

@@ -14,10 +14,10 @@ def test_a_pool_follows_a_quota_that_changes_at_random(
     make_group: MakeGroup,  # noqa: F811 - the fixture
     pytestconfig: pytest.Config,
 ) -> None:
-    found = run_for_pool_seconds("flow.py", make_group, pytestconfig)
+    report = run_for_pool_seconds("flow.py", make_group, pytestconfig)
 
-    assert found["stderr"] == ""
-    assert found["tasks"] == found["once"] == found["ran"] > 100
-    assert found["wrong"] == []
-    assert found["healthy"], "a shutdown in the middle went wrong"
-    assert found["rounds"] > 0
+    assert report["stderr"] == ""
+    assert report["tasks"] == report["once"] == report["ran"] > 100
+    assert report["wrong"] == []
+    assert report["healthy"], "a shutdown in the middle went wrong"
+    assert report["rounds"] > 0

@@ -461,6 +461,23 @@ def test_a_forked_child_has_processes_of_its_own() -> None:
     assert printed == "the same\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
+def test_a_fork_while_a_process_gets_its_cpu() -> None:
+    printed = python(
+        "import kumo, os, signal, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "pool = kumo.ProcessPool('web', processes=1, pin=True)\n"
+        "pool.submit(int).result()\n"
+        "with pool._crew.places.lock:\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        signal.alarm(60)\n"
+        "        os._exit(pool.submit(int).result())\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    assert printed == "0\n"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_while_others_start_processes() -> None:
@@ -546,13 +563,13 @@ def test_a_real_quota_that_changes_again_and_again(
         env=environment(),
     )
     assert (ran.returncode, ran.stderr) == (0, ""), ran.stderr
-    found = json.loads(ran.stdout)
-    print(found)
+    report = json.loads(ran.stdout)
+    print(report)
     until(lambda: not group.read("cgroup.procs"))
 
-    assert found["once"]
-    for parallelism, most in found["settled"]:
-        assert most == parallelism, found
+    assert report["once"]
+    for parallelism, most in report["settled"]:
+        assert most == parallelism, report
 
 
 # --- pinned

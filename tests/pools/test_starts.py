@@ -102,13 +102,13 @@ def test_it_is_logged_once_until_one_starts_again(
 def test_a_handler_may_look_at_the_pool_and_at_all_pools(
     starts: Starts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[tuple[int, int, int]] = []
+    looks: list[tuple[int, int, int]] = []
 
     class Metrics(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             for other in kumo.pools().values():
                 other.submit(int)
-                found.append((other.busy, other.parked, other.size))
+                looks.append((other.busy, other.parked, other.size))
 
     handler = Metrics()
     with kumo.ThreadPool("web", threads=2) as pool:
@@ -121,7 +121,7 @@ def test_a_handler_may_look_at_the_pool_and_at_all_pools(
             gate.set()
         assert last.result(MOMENT) == 0
 
-    assert found == [(1, 0, 2)]
+    assert looks == [(1, 0, 2)]
 
 
 def test_a_handler_that_raises_loses_no_task(starts: Starts) -> None:

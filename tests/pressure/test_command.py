@@ -275,10 +275,10 @@ def test_windows_that_follow_one_another() -> None:
 
 
 def test_headroom() -> None:
-    found = kumo.headroom(0.05)
+    free = kumo.headroom(0.05)
 
-    assert isinstance(found, float)
-    assert 0 <= found <= kumo.estimate().cpus
+    assert isinstance(free, float)
+    assert 0 <= free <= kumo.estimate().cpus
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf"), 86401, 1e30])

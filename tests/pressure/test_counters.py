@@ -53,10 +53,10 @@ def test_everything_of_cgroup_v1() -> None:
 def test_what_is_absent_is_absent_and_not_zero() -> None:
     limit = Limit("quota", "rate", float("inf"), "/sys/fs/cgroup/cpu.max", "(absent)")
 
-    found = read_counters(limit, lambda path: "")
+    counters = read_counters(limit, lambda path: "")
 
-    assert found == Counters("/sys/fs/cgroup")
-    assert found.throttling is None
+    assert counters == Counters("/sys/fs/cgroup")
+    assert counters.throttling is None
 
 
 def text(machine: Machine) -> Callable[[str], str]:
@@ -80,10 +80,12 @@ def test_the_levels_are_those_of_the_estimate(path: Path, monkeypatch: pytest.Mo
 
     for _ in range(2):  # the second time the tables are known
         machine = read_machine(path)
-        found = read_levels(machine, machine.read)
-        assert [level.where for level in found] == [limit.where.rpartition("/")[0] for limit in due]
+        levels = read_levels(machine, machine.read)
+        assert [level.where for level in levels] == [
+            limit.where.rpartition("/")[0] for limit in due
+        ]
         # For a real-time process no quota counts, but its cgroups have theirs all the same.
-        assert real_time or found == [read_counters(limit, text(machine)) for limit in due]
+        assert real_time or levels == [read_counters(limit, text(machine)) for limit in due]
 
 
 def test_a_process_that_does_not_exist() -> None:

@@ -49,7 +49,7 @@ def test_a_difference_has_the_burst_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "totals"),
     [
         (
             "some avg10=66.83 avg60=53.47 avg300=50.42 total=3577893602\n"
@@ -61,12 +61,12 @@ def test_a_difference_has_the_burst_too() -> None:
         ("some total=x\n", {}),
     ],
 )
-def test_pressure_stall_information(text: str, found: dict[str, float]) -> None:
-    assert parse_pressure(text) == found
+def test_pressure_stall_information(text: str, totals: dict[str, float]) -> None:
+    assert parse_pressure(text) == totals
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "times"),
     [
         ("439885000 43928000 1\n", (0.439885, 0.043928)),
         ("0 0 0\n", (0.0, 0.0)),
@@ -75,8 +75,8 @@ def test_pressure_stall_information(text: str, found: dict[str, float]) -> None:
         ("-1 2 3\n", None),
     ],
 )
-def test_the_times_of_a_thread(text: str, found: tuple[float, float] | None) -> None:
-    assert parse_schedstat(text) == found
+def test_the_times_of_a_thread(text: str, times: tuple[float, float] | None) -> None:
+    assert parse_schedstat(text) == times
 
 
 def test_the_times_of_cpus() -> None:

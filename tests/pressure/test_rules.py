@@ -138,13 +138,13 @@ CASES = {
 def test_the_verdict(case: str) -> None:
     code, pressure = CASES[case]
 
-    found = verdict(pressure)
+    decided = verdict(pressure)
 
-    assert found.code == code, found
-    assert found == pressure.verdict
-    assert found.evidence
-    assert found.advice.endswith(".")
-    assert "\n" not in found.evidence + found.advice
+    assert decided.code == code, decided
+    assert decided == pressure.verdict
+    assert decided.evidence
+    assert decided.advice.endswith(".")
+    assert "\n" not in decided.evidence + decided.advice
 
 
 @pytest.mark.parametrize("case", [case for case, (_, p) in CASES.items() if p.levels == ()])
@@ -155,9 +155,9 @@ def test_never_a_quota_where_none_is_set(case: str) -> None:
 def test_the_evidence_of_a_quota() -> None:
     levels = [Level("/own", 4.0, 0.1, Throttling(10, 3, 0.2)), *throttled(1.01)]
 
-    found = verdict(seen(levels=levels, used=0.98, waiting=1.02, lateness=late(p99=0.0507)))
+    decided = verdict(seen(levels=levels, used=0.98, waiting=1.02, lateness=late(p99=0.0507)))
 
-    assert found == Verdict(
+    assert decided == Verdict(
         "quota",
         "throttled in 9 of 10 periods by the quota of 1.00 CPUs at /c, 1.01 s in 1.0 s; "
         "wake-ups 50.7 ms late (p99)",
@@ -166,9 +166,11 @@ def test_the_evidence_of_a_quota() -> None:
 
 
 def test_what_could_not_be_read_is_the_evidence_of_not_knowing() -> None:
-    found = verdict(seen(used=None, waiting=None, missing=["/proc/1/a could not be read (EACCES)"]))
+    decided = verdict(
+        seen(used=None, waiting=None, missing=["/proc/1/a could not be read (EACCES)"])
+    )
 
-    assert found.evidence == "/proc/1/a could not be read (EACCES)"
+    assert decided.evidence == "/proc/1/a could not be read (EACCES)"
 
 
 def test_advice_on_threads_is_given_where_there_are_too_many() -> None:
@@ -180,9 +182,9 @@ def test_advice_on_threads_is_given_where_there_are_too_many() -> None:
 
 
 def test_an_idle_process_under_a_quota_that_others_use_up() -> None:
-    found = verdict(seen(levels=throttled(1.0), used=0.0, waiting=0.0))
+    decided = verdict(seen(levels=throttled(1.0), used=0.0, waiting=0.0))
 
-    assert found == Verdict(
+    assert decided == Verdict(
         "quota",
         "throttled in 9 of 10 periods by the quota of 1.00 CPUs at /c, 1.00 s in 1.0 s; "
         "others in the cgroup used it, this process hardly ran",

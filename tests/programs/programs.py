@@ -34,7 +34,7 @@ def most_at_once(text: str) -> int:
 
     span 1764064651000 1764064651300
     """
-    spans = [tuple(map(int, found)) for found in re.findall(r"span (\d+) (\d+)", text)]
+    spans = [tuple(map(int, times)) for times in re.findall(r"span (\d+) (\d+)", text)]
     return max(sum(begin <= at < end for begin, end in spans) for at, _ in spans)
 
 

@@ -37,8 +37,8 @@ def rows(prefix: Sequence[str], variables: Mapping[str, str]) -> dict[tuple[str,
         check=False,
     )
     assert (done.returncode in (0, 1), done.stderr) == (True, "")
-    found = json.loads(done.stdout)["runtimes"]
-    return {(row["runtime"], row["program"], row["asked"]): row for row in found}
+    beliefs = json.loads(done.stdout)["runtimes"]
+    return {(row["runtime"], row["program"], row["asked"]): row for row in beliefs}
 
 
 def followed(mend: str) -> tuple[list[str], dict[str, str]]:

@@ -34,9 +34,9 @@ def examples(title: str, language: str) -> list[str]:
     """The fenced blocks of *language* below the heading *title*."""
     pages = "\n".join(page.read_text("utf-8") for page in sorted((DOCS / "guides").glob("*.md")))
     part = re.split(r"\n##? ", pages.partition(f"\n## {title}\n")[2], maxsplit=1)[0]
-    found = re.findall(rf"```{language}\n(.*?)```", part, re.DOTALL)
-    assert found, f"no page of docs/guides has {language} below {title}"
-    return found
+    blocks = re.findall(rf"```{language}\n(.*?)```", part, re.DOTALL)
+    assert blocks, f"no page of docs/guides has {language} below {title}"
+    return blocks
 
 
 def surroundings() -> dict[str, str]:
@@ -266,9 +266,9 @@ def instructions() -> dict[str, list[str]]:
 def test_dockerfile(make_group: MakeGroup) -> None:
     needs_package("dockerfile_parse")
     shown, *_ = examples("Docker", "dockerfile")
-    found = instructions()
+    steps = instructions()
 
-    counted = run([*found["ENTRYPOINT"], *found["CMD"]], EXAMPLES, make_group(cpus=1.0))
+    counted = run([*steps["ENTRYPOINT"], *steps["CMD"]], EXAMPLES, make_group(cpus=1.0))
 
     assert shown in (EXAMPLES / "Dockerfile").read_text()
     assert counted == "1\n"
@@ -281,8 +281,8 @@ def test_kubernetes_manifest(make_group: MakeGroup) -> None:
     code = "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))))"
 
     run(["kubernetes-validate", "--strict", str(manifest)], EXAMPLES)
-    found = json.loads(run(["python", "-c", code, str(manifest)], EXAMPLES))
-    (container,) = found["spec"]["template"]["spec"]["containers"]
+    documents = json.loads(run(["python", "-c", code, str(manifest)], EXAMPLES))
+    (container,) = documents["spec"]["template"]["spec"]["containers"]
     command = [*container["command"], *container["args"]]
 
     assert all(line in manifest.read_text() for line in shown.splitlines())

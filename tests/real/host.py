@@ -127,13 +127,13 @@ def needs(controller: str, versions: tuple[int, ...] = (1,)) -> tuple[Path, str]
     """The mount of *controller* and all it has; skip if no limit of it can be set there."""
     needs_two_cpus()
     needs_root("setting the limits of a cgroup")
-    found = hierarchy(controller)
-    if found is None or found.version not in versions:
+    mount = hierarchy(controller)
+    if mount is None or mount.version not in versions:
         which = " or ".join(f"v{version}" for version in versions)
         skip_real(f"no mount shows the whole cgroup {which} hierarchy of {controller}")
-    if not os.access(found.point, os.W_OK):
-        skip_real(f"{found.point} is not writable")
-    return found.point, found.controllers
+    if not os.access(mount.point, os.W_OK):
+        skip_real(f"{mount.point} is not writable")
+    return mount.point, mount.controllers
 
 
 def base(controller: str) -> Group:
@@ -143,25 +143,25 @@ def base(controller: str) -> Group:
     if it was delegated, as ``systemd-run --user --scope -p Delegate=yes`` does.
     """
     needs_two_cpus()
-    found = _base(controller)
-    if found is None:
+    place = _base(controller)
+    if place is None:
         skip_real(f"no cgroup of {controller} was delegated to this user")
-    return found
+    return place
 
 
 @functools.cache
 def _base(controller: str) -> Group | None:
     if os.geteuid() == 0:
         return Group(needs(controller, (1, 2))[0])
-    found = hierarchy(controller)
-    if found is None:
+    mount = hierarchy(controller)
+    if mount is None:
         return None
-    group = Group(found.point)
-    for name in own_path(controller, found.version).split("/")[1:]:
+    group = Group(mount.point)
+    for name in own_path(controller, mount.version).split("/")[1:]:
         group = Group(group.path / name, group)
     if not os.access(group.path, os.W_OK):
         return None
-    if found.version == 2:  # a cgroup with processes gives no controllers to those below
+    if mount.version == 2:  # a cgroup with processes gives no controllers to those below
         leaf = group.path / f"kumo-real-{RUN}-tests"
         leaf.mkdir()
         Group(leaf).write("cgroup.procs", os.getpid())
@@ -189,9 +189,9 @@ def top_quota() -> str:
 
 def mount_again() -> list[str]:
     """The arguments of mount(8) that mount the hierarchy of CPU quotas anew."""
-    found = hierarchy("cpu")
-    assert found is not None
-    return found.mount_words()
+    mount = hierarchy("cpu")
+    assert mount is not None
+    return mount.mount_words()
 
 
 def in_groups(groups: Sequence[Group], command: Sequence[str]) -> list[str]:

@@ -143,9 +143,9 @@ def test_each_that_is_here_answers(limited: dict[str, Any], runtime: str) -> Non
 def test_what_is_said_to_mend_it_does(limited: dict[str, Any]) -> None:
     """The variables, set as kumo run would set them, make the runtimes agree."""
     mends = {
-        (row["program"], row["asked"]): (found[1], found[2], found[3])
+        (row["program"], row["asked"]): (advice[1], advice[2], advice[3])
         for row in limited["runtimes"]
-        if (found := re.search(r"(?:--without (\w+) )?-- CMD \((\w+)=(\S+)\)$", row["mend"] or ""))
+        if (advice := re.search(r"(?:--without (\w+) )?-- CMD \((\w+)=(\S+)\)$", row["mend"] or ""))
     }
     every = {name: value for _, name, value in mends.values()}
 

@@ -94,8 +94,8 @@ def inside(view: Path, *groups: Group) -> dict[str, Any]:
     """What kumo says in a container in *groups* that lxcfs shows its CPUs to."""
     script = f'mount --bind "$0" /{VIEW} && exec "$@"'
     answer = run(groups, *CONTAINER, "sh", "-c", script, str(view), *kumo("--json"))
-    found: dict[str, Any] = json.loads(answer)
-    return found
+    estimate: dict[str, Any] = json.loads(answer)
+    return estimate
 
 
 def test_lxcfs_renumbers_the_cpus_of_a_cpuset(make_group: MakeGroup, view: Path) -> None:

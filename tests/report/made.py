@@ -21,7 +21,7 @@ def facts(
     variables: dict[str, str] | None = None,
 ) -> Facts:
     """Return what is known of the process of a machine file, throttled in *shares* of periods."""
-    small, machine, estimate, found, cores = of_system(Machine(text))
+    small, machine, estimate, topology, cores = of_system(Machine(text))
     places = [
         (limit.where.rpartition("/")[0], limit.cpus) for limit in quota_limits(estimate.limits)
     ]
@@ -39,7 +39,7 @@ def facts(
     checkup = Checkup(4242, "web", estimate, 3.0, 60, 0, families, settings, [], [])
     seen = Pressure(estimate, 3.0, tuple(Level(where, cpus) for where, cpus in places))
     return Facts(
-        4242, "2026-01-01 00:00:00", 3.0, estimate, found, cores, machine, small, samples, seen,
+        4242, "2026-01-01 00:00:00", 3.0, estimate, topology, cores, machine, small, samples, seen,
         checkup, settings, [],
     )  # fmt: skip
 

@@ -67,9 +67,9 @@ def test_many_limits_are_few_rows_and_the_one_that_binds_is_among_them(number: i
 @pytest.mark.parametrize("width", [drawing.WIDE, drawing.NARROW])
 def test_every_cpu_is_there_and_within_the_picture(path: Path, width: int) -> None:
     system = open_system("process", None, path)
-    found, cores = read_topology(system), read_cores(system)
+    topology, cores = read_topology(system), read_cores(system)
 
-    tree = ET.fromstring(drawing.topology(found, cores, width, alone=True))
+    tree = ET.fromstring(drawing.topology(topology, cores, width, alone=True))
 
     numbers = [
         (int(text.text or ""), group.get("class"), float(text.get("x", "")))
@@ -77,17 +77,17 @@ def test_every_cpu_is_there_and_within_the_picture(path: Path, width: int) -> No
         for text in group.iter(f"{SVG}text")
         if (text.text or "").isdigit()
     ]
-    shown = cores or found.cores
+    shown = cores or topology.cores
     assert sorted(cpu for cpu, _, _ in numbers) == sorted(c for x in shown for c in x.siblings)
     filled = {cpu for cpu, kind, _ in numbers if kind == "k-on-own"}
-    assert filled == {*found.cpus} - {*found.isolated}
+    assert filled == {*topology.cpus} - {*topology.isolated}
     assert all(0 < x < width for _, _, x in numbers)
 
 
 def test_without_the_machine_s_cores_its_other_cpus_are_shown() -> None:
-    found = Topology([Core((0,), (0, 4))], online=(0, 1, 4))
+    topology = Topology([Core((0,), (0, 4))], online=(0, 1, 4))
 
-    shown = texts(drawing.topology(found, alone=True))
+    shown = texts(drawing.topology(topology, alone=True))
 
     assert sorted(text for text in shown if text.isdigit()) == ["0", "1", "4"]
     assert "may not be used" in shown

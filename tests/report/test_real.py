@@ -143,8 +143,8 @@ def test_the_report_in_a_browser(report: tuple[Path, dict[str, object]], browser
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("figure.wide").first.is_visible() == (width > 360)
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-        found = Axe().run(page).response["violations"]
-        assert [(each["id"], each["nodes"][0]["html"][:160]) for each in found] == []
+        violations = Axe().run(page).response["violations"]
+        assert [(each["id"], each["nodes"][0]["html"][:160]) for each in violations] == []
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(13, 17, 23)") == (scheme == "dark")
         assert seen == [file.as_uri()]

@@ -239,12 +239,12 @@ def test_a_long_variable_costs_little() -> None:
             check=False,
             timeout=TIMEOUT,
         )
-        found = read_environ(child.pid)
+        environ = read_environ(child.pid)
         child.kill()
 
     assert done.returncode == 0
     assert b"malformed: Slurm's $SLURM_JOB_NODELIST" in done.stdout
-    assert found == variables
+    assert environ == variables
 
 
 def test_what_never_ends_is_not_read_to_its_end() -> None:
@@ -284,10 +284,10 @@ def test_a_process_whose_number_another_has_has_ended(monkeypatch: pytest.Monkey
 
 
 def test_the_line_of_a_process() -> None:
-    found = parse_stat(Path("/proc/self/stat").read_text())
+    process = parse_stat(Path("/proc/self/stat").read_text())
 
-    assert found.name
-    assert (found.state, found.ended) == ("R", False)
-    assert found.times is not None
-    begin, end = found.environment
+    assert process.name
+    assert (process.state, process.ended) == ("R", False)
+    assert process.times is not None
+    begin, end = process.environment
     assert 0 < begin < end

@@ -214,8 +214,8 @@ def test_a_file_in_another_mount_namespace(open_path: Path) -> None:
         assert child.stdout is not None
         if child.stdout.readline() != "\n":
             skip_real("no mount namespaces here")
-        found = {limit.source: limit.text for limit in kumo.estimate(pid=child.pid).limits}
+        texts = {limit.source: limit.text for limit in kumo.estimate(pid=child.pid).limits}
     finally:
         child.communicate("\n")
 
-    assert found["grid-engine"] == "1 (Grid Engine: slots of job 7 on this host)"
+    assert texts["grid-engine"] == "1 (Grid Engine: slots of job 7 on this host)"

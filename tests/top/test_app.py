@@ -55,11 +55,11 @@ def names(app: Top) -> list[str]:
 
 
 def keys_of(bindings: Any) -> set[str]:
-    found = set()
+    keys = set()
     for binding in bindings:
         assert isinstance(binding, Binding)
-        found |= set(binding.key.split(","))
-    return found
+        keys |= set(binding.key.split(","))
+    return keys
 
 
 @pytest.mark.slow

@@ -21,14 +21,14 @@ def widest_first(cores: Sequence[Core]) -> list[tuple[str, Callable[[Core], Any]
     return sorted(PLACES.items(), key=lambda item: len({item[1](core) for core in cores}))
 
 
-def broken(found: Topology, count: int) -> list[str]:
+def broken(topology: Topology, count: int) -> list[str]:
     """Say how the *count* sets of *found* break what is promised; nothing if they do not."""
-    cores = found.cores
-    sets = [{*part} for part in found.split(count)]
+    cores = topology.cores
+    sets = [{*part} for part in topology.split(count)]
     core_of = {cpu: core for core in cores for cpu in core.cpus}
-    apart = {*found.isolated}
+    apart = {*topology.isolated}
     usual = [core for core in cores if {*core.cpus} - apart]
-    balanced = [cpu for cpu in found.cpus if cpu not in apart]
+    balanced = [cpu for cpu in topology.cpus if cpu not in apart]
     faults = []
     if sorted(cpu for part in sets for cpu in part) != (
         balanced if count <= len(balanced) else sorted(cpu for part in sets for cpu in part)

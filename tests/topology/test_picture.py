@@ -68,8 +68,8 @@ def kumo(*arguments: str, columns: str = "") -> str:
 
 
 def drawn(text: str, width: int = 80) -> str:
-    found, cores = read_topology(Machine(text)), read_cores(Machine(text))
-    return "\n".join(picture(found, cores, width))
+    topology, cores = read_topology(Machine(text)), read_cores(Machine(text))
+    return "\n".join(picture(topology, cores, width))
 
 
 @pytest.fixture
@@ -185,9 +185,9 @@ def test_256_cpus_fit_a_screen(shape: tuple[int, int, int, int, int]) -> None:
 
 
 def test_every_core_is_drawn_once() -> None:
-    found = drawn(of_256("0-99"))
+    picture = drawn(of_256("0-99"))
 
-    assert sum(found.rpartition("\n\n")[0].count(sign) for sign in "#+.") == 128
+    assert sum(picture.rpartition("\n\n")[0].count(sign) for sign in "#+.") == 128
 
 
 def test_the_width_is_that_of_the_terminal(tmp_path: Path) -> None:

@@ -130,10 +130,10 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_shapes_of_real_machines(name: str) -> None:
-    found = SHAPES[name]
+    topology = SHAPES[name]
 
-    assert {count: faults for count in range(1, len(found.cpus) + 1)
-            if (faults := broken(found, count))} == {}  # fmt: skip
+    assert {count: faults for count in range(1, len(topology.cpus) + 1)
+            if (faults := broken(topology, count))} == {}  # fmt: skip
 
 
 @st.composite
@@ -176,12 +176,12 @@ def _threaded(draw: st.DrawFn, places: list[dict[str, int]]) -> Iterator[Core]:
 
 
 @given(nested() | crossing(), st.data())
-def test_what_is_promised_holds_at_random(found: Topology, data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, len(found.cpus)))
-    isolated = data.draw(st.sets(st.sampled_from(found.cpus)) | st.just(set()))
-    found = Topology(found.cores, (), isolated=sorted(isolated))
+def test_what_is_promised_holds_at_random(topology: Topology, data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, len(topology.cpus)))
+    isolated = data.draw(st.sets(st.sampled_from(topology.cpus)) | st.just(set()))
+    topology = Topology(topology.cores, (), isolated=sorted(isolated))
 
-    assert broken(found, count) == []
+    assert broken(topology, count) == []
 
 
 # --- what must come out
@@ -215,18 +215,18 @@ def test_the_sets_are(name: str, count: int, expected: str) -> None:
 
 
 def test_three_nodes_that_hold_four_packages() -> None:
-    found = SHAPES["x86_64-64cpu"]
+    topology = SHAPES["x86_64-64cpu"]
 
-    assert [len(part) for part in found.split(3)] == [32, 16, 16]
-    assert {*found.split(3)} == {*found.nodes.values()}
-    assert {*found.split(4)} == {*found.packages.values()}
+    assert [len(part) for part in topology.split(3)] == [32, 16, 16]
+    assert {*topology.split(3)} == {*topology.nodes.values()}
+    assert {*topology.split(4)} == {*topology.packages.values()}
 
 
 def test_kinds_come_before_caches_that_hold_one_kind() -> None:
     """Two fast cores share a cache, and four slow ones each of two: two sets are two kinds."""
-    found = kinds([(*FAST, 0)] * 2 + [(*SLOW, 2)] * 4 + [(*SLOW, 6)] * 4)
+    topology = kinds([(*FAST, 0)] * 2 + [(*SLOW, 2)] * 4 + [(*SLOW, 6)] * 4)
 
-    assert [[*part] for part in found.split(2)] == sets("0-1 2-9")
+    assert [[*part] for part in topology.split(2)] == sets("0-1 2-9")
 
 
 # --- isolated CPUs
@@ -244,18 +244,18 @@ def test_isolated_cpus_are_left_out_while_there_are_others() -> None:
 
 
 def test_each_isolated_cpu_is_a_set_of_its_own() -> None:
-    found = isolated(2, 3, 6, 7)
+    topology = isolated(2, 3, 6, 7)
 
-    assert found.split(6) == ((0,), (4,), (1,), (5,), (2,), (3,))
-    assert found.split(8)[4:] == ((2,), (3,), (6,), (7,))
+    assert topology.split(6) == ((0,), (4,), (1,), (5,), (2,), (3,))
+    assert topology.split(8)[4:] == ((2,), (3,), (6,), (7,))
 
 
 def test_a_process_with_isolated_cpus_alone() -> None:
-    found = isolated(*range(8))
+    topology = isolated(*range(8))
 
-    assert found.split(1) == ((0,),)
-    assert found.split(3) == ((0,), (1,), (2,))
-    assert sorted(found.split(8)) == [(cpu,) for cpu in range(8)]
+    assert topology.split(1) == ((0,),)
+    assert topology.split(3) == ((0,), (1,), (2,))
+    assert sorted(topology.split(8)) == [(cpu,) for cpu in range(8)]
 
 
 def test_a_core_with_one_isolated_thread() -> None:
@@ -278,11 +278,11 @@ def test_the_isolated_cpus_of_the_system_are_used() -> None:
 
 
 def test_an_isolated_partition_isolates_the_processs_own_cpus() -> None:
-    found = kumo.topology(machine=COUNTED / "isolated-partition-own.txt")
+    topology = kumo.topology(machine=COUNTED / "isolated-partition-own.txt")
 
-    assert found.cpus
-    assert found.isolated == found.cpus
-    assert all(len(part) == 1 for part in found.split(len(found.cpus)))
+    assert topology.cpus
+    assert topology.isolated == topology.cpus
+    assert all(len(part) == 1 for part in topology.split(len(topology.cpus)))
 
 
 def test_many_sets_are_made_in_linear_time() -> None:

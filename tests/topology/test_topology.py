@@ -31,37 +31,37 @@ def cpulist(cpus: Iterable[int]) -> str:
     return format_cpulist(sum(1 << cpu for cpu in cpus))
 
 
-def said(found: Topology, word: str, value: str) -> str:
+def said(topology: Topology, word: str, value: str) -> str:
     """What *found* says for a line of ``expect``."""
     first = value.partition(" ")[0]
     return {
-        "physical_cores": lambda: str(found.physical_cores),
-        "capacity": lambda: f"{found.capacity:g}",
-        "nodes": lambda: str(len(found.nodes)),
-        "packages": lambda: str(len(found.packages)),
-        "caches": lambda: str(len(found.caches)),
-        "offline": lambda: cpulist(found.offline),
-        "kind": lambda: f"{first} {cpulist(found.kinds.get(first, ()))}",
-        "split": lambda: " ".join([first, *map(cpulist, found.split(int(first)))]),
+        "physical_cores": lambda: str(topology.physical_cores),
+        "capacity": lambda: f"{topology.capacity:g}",
+        "nodes": lambda: str(len(topology.nodes)),
+        "packages": lambda: str(len(topology.packages)),
+        "caches": lambda: str(len(topology.caches)),
+        "offline": lambda: cpulist(topology.offline),
+        "kind": lambda: f"{first} {cpulist(topology.kinds.get(first, ()))}",
+        "split": lambda: " ".join([first, *map(cpulist, topology.split(int(first)))]),
     }[word]()
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
 def test_machine(path: Path) -> None:
-    found = kumo.topology(machine=path)
+    topology = kumo.topology(machine=path)
     text = Machine(path.read_text("utf-8")).expect()
 
     pairs = [line.partition(" ")[::2] for line in text.splitlines()]
     expected = [value for word, value in pairs if word == "note"]
-    assert sorted(note.code for note in found.notes) == sorted(expected)
+    assert sorted(note.code for note in topology.notes) == sorted(expected)
     for word, value in pairs:
         if word == "note":
             continue
         if word == "parallelism":
             assert kumo.estimate(machine=path).parallelism == int(value)
-            assert len(found.cpus) == int(value)
+            assert len(topology.cpus) == int(value)
         else:
-            assert (word, said(found, word, value)) == (word, value)
+            assert (word, said(topology, word, value)) == (word, value)
 
 
 def test_the_regular_machines_are_as_their_shapes_make_them() -> None:
@@ -80,29 +80,31 @@ def two_nodes(more: str = "") -> Topology:
 
 def test_restricted_by_a_mask_of_one_thread_a_core() -> None:
     text = shapes.regular(packages=2, nodes=1, caches=2, cores=4, threads=2, every=True)
-    found = read_topology(Machine(text.replace("-- !affinity --\n0-31", "-- !affinity --\n6-9,24")))
+    topology = read_topology(
+        Machine(text.replace("-- !affinity --\n0-31", "-- !affinity --\n6-9,24"))
+    )
 
-    assert found.cpus == (6, 7, 8, 9, 24)
-    assert found.physical_cores == 4
-    assert found.nodes == {0: (6, 7), 1: (8, 9, 24)}
-    assert found.cores[2] == Core((8, 24), (8, 24), node=1, package=1, die=0, cache=8)
-    assert found.cores[0].siblings == (6, 22)
-    assert found.split(2) == ((6, 7), (8, 9, 24))
+    assert topology.cpus == (6, 7, 8, 9, 24)
+    assert topology.physical_cores == 4
+    assert topology.nodes == {0: (6, 7), 1: (8, 9, 24)}
+    assert topology.cores[2] == Core((8, 24), (8, 24), node=1, package=1, die=0, cache=8)
+    assert topology.cores[0].siblings == (6, 22)
+    assert topology.split(2) == ((6, 7), (8, 9, 24))
 
 
 def test_offline_and_isolated_cpus_are_told() -> None:
-    found = two_nodes(
+    topology = two_nodes(
         "-- /sys/devices/system/cpu/offline --\n32-63\n"
         "-- /sys/devices/system/cpu/isolated --\n14,15\n"
     )
 
-    assert found.offline == tuple(range(32, 64))
-    assert found.isolated == (14, 15)
-    assert len(found.online) == 32
+    assert topology.offline == tuple(range(32, 64))
+    assert topology.isolated == (14, 15)
+    assert len(topology.online) == 32
 
 
 def test_a_sibling_that_is_off_line_is_no_sibling() -> None:
-    found = read_topology(
+    topology = read_topology(
         Machine(
             "-- !affinity --\n0,1\n-- /sys/devices/system/cpu/online --\n0-1\n"
             "-- /sys/devices/system/cpu/cpu0/topology/core_cpus_list --\n0,2\n"
@@ -110,20 +112,20 @@ def test_a_sibling_that_is_off_line_is_no_sibling() -> None:
         )
     )
 
-    assert [core.siblings for core in found.cores] == [(0,), (1,)]
+    assert [core.siblings for core in topology.cores] == [(0,), (1,)]
 
 
 def test_without_sys_each_cpu_is_its_own_core_and_a_note_says_so() -> None:
-    found = read_topology(Machine("-- !affinity --\n0-2\n"))
+    topology = read_topology(Machine("-- !affinity --\n0-2\n"))
 
-    assert found.physical_cores == 3
-    assert found.nodes == {}
-    assert [note.code for note in found.notes] == ["topology-unknown"]
-    assert "0-2" in found.notes[0].text
+    assert topology.physical_cores == 3
+    assert topology.nodes == {}
+    assert [note.code for note in topology.notes] == ["topology-unknown"]
+    assert "0-2" in topology.notes[0].text
 
 
 def test_closed_and_malformed_files_are_notes() -> None:
-    found = read_topology(
+    topology = read_topology(
         Machine(
             "-- !affinity --\n0\n-- /sys/devices/system/cpu/online --\n0\n"
             "-- /sys/devices/system/node/online --\nall\n"
@@ -131,19 +133,19 @@ def test_closed_and_malformed_files_are_notes() -> None:
         )
     )
 
-    assert [(note.code, note.errs) for note in found.notes] == [
+    assert [(note.code, note.errs) for note in topology.notes] == [
         ("topology-malformed", "no"),
         ("topology-unreadable", "no"),
         ("topology-unknown", "no"),
     ]
-    assert "`kumo snapshot --topology`" in found.notes[0].text
+    assert "`kumo snapshot --topology`" in topology.notes[0].text
 
 
 def test_malformed_levels_of_performance_are_a_note() -> None:
-    found = read_topology(Machine("-- !affinity --\n0-1\n-- !hw.perflevel --\nfast\n"))
+    topology = read_topology(Machine("-- !affinity --\n0-1\n-- !hw.perflevel --\nfast\n"))
 
-    assert len(found.cores) == 2
-    assert found.notes[0].text == (
+    assert len(topology.cores) == 2
+    assert topology.notes[0].text == (
         "hw.perflevel is 'fast', which is not lines such as Performance 8, "
         "so the topology was read without it. The count is not affected. "
         "Report it with the output of `kumo snapshot --topology`."
@@ -154,19 +156,19 @@ def test_a_machine_of_4096_cpus_takes_few_reads() -> None:
     """The time is measured in benchmarks/topology.py; what it follows is the number of groups."""
     text = shapes.regular(packages=8, nodes=4, caches=4, cores=16, threads=2)
     machine = Machine(text)
-    found = read_topology(machine)
+    topology = read_topology(machine)
 
-    assert len(found.cpus) == 4096
-    assert (found.physical_cores, len(found.nodes), len(found.caches)) == (2048, 32, 128)
+    assert len(topology.cpus) == 4096
+    assert (topology.physical_cores, len(topology.nodes), len(topology.caches)) == (2048, 32, 128)
     assert len(machine.asked) < 3 * 2048
 
 
 def test_files_with_the_same_fault_share_a_note() -> None:
     closed = "".join(f"-- {shapes.CPU}/cpu{cpu}/topology (EACCES) --\n" for cpu in range(4))
-    found = read_topology(Machine(f"-- !affinity --\n0-3\n{closed}"))
+    topology = read_topology(Machine(f"-- !affinity --\n0-3\n{closed}"))
 
-    assert [note.code for note in found.notes] == ["topology-unreadable", "topology-unknown"]
-    assert found.notes[0].text.startswith(
+    assert [note.code for note in topology.notes] == ["topology-unreadable", "topology-unknown"]
+    assert topology.notes[0].text.startswith(
         "/sys/devices/system/cpu/cpu0/topology/core_cpus_list (and 27 more such files) "
         "could not be read (EACCES), "
     )
@@ -200,23 +202,23 @@ def hostile(files: str, listed: str, count: int) -> str:
 @pytest.mark.parametrize("files", FILES)
 def test_hostile_lists(files: str, listed: str) -> None:
     count = 1000
-    found = read_topology(Machine(hostile(files, listed, count)))
+    topology = read_topology(Machine(hostile(files, listed, count)))
 
-    assert found.cpus == tuple(range(count))
-    assert sorted(cpu for core in found.cores for cpu in core.siblings) == [*range(count)]
-    assert len(found.split(3)) == 3
-    assert len(found.notes) < 5
+    assert topology.cpus == tuple(range(count))
+    assert sorted(cpu for core in topology.cores for cpu in core.siblings) == [*range(count)]
+    assert len(topology.split(3)) == 3
+    assert len(topology.notes) < 5
 
 
 @pytest.mark.slow
 def test_the_most_cpus_that_list_no_groups() -> None:
     machine = Machine("-- !affinity --\n0-65535\n")
-    found = read_topology(machine)
+    topology = read_topology(machine)
 
-    assert (len(found.cpus), found.physical_cores) == (65536, 65536)
+    assert (len(topology.cpus), topology.physical_cores) == (65536, 65536)
     assert len(machine.asked) < 9 * 65536
-    assert [note.code for note in found.notes] == ["topology-unknown"]
-    assert len(found.notes[0].text) < 500
+    assert [note.code for note in topology.notes] == ["topology-unknown"]
+    assert len(topology.notes[0].text) < 500
 
 
 @pytest.mark.slow
@@ -244,15 +246,15 @@ def test_the_cost_is_linear_in_the_cpus() -> None:
     "facts", ["-- !cpus --\n9999999\n", "-- !cpus --\n2\n-- !hw.perflevel --\nFast 9999999\n"]
 )
 def test_more_cpus_than_any_machine_has(facts: str) -> None:
-    found = read_topology(Machine(facts))
+    topology = read_topology(Machine(facts))
 
-    assert found.notes[0].code == "topology-malformed"
-    assert len(found.online) <= 65536
-    assert found.physical_cores <= 65536
+    assert topology.notes[0].code == "topology-malformed"
+    assert len(topology.online) <= 65536
+    assert topology.physical_cores <= 65536
 
 
 def test_behind_a_view_of_files_the_true_cpus_are_shown() -> None:
-    found = read_topology(
+    topology = read_topology(
         Machine(
             "-- $KUMO_VIEW_CPUS --\n2\n-- $KUMO_VIEW_FILES --\n1\n-- !affinity --\n0-7\n"
             "-- /sys/devices/system/cpu/online --\n0-1\n"
@@ -261,15 +263,15 @@ def test_behind_a_view_of_files_the_true_cpus_are_shown() -> None:
         )
     )
 
-    assert found.online == (*range(8), 9)
-    assert found.offline == (8,)
+    assert topology.online == (*range(8), 9)
+    assert topology.offline == (8,)
 
 
 def test_more_nodes_than_any_kernel_has() -> None:
-    found = read_topology(Machine(f"-- !affinity --\n0\n-- {shapes.NODE}/online --\n0-65535\n"))
+    topology = read_topology(Machine(f"-- !affinity --\n0\n-- {shapes.NODE}/online --\n0-65535\n"))
 
-    assert found.notes[0].code == "topology-malformed"
-    assert "which is not at most 1024 nodes" in found.notes[0].text
+    assert topology.notes[0].code == "topology-malformed"
+    assert "which is not at most 1024 nodes" in topology.notes[0].text
 
 
 def test_the_highest_frequencies_of_one_kind_differ() -> None:
@@ -318,13 +320,13 @@ def test_packages_without_a_number(
 
 
 def test_isolated_cpus_that_are_not_present() -> None:
-    found = two_nodes(
+    topology = two_nodes(
         "-- /sys/devices/system/cpu/isolated --\n9,40\n"
         "-- /sys/devices/system/cpu/present --\n0-35\n"
     )
 
-    assert found.isolated == (9,)
-    assert found.offline == (32, 33, 34, 35)
+    assert topology.isolated == (9,)
+    assert topology.offline == (32, 33, 34, 35)
 
 
 # --- accelerators
@@ -339,7 +341,7 @@ def test_accelerators_and_their_nodes() -> None:
             f"-- {path}/device --\n0x20b0\n-- {path}/numa_node --\n{node}\n"
         )
 
-    found = two_nodes(
+    topology = two_nodes(
         f"-- {bridge}/class --\n0x060400\n"
         + device(f"{bridge}/0000:81:00.0", "0x030200", "0x10de", "1")
         + device("/sys/devices/pci0000:00/0000:00:05.0", "0x120000", "0x1002", "-1")
@@ -350,7 +352,7 @@ def test_accelerators_and_their_nodes() -> None:
         + device("/sys/devices/pci0000:00/0000:00:08.0", "0x088000", "0x8086", "0")
     )
 
-    assert [(device.address, device.vendor, device.node) for device in found.accelerators] == [
+    assert [(device.address, device.vendor, device.node) for device in topology.accelerators] == [
         ("0000:00:05.0", "0x1002", None),
         ("0000:00:06.0", "0x8086", 0),
         ("0000:00:07.0", "0x1d0f", 1),
@@ -376,13 +378,13 @@ def machines(draw: st.DrawFn) -> list[Core]:
 
 @given(machines(), st.data())
 def test_split_divides_all_cpus(cores: list[Core], data: st.DataObject) -> None:
-    found = Topology(cores, ())
-    count = data.draw(st.integers(1, len(found.cpus)))
+    topology = Topology(cores, ())
+    count = data.draw(st.integers(1, len(topology.cpus)))
 
-    parts = found.split(count)
+    parts = topology.split(count)
 
     assert len(parts) == count
-    assert sorted(cpu for part in parts for cpu in part) == list(found.cpus)
+    assert sorted(cpu for part in parts for cpu in part) == list(topology.cpus)
     assert all(parts)
     if count <= len(cores):
         for core in cores:
@@ -401,21 +403,21 @@ def test_choose_takes_whole_cores_before_siblings(cores: list[Core], data: st.Da
 
 
 def test_split_keeps_to_nodes_and_caches() -> None:
-    found = two_nodes()
+    topology = two_nodes()
 
-    assert [cpulist(part) for part in found.split(2)] == ["0-7,16-23", "8-15,24-31"]
-    assert [cpulist(part) for part in found.split(4)] == [
+    assert [cpulist(part) for part in topology.split(2)] == ["0-7,16-23", "8-15,24-31"]
+    assert [cpulist(part) for part in topology.split(4)] == [
         "0-3,16-19", "4-7,20-23", "8-11,24-27", "12-15,28-31"
     ]  # fmt: skip
-    assert [cpulist(part) for part in found.split(3)] == ["0-3,16-19", "4-7,20-23", "8-15,24-31"]
+    assert [cpulist(part) for part in topology.split(3)] == ["0-3,16-19", "4-7,20-23", "8-15,24-31"]
 
 
 def test_whole_cores_come_before_siblings() -> None:
-    found = two_nodes()
+    topology = two_nodes()
 
-    assert found.split(16)[0] == (0, 16)
-    assert found.split(17)[:3] == ((0,), (16,), (1, 17))
-    assert found.split(32)[:2] == ((0,), (16,))
+    assert topology.split(16)[0] == (0, 16)
+    assert topology.split(17)[:3] == ((0,), (16,), (1, 17))
+    assert topology.split(32)[:2] == ((0,), (16,))
 
 
 def test_choose_stays_in_the_smallest_group_that_is_enough() -> None:
@@ -449,7 +451,7 @@ def test_capacities_that_differ_a_little_are_one_kind() -> None:
 
 def test_lists_of_siblings_that_overlap_give_no_cpu_twice() -> None:
     cpu = "/sys/devices/system/cpu/cpu"
-    found = read_topology(
+    topology = read_topology(
         Machine(
             "-- !affinity --\n0-2\n-- /sys/devices/system/cpu/online --\n0-2\n"
             f"-- {cpu}0/topology/core_cpus_list --\n0-1\n"
@@ -457,8 +459,8 @@ def test_lists_of_siblings_that_overlap_give_no_cpu_twice() -> None:
         )
     )
 
-    assert found.cpus == (0, 1, 2)
-    assert [core.cpus for core in found.cores] == [(0, 1), (2,)]
+    assert topology.cpus == (0, 1, 2)
+    assert [core.cpus for core in topology.cores] == [(0, 1), (2,)]
 
 
 # --- this host, beside lscpu and hwloc
@@ -466,10 +468,10 @@ def test_lists_of_siblings_that_overlap_give_no_cpu_twice() -> None:
 
 def groups(pairs: Iterable[tuple[int, object]]) -> set[frozenset[int]]:
     """The sets of CPUs that have the same value."""
-    found: dict[object, set[int]] = {}
+    members: dict[object, set[int]] = {}
     for cpu, value in pairs:
-        found.setdefault(value, set()).add(cpu)
-    return {frozenset(cpus) for cpus in found.values()}
+        members.setdefault(value, set()).add(cpu)
+    return {frozenset(cpus) for cpus in members.values()}
 
 
 @pytest.mark.real
@@ -481,18 +483,18 @@ def test_this_host_as_lscpu_shows_it() -> None:
             ["lscpu", "--json", "-e=CPU,NODE,SOCKET,CORE,ONLINE"], capture_output=True, check=True
         ).stdout
     )["cpus"]
-    found = kumo.topology()
-    own = {*found.cpus}
+    topology = kumo.topology()
+    own = {*topology.cpus}
     rows = [row for row in shown if int(row["cpu"]) in own]
 
     assert groups((int(row["cpu"]), row["core"]) for row in rows) == {
-        frozenset(core.cpus) for core in found.cores
+        frozenset(core.cpus) for core in topology.cores
     }
     assert groups((int(row["cpu"]), row["socket"]) for row in rows) == {
-        frozenset(cpus) for cpus in found.packages.values()
+        frozenset(cpus) for cpus in topology.packages.values()
     }
     assert groups((int(row["cpu"]), row["node"]) for row in rows) == {
-        frozenset(cpus) for cpus in found.nodes.values()
+        frozenset(cpus) for cpus in topology.nodes.values()
     }
 
 
@@ -500,7 +502,7 @@ def test_this_host_as_lscpu_shows_it() -> None:
 def test_this_host_as_hwloc_shows_it() -> None:
     if shutil.which("lstopo-no-graphics") is None:
         skip_real("no lstopo-no-graphics: apt-get install hwloc")
-    found = kumo.topology()
+    topology = kumo.topology()
 
     def hwloc(kind: str) -> int:
         done = subprocess.run(
@@ -508,10 +510,10 @@ def test_this_host_as_hwloc_shows_it() -> None:
         )
         return int(done.stdout)
 
-    assert hwloc("core") == found.physical_cores
-    assert hwloc("pu") == len(found.cpus)
-    assert hwloc("package") == len(found.packages)
-    assert hwloc("numanode") == len(found.nodes)
+    assert hwloc("core") == topology.physical_cores
+    assert hwloc("pu") == len(topology.cpus)
+    assert hwloc("package") == len(topology.packages)
+    assert hwloc("numanode") == len(topology.nodes)
 
 
 @pytest.mark.real

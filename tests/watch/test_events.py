@@ -190,14 +190,14 @@ def test_a_wait_that_fails_is_followed_by_readings(monkeypatch: pytest.MonkeyPat
 
 
 def inotifies() -> list[int]:
-    found = []
+    numbers = []
     for name in os.listdir("/proc/self/fd"):
         try:
             if os.readlink(f"/proc/self/fd/{name}") == "anon_inode:inotify":
-                found.append(int(name))
+                numbers.append(int(name))
         except OSError:
             continue
-    return found
+    return numbers
 
 
 @pytest.fixture
@@ -398,11 +398,11 @@ import os, sys, time, kumo
 quota, period = (os.open(f"{sys.argv[1]}/cpu.cfs_{name}_us", os.O_WRONLY)
                  for name in ("quota", "period"))
 def write(descriptor, number): os.pwrite(descriptor, str(number).encode(), 0)
-found = []
+changes = []
 with kumo.watch() as first: how = first.how
 # Where there are events, nothing else is to report a change.
 SELDOM = 10000 if how == "events" else 0.02
-watch = kumo.watch(found.append, interval=SELDOM, settle=0)
+watch = kumo.watch(changes.append, interval=SELDOM, settle=0)
 def until(cpus):
     end = time.monotonic() + 60
     while watch.estimate.cpus != cpus:
@@ -421,7 +421,7 @@ for number in (120000, 50000, 110000, 150000):
 outer = os.open(sys.argv[1] + "/../cpu.cfs_quota_us", os.O_WRONLY)
 write(quota, -1); until(1.8)
 write(outer, 160000); until(1.6)
-print(len(found))
+print(len(changes))
 """
     assert run(program, str(group.path), groups=(group,)) == "6\n"
 
@@ -432,7 +432,7 @@ def test_a_quota_and_its_period_written_in_turn_make_no_wrong_size(make_group: M
     group = make_group(cpus=1.5)
     program = f"""{ONLY_EVENTS}
 for number in range(100):
-    before = len(found)
+    before = len(changes)
     started = time.monotonic()
     write(period, 200000); time.sleep(0.01); write(quota, 310000)
     # Only what is written in that time belongs together, and a busy machine may take longer.
@@ -441,7 +441,7 @@ for number in range(100):
     write(quota, 150000); write(period, 100000)  # by way of 0.75
     until(1.5)
     if quick and how == "events":
-        assert found[before].new.cpus == 1.55, found
+        assert changes[before].new.cpus == 1.55, changes
         break
 """
     assert run(program, str(group.path), groups=(group,)) == ""

@@ -15,9 +15,9 @@ os.register_at_fork = lambda **hooks: None
 import kumo
 kumo.ThreadPool, kumo.watch
 os.environ["KUMO_AVAILABLE_PARALLELISM"] = "4"
-pool, found = kumo.ThreadPool("web"), []
+pool, changes = kumo.ThreadPool("web"), []
 pool.submit(int).result()
-watch = kumo.watch(found.append, interval=0.01)
+watch = kumo.watch(changes.append, interval=0.01)
 pid = os.fork()
 if pid == 0:
     signal.alarm(60)
@@ -25,7 +25,7 @@ if pid == 0:
     try:
         assert pool.submit(pow, 2, 3).result(60) == 8
         os.environ["KUMO_AVAILABLE_PARALLELISM"] = "2"
-        while not (pool.size == watch.estimate.parallelism == 2 and found):
+        while not (pool.size == watch.estimate.parallelism == 2 and changes):
             time.sleep(0.01)
         pool.resize(3)
         pool.shutdown()

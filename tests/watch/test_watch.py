@@ -83,17 +83,17 @@ def counts(change: Change) -> tuple[int, int]:
 
 def test_an_iteration_yields_each_change(pin: Pin) -> None:
     pin(2)
-    found = []
+    changes = []
     with kumo.watch(interval=0.01, settle=0) as watch:
         pin(1)
         for change in watch:
-            found.append(counts(change))
+            changes.append(counts(change))
             assert watch.estimate == change.new
-            if len(found) == 3:
+            if len(changes) == 3:
                 break
-            pin(2 if len(found) == 1 else 1)
+            pin(2 if len(changes) == 1 else 1)
 
-    assert found == [(2, 1), (1, 2), (2, 1)]
+    assert changes == [(2, 1), (1, 2), (2, 1)]
 
 
 def test_a_late_iteration_is_told_one_change(pin: Pin) -> None:
@@ -144,20 +144,20 @@ def test_an_async_iteration_yields_each_change(
     pin: Pin, run_loop: Callable[[object], object]
 ) -> None:
     pin(2)
-    found = []
+    changes = []
 
     async def main() -> None:
         with kumo.watch(interval=0.01, settle=0) as watch:
             pin(1)
             async for change in watch:
-                found.append(counts(change))
-                if len(found) == 3:
+                changes.append(counts(change))
+                if len(changes) == 3:
                     watch.close()
-                pin(2 if len(found) == 1 else 1)
+                pin(2 if len(changes) == 1 else 1)
 
     run_loop(main())
 
-    assert found == [(2, 1), (1, 2), (2, 1)]
+    assert changes == [(2, 1), (1, 2), (2, 1)]
 
 
 def test_asyncio_cancels_an_iteration() -> None:
@@ -201,15 +201,15 @@ def test_an_async_iteration_needs_a_loop() -> None:
 
 def test_a_callback_is_called_in_the_thread_that_watches(pin: Pin) -> None:
     pin(2)
-    found: list[tuple[tuple[int, int], str]] = []
+    calls: list[tuple[tuple[int, int], str]] = []
     with kumo.watch(
-        lambda change: found.append((counts(change), threading.current_thread().name)),
+        lambda change: calls.append((counts(change), threading.current_thread().name)),
         interval=0.01,
     ):
         pin(1)
-        assert eventually(lambda: found)
+        assert eventually(lambda: calls)
 
-    assert found == [((2, 1), "kumo-watch")]
+    assert calls == [((2, 1), "kumo-watch")]
 
 
 @pytest.mark.parametrize("error", [ValueError("of the callback"), SystemExit(3)])
@@ -234,18 +234,18 @@ def test_an_error_in_a_callback_is_reported_and_stops_nobody_else(
 
 def test_a_callback_may_close_its_watch(pin: Pin) -> None:
     pin(2)
-    found: list[Change] = []
+    changes: list[Change] = []
 
     def once(change: Change) -> None:
-        found.append(change)
+        changes.append(change)
         watch.close()
 
     watch = kumo.watch(once, interval=0.01, settle=0)
     pin(1)
-    assert eventually(lambda: found and not watchers())
+    assert eventually(lambda: changes and not watchers())
     pin(2)
     time.sleep(0.1)
-    assert len(found) == 1
+    assert len(changes) == 1
 
 
 # --- the thread
@@ -282,13 +282,13 @@ def test_the_least_interval_counts(pin: Pin) -> None:
 
 def test_threads_watch_at_once(pin: Pin) -> None:
     pin(2)
-    found: list[tuple[int, int]] = []
+    readings: list[tuple[int, int]] = []
     started = threading.Barrier(9)
 
     def iterate() -> None:
         with kumo.watch(interval=0.01) as watch:
             started.wait(TIMEOUT)
-            found.append(counts(next(watch)))
+            readings.append(counts(next(watch)))
 
     threads = [threading.Thread(target=iterate) for _ in range(8)]
     for thread in threads:
@@ -301,7 +301,7 @@ def test_threads_watch_at_once(pin: Pin) -> None:
     for thread in threads:
         thread.join(TIMEOUT)
 
-    assert found == [(2, 1)] * 8
+    assert readings == [(2, 1)] * 8
 
 
 def test_the_thread_adds_no_cpus_to_the_process(pin: Pin) -> None:
@@ -432,7 +432,7 @@ FORK = """
 import os, time, threading, kumo
 cpus = sorted(os.sched_getaffinity(0))[:2]
 os.sched_setaffinity(0, cpus)
-found = []
+changes = []
 {watch}
 pid = os.fork()
 if pid == 0:
@@ -450,8 +450,8 @@ os.sched_setaffinity(0, cpus[:1])
     ("watch", "child"),
     [
         pytest.param(
-            "watch = kumo.watch(found.append, interval=0.01)",
-            "while not found: time.sleep(0.01)",
+            "watch = kumo.watch(changes.append, interval=0.01)",
+            "while not changes: time.sleep(0.01)",
             id="callback",
         ),
         pytest.param("watch = kumo.watch(interval=0.01)", "next(watch)", id="iteration"),

@@ -73,14 +73,14 @@ def others(page: Page) -> Iterator[object]:
 
 def test_every_page(visit: Visit, built: Path) -> None:
     """Each is opened once. Header, navigation and footer are those of every page of its kind."""
-    found, kinds = [], set()
+    problems, kinds = [], set()
     for name in every_page(built):
         page = visit.open(name)
         kind = name.rpartition("/")[0]
-        found += [(name, each) for each in violations(page, whole=kind not in kinds)]
-        found += [(name, each) for each in others(page)]
+        problems += [(name, each) for each in violations(page, whole=kind not in kinds)]
+        problems += [(name, each) for each in others(page)]
         kinds.add(kind)
-    assert found == []
+    assert problems == []
 
 
 def test_navigation_leads_to_a_page_and_on(visit: Visit) -> None:
@@ -115,10 +115,10 @@ def test_search_finds_the_page(visit: Visit, words: str, address: str) -> None:
     page.keyboard.press("/")
     page.locator("input.md-search__input").fill(words)
     page.locator(".md-search-result__link").first.wait_for()
-    found = [
+    pages = [
         link.get_attribute("href") or "" for link in page.locator(".md-search-result__link").all()
     ]
-    assert any(address in link for link in found), found
+    assert any(address in link for link in pages), pages
     page.locator(f".md-search-result__link[href*='{address}']").first.click()
     page.wait_for_url(f"**/{address}*")
 

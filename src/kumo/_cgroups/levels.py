@@ -307,7 +307,7 @@ def _chain(mount: Mount, names: list[str]) -> list[tuple[int, str, bool]]:
 
 def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> Levels:
     """Return the levels of the cgroup *path* in the controller's hierarchy."""
-    found = Levels()
+    visible = Levels()
     search = _Search(system)
     own_path = steps(path)
     for mount in mounts:
@@ -316,8 +316,8 @@ def levels(system: System, controller: str, path: str, mounts: list[Mount]) -> L
             hidden, names = place
             own = names if not hidden else search.own(mount.point.removesuffix("/"), hidden, names)
             if own is not None:
-                found.add(mount, own)
-    return found
+                visible.add(mount, own)
+    return visible
 
 
 class _Search:

@@ -99,8 +99,8 @@ def _runtimes(*, as_json: bool) -> int:
             write(head(own) + "\n")
         at_once = min(own.parallelism, AT_ONCE)
         answers = ask(questions, os.environ, at_once=at_once, begun=begun, answered=answered)
-    found = {question.runtime.name for question in questions}
-    missing = [runtime.name for runtime in RUNTIMES if runtime.name not in found]
+    asked = {question.runtime.name for question in questions}
+    missing = [runtime.name for runtime in RUNTIMES if runtime.name not in asked]
     report = RuntimesReport(own, answers, missing, os.environ)
     if as_json:
         write_json(report.data())

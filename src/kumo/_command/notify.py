@@ -66,10 +66,10 @@ def parse_signal(text: str) -> int:
     name, plus, offset = text.upper().removeprefix("SIG").partition("+")
     number = whole_number(name, 3)
     if number is None:
-        found = getattr(signal.Signals, f"SIG{name}", None)
-        if found is None:
+        known = getattr(signal.Signals, f"SIG{name}", None)
+        if known is None:
             raise ValueError(f"{quoted(text, 40)} is not a signal, such as HUP or USR1")
-        number = int(found)
+        number = int(known)
     if plus:
         number += whole_number(offset, 3) or 0
     if number not in signal.valid_signals() or (plus and name != "RTMIN"):

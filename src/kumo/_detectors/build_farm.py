@@ -93,16 +93,16 @@ def parse_makeopts(text: str) -> str | None:
 
     It is empty if no number follows, which means as many as there are. `None` without the option.
     """
-    found: str | None = None
+    jobs: str | None = None
     words = text.split()
     for word, after in zip(words, [*words[1:], ""]):  # noqa: B905 - without words one is longer
         if word in ("-j", "--jobs"):
-            found = after if after.isdigit() else ""
+            jobs = after if after.isdigit() else ""
         elif word.startswith("--jobs="):
-            found = word[7:]
+            jobs = word[7:]
         elif word.startswith("-j"):
-            found = word[2:]
-    return found
+            jobs = word[2:]
+    return jobs
 
 
 # Variables that contain more than the count.

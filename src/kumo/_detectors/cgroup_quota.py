@@ -90,7 +90,7 @@ def _limits(system: System, paths: dict[str, str], mounts: list[Mount]) -> Itera
     for controller in ("cpu", V2):
         if controller not in paths:
             continue
-        found = levels(system, controller, paths[controller], mounts)
+        visible = levels(system, controller, paths[controller], mounts)
         if controller == home:
-            yield from seams(system, controller, paths[controller], found, mounts)
-        yield from level_limits(system, controller, found, at_home=controller == home)
+            yield from seams(system, controller, paths[controller], visible, mounts)
+        yield from level_limits(system, controller, visible, at_home=controller == home)

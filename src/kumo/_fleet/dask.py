@@ -81,8 +81,8 @@ async def _ask_all(
 
 async def _members(client: Any) -> dict[str, tuple[str, int]]:
     """Return each worker's name and threads by its address, as the scheduler has them."""
-    found = await client.run_on_scheduler(portable(_on_scheduler))
-    return {address: (str(name), int(threads)) for address, (name, threads) in found.items()}
+    members = await client.run_on_scheduler(portable(_on_scheduler))
+    return {address: (str(name), int(threads)) for address, (name, threads) in members.items()}
 
 
 async def _ask_one(

@@ -113,10 +113,10 @@ def _from_command(python: str | None) -> dict[str, Any]:
     )  # fmt: skip
     if ran.returncode != 0:
         raise RuntimeError(ran.stderr.decode("utf-8", "replace").strip()[:300] or "no answer")
-    found = json.loads(ran.stdout)
-    if not isinstance(found, dict):
+    answer = json.loads(ran.stdout)
+    if not isinstance(answer, dict):
         raise TypeError("kumo explain --json prints no object there")
-    return found
+    return answer
 
 
 def _cgroups(explained: dict[str, Any]) -> dict[str, str]:

@@ -102,7 +102,7 @@ def resize_call(ray: Any) -> Callable[..., Any]:
             f"ray {ray.__version__} has a {RESIZE} with other parameters than kumo knows: "
             f"{', '.join(parameters) or 'unknown'}; nothing was changed"
         )
-    return call  # type: ignore[no-any-return]
+    return call  # type: ignore[no-any-return]  # Ray may have no types
 
 
 class _Cluster:

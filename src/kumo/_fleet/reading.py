@@ -12,7 +12,7 @@ from kumo._text import repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
 MAX_REPORT = 2**20  # characters; the longest real one has some thousands
 MAX_LIMITS = 10_000
@@ -147,12 +147,12 @@ def _other_schema(what: str, schema: object, known: int) -> str:
     return f"its kumo is {side}: schema {schema} of {what}, and this one knows {known}"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and value >= 0 and isfinite(value)
 
 
 def _slots(value: object) -> float | None:
-    return value if _is_number(value) and not isinstance(value, bool) else None  # type: ignore[return-value]
+    return value if _is_number(value) and not isinstance(value, bool) else None
 
 
 def _strings(value: object) -> dict[str, str]:

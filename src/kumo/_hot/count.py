@@ -163,7 +163,7 @@ if sys.platform == "linux":
         answers = tuple(system.asked.values())
         return any(isinstance(a, OSError) and a.errno in EXHAUSTED for a in answers)
 
-    def _count_blindly(found: float) -> float:
+    def _count_blindly(cpus_of_mask: float) -> float:
         """Return the count if no descriptor can be opened, and warn of it once."""
         global _warned
         if not _warned:
@@ -178,5 +178,5 @@ if sys.platform == "linux":
                     stands if _known < inf else "a quota may be missed",
                 )
             except Exception:  # noqa: BLE001 - the program's own handler, or no file for a module
-                return min(found, _known)
-        return min(found, _known)
+                return min(cpus_of_mask, _known)
+        return min(cpus_of_mask, _known)

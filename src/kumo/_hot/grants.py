@@ -2,6 +2,16 @@
 
 A grant follows from variables, from the files that they name, from the host's name, the
 process's cgroup, which `Kept` looks at, and for Nomad's cores from the thread's mask.
+
+Its guarantees, with what each rests on:
+
+- A grant never outlives what it follows from: `changed` asks again for everything that the survey
+  was answered, at every call. If something cannot be asked for cheaply, `keep` refuses.
+- Variables cost no call. `os.environ`'s dictionary is compared; if somebody has put another
+  mapping in its place, everything counts as changed.
+- It needs no lock: a `Grants` is filled before it is published, and then only read.
+- It keeps no descriptor. Files that variables name are opened, read with bounds and closed each
+  time (`read_named`), since another process may replace them.
 """
 
 from __future__ import annotations
@@ -60,7 +70,7 @@ class Grants:
         Raise `OSError` if it cannot be asked for.
         """
         try:
-            # No public attribute: `_live._override` says why.
+            # No public attribute: `_override` in count.py says why.
             variables: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
         except AttributeError:
             return True  # somebody has put another mapping in its place

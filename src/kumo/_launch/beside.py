@@ -17,7 +17,7 @@ MAX_FIRST_LINE = 256  # bytes, as the kernel reads them
 def installed(names: Iterable[str], program: str | None, path: str | None) -> frozenset[str]:
     """Return those of *names* that are beside the Python of *program*, a path, or on *path*."""
     prefix = _prefix(program, path)
-    found = set()
+    packages = set()
     try:
         versions = os.listdir(os.path.join(prefix, "lib")) if prefix is not None else []
     except OSError:
@@ -26,8 +26,8 @@ def installed(names: Iterable[str], program: str | None, path: str | None) -> fr
         if version.startswith("python3"):
             for place in ("site-packages", "dist-packages"):
                 directory = os.path.join(prefix or "", "lib", version, place)
-                found |= {n for n in names if os.path.isdir(os.path.join(directory, n))}
-    return frozenset(found)
+                packages |= {n for n in names if os.path.isdir(os.path.join(directory, n))}
+    return frozenset(packages)
 
 
 def _prefix(program: str | None, path: str | None) -> str | None:

@@ -82,8 +82,8 @@ def cut_cpuinfo(text: str, shown: int) -> str:
 
 def _core(block: str) -> tuple[str, ...]:
     names = ("physical id", "core id")
-    found = [re.search(rf"(?m)^{name}\s*: (.*)$", block) for name in names]
-    return tuple(match[1] for match in found if match) or (block,)
+    lines = [re.search(rf"(?m)^{name}\s*: (.*)$", block) for name in names]
+    return tuple(match[1] for match in lines if match) or (block,)
 
 
 def _as_mask(cpus: int, words: int) -> str:

@@ -1,8 +1,12 @@
 """The verdict of a measurement: CPUs delivered, and whether something binds that cannot be seen.
 
-Less than is allowed is called hidden only if nothing visible explains it. Other programs here
-explain the time for which a worker waited, unless one of its CPUs was idle: then a quota stopped
-it. A visible quota explains it if it throttled meanwhile.
+Its guarantees, with what each rests on:
+
+- Less than is allowed is called hidden only if nothing visible explains it.
+- Other programs here explain the time for which a worker waited, unless one of its CPUs was idle:
+  then a quota stopped it.
+- A visible quota explains it if it throttled meanwhile.
+- It is pure: the same observations give the same verdict.
 """
 
 from __future__ import annotations

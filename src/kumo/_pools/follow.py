@@ -3,12 +3,14 @@
 One function a library. Each looks at the library's own setting, and returns how a count is set
 and how what was there is restored, which may be done again.
 
-No lock is held while a library is called: its setter may log, wait, or use kumo. So a follower
-may be closed in one thread while it sets a count in another; the other then restores once more,
-after itself. So each library ends with the setting that it had before.
+Its guarantees, with what each rests on:
 
-An error while a follower is made leaves no library changed: the `except BaseException` in it closes
-the watch and raises again.
+- No lock is held while a library is called: its setter may log, wait, or use kumo.
+- Each library ends with the setting that it had before. A follower may be closed in one thread
+  while it sets a count in another; the other then restores once more, after itself.
+- An error while a follower is made leaves no library changed: the `except BaseException` in it
+  closes the watch and raises again, and an `ExitStack` restores.
+- A limiter is set in its own event loop: the watch's thread posts there.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
     Setting = tuple[Callable[[int], object], Callable[[], object]]
 
-# Guards whether a follower is closed, and names of pools. One for all, since a forked child, which
+# Guards whether a follower is closed, and how many wait. One for all, since a forked child, which
 # may get it locked, renews it.
 _lock = threading.RLock()
 
@@ -134,8 +136,8 @@ class Follow:
         self._restores = restores
         self._share = share
         self._minimum = minimum
-        found = running()
-        self._post = None if found is None else found[1]
+        loop = running()
+        self._post = None if loop is None else loop[1]
         self._pid = os.getpid()
         self._closed = False
         self._made = threading.Event()  # the callback may come before `watch` has returned

@@ -2,6 +2,13 @@
 
 CPUs that are not isolated come first, one of each core before its siblings, the fastest kind
 before slower ones. If there are more processes than CPUs, the least used CPU is the next.
+
+Its guarantees, with what each rests on:
+
+- Two workers get the same CPU only if there are fewer CPUs than workers: a CPU is chosen and
+  counted in one step under the lock.
+- The machine is read before the lock is taken, so that nothing slow or foreign runs under it.
+- In a forked child the crew has new places: see `_Crew.renew`.
 """
 
 from __future__ import annotations

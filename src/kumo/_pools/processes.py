@@ -1,9 +1,24 @@
 """`ProcessPool`: processes by loky, as many as the parallelism and with threads by their part.
 
 Each worker is a thread that has a process. It sends the process a task and, while that is busy,
-the next ones, as many as take a few milliseconds together; `worker_process.py` has how these are
-taken back. They are if a worker is idle, another task could be started for them, the size or the
-number of threads has changed, they are cancelled, or the process has died.
+the next ones, as many as take a few milliseconds together.
+
+Its guarantees, with what each rests on:
+
+- A task that was sent ahead waits for no busy process. It is taken back if a worker is idle or
+  another could be started, if the size or the number of threads changes, if it is cancelled, or
+  if the process dies. `worker_process.py` says why it then runs exactly once.
+- Each future ends, whatever happens: a call that cannot be packed, a process that dies and memory
+  that is at an end are its exception. Errors of its callbacks are logged, and the worker goes on.
+- A future changes its state in one place at a time. Without a condition that is under `_states`,
+  with one under the condition. One that was sent is begun only by the thread that has the process,
+  so that `begin` takes no lock; `cancel` takes the task back first.
+- All tasks that a process has answered have begun before any callback is called: a callback
+  may cancel another task, and would find one that has ended as one that waits.
+- `_states` may be taken again by the thread that has it, such as in a signal's handler. Nothing
+  foreign is called meanwhile.
+- In a forked child nothing of the parent's is touched. The crew is emptied, a new `_states` takes
+  the place of the old one, and a worker whose callback has forked ends.
 """
 
 from __future__ import annotations
@@ -100,8 +115,7 @@ class ProcessPool(Pool):
         bounds = Bounds(minimum, maximum)
 
         def make_crew(size: int, source: Share) -> Crew:
-            places = Places() if pin else None
-            return _Crew(self.name, size, (initializer, initargs), source, bounds, places)
+            return _Crew(self.name, size, (initializer, initargs), source, bounds, self._pin)
 
         self._begin(name, share, processes, max_workers, bounds, make_crew)
 
@@ -300,9 +314,9 @@ class _Crew(Crew):
         prepare: tuple[Callable[..., object] | None, tuple[Any, ...]],
         source: Share,
         bounds: Bounds,
-        places: Places | None,
+        pin: bool,
     ) -> None:
-        self.places = places
+        self.pin = pin
         self.prepare = prepare
         self.source = source
         self.bounds = bounds
@@ -312,6 +326,7 @@ class _Crew(Crew):
     def renew(self) -> None:
         """Begin without tasks and workers, as in a forked child: they are the parent's."""
         super().renew()
+        self.places = Places() if self.pin else None
         self.own = threading.local()
         self.supplied: set[Worker] = set()  # those that may have tasks
         self.limits: tuple[object, float, int] = (None, 0.0, 1)  # see `threads_now`

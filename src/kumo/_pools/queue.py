@@ -379,5 +379,5 @@ def _after_fork() -> None:
 
 
 # The standard executor's own door: before threads other than daemons are waited for.
-threading._register_atexit(_exit)  # type: ignore[attr-defined]
+threading._register_atexit(_exit)  # type: ignore[attr-defined]  # it is private
 in_child(_after_fork)

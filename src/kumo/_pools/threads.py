@@ -101,26 +101,25 @@ class ThreadPool(Pool, ThreadPoolExecutor):
         """How many workers have a task and are not within `waiting`."""
         return max(0, self.busy - self.blocked)
 
-    # Programs read these of the standard executor, though they are not public. For type checkers
-    # they are attributes there.
+    # Programs read these of the standard executor, though they are not public.
 
     @property
-    def _max_workers(self) -> int:  # type: ignore[override]
+    def _max_workers(self) -> int:  # type: ignore[override]  # an attribute there
         return self._crew.size
 
     @property
-    def _threads(self) -> set[threading.Thread]:  # type: ignore[override]
+    def _threads(self) -> set[threading.Thread]:  # type: ignore[override]  # an attribute there
         with self._crew.lock:
             return set(self._crew.threads.values())
 
     @property
-    def _work_queue(self) -> Any:  # type: ignore[override]
+    def _work_queue(self) -> Any:  # type: ignore[override]  # an attribute there
         return SimpleNamespace(qsize=lambda: self.queued)
 
     @property
-    def _shutdown(self) -> bool:  # type: ignore[override]
+    def _shutdown(self) -> bool:  # type: ignore[override]  # an attribute there
         return self._crew.closed is not None
 
     @property
-    def _broken(self) -> str | bool:  # type: ignore[override]
+    def _broken(self) -> str | bool:  # type: ignore[override]  # an attribute there
         return str(BROKEN()) if self._crew.closed is BROKEN else False

@@ -332,7 +332,7 @@ def _poll_for(pipe: Connection) -> Any:
     if not hasattr(select, "poll"):
         return _Select(pipe)
     poll = select.poll()  # type: ignore[attr-defined,unused-ignore]  # not on Windows
-    poll.register(pipe, select.POLLIN)  # type: ignore[attr-defined,unused-ignore]
+    poll.register(pipe, select.POLLIN)  # type: ignore[attr-defined,unused-ignore]  # the same
     return poll
 
 

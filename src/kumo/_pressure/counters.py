@@ -100,13 +100,13 @@ def read_levels(system: System, read: Callable[[str], str | None]) -> list[Count
         table = system.read("/proc/self/mountinfo") or ""
     except OSError:
         return []
-    found = []
+    levels = []
     for controller, shown, at_home in _hierarchies(system, membership, table):
         for directories in shown.directories:
             level = _level(controller, directories, at_home, read) if directories else None
             if level is not None:
-                found.append(level)
-    return found
+                levels.append(level)
+    return levels
 
 
 def _level(

@@ -69,7 +69,7 @@ def gather(pid: int | None, seconds: float, on_step: Callable[[float], None]) ->
 
     system = open_system("process", pid, None)
     started = None if pid is None else start_time(pid)
-    small, machine, estimate, found, cores = of_system(system)
+    small, machine, estimate, topology, cores = of_system(system)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     before = read(open_system("process", pid, None), estimate, time.monotonic())
     begun = time.monotonic()
@@ -92,7 +92,7 @@ def gather(pid: int | None, seconds: float, on_step: Callable[[float], None]) ->
     passed = time.monotonic() - begun
     seen = _pressure(pid, started, estimate, before)
     return Facts(
-        pid, when, passed, estimate, found, cores, machine, small, samples, seen, checkup,
+        pid, when, passed, estimate, topology, cores, machine, small, samples, seen, checkup,
         settings, remarks,
     )  # fmt: skip
 

@@ -282,5 +282,5 @@ def process_exists(pid: int) -> bool:
     """Whether ``/proc`` shows a process or thread *pid* that has not ended."""
     from kumo._system.process import read_stat
 
-    found = read_stat(pid) if pid > 0 else None
-    return found is not None and not found.ended
+    process = read_stat(pid) if pid > 0 else None
+    return process is not None and not process.ended

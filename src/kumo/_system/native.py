@@ -19,10 +19,10 @@ ABSENT = (ENOENT, ENOSYS)
 
 def function(name: str, library: str | None = None) -> Any:
     """Return the C function *name*. Raise `OSError` with ENOSYS if there is none."""
-    found = getattr(ctypes.CDLL(library, use_errno=True), name, None)
-    if found is None:
+    symbol = getattr(ctypes.CDLL(library, use_errno=True), name, None)
+    if symbol is None:
         raise OSError(ENOSYS, os.strerror(ENOSYS), name)
-    return found
+    return symbol
 
 
 def call(name: str, *arguments: object, library: str | None = None) -> int:

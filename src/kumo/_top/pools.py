@@ -31,7 +31,7 @@ def parse_pools(text: str) -> dict[str, dict[str, float]]:
     """
     pools: dict[str, dict[str, float]] = {}
     for what, escaped, number in _SAMPLE.findall(text):
-        name = re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), escaped)
+        name = re.sub(r"\\.", lambda match: _ESCAPES.get(match[0], match[0]), escaped)
         if name in pools or len(pools) < MAX_POOLS:
             try:
                 pools.setdefault(name, {})[what] = float(number)

@@ -41,7 +41,7 @@ class Accelerator(Record):
 
 def accelerators(system: System) -> Iterator[Accelerator]:
     """Yield the accelerators of the machine by their address; a closed sysfs shows none."""
-    found = []
+    devices = []
     roots = [name for name in _names(system, DEVICES) if name.startswith("pci")]
     places = [f"{DEVICES}/{name}" for name in roots]
     while places:
@@ -53,8 +53,8 @@ def accelerators(system: System) -> Iterator[Accelerator]:
             if kind.startswith(BRIDGE):
                 places.append(f"{place}/{name}")
             elif kind.startswith(COMPUTING) or _is_known(system, f"{place}/{name}", kind):
-                found.append(_device(system, place, name))
-    yield from sorted(found, key=lambda device: device.address)
+                devices.append(_device(system, place, name))
+    yield from sorted(devices, key=lambda device: device.address)
 
 
 def _is_known(system: System, place: str, kind: str) -> bool:

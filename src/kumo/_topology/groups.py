@@ -53,9 +53,9 @@ def node_groups(reader: Reader) -> dict[int, int]:
 def _numbered(names: Iterable[str], word: str) -> Iterator[int]:
     for name in names:
         number = name.removeprefix(word)
-        found = whole_number(number, 7)
-        if name != number and found is not None:
-            yield found
+        member = whole_number(number, 7)
+        if name != number and member is not None:
+            yield member
 
 
 class _Siblings:

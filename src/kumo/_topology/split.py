@@ -121,14 +121,14 @@ def _by_isolation(
     usual: list[Core] = []
     special: list[Core] = []
     for core in cores:
-        for found, cpus in (
+        for group, cpus in (
             (usual, tuple(cpu for cpu in core.cpus if cpu not in apart)),
             (special, tuple(cpu for cpu in core.cpus if cpu in apart)),
         ):
             if cpus == core.cpus:
-                found.append(core)
+                group.append(core)
             elif cpus:
-                found.append(Core(**{**fields_of(core), "cpus": cpus}))
+                group.append(Core(**{**fields_of(core), "cpus": cpus}))
     return usual, special
 
 

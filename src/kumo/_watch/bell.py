@@ -1,4 +1,19 @@
-"""The wait between two readings: for events if the kernel reports them, else for the clock."""
+"""The wait between two readings: for events if the kernel reports them, else for the clock.
+
+Its guarantees, with what each rests on:
+
+- A ring is never lost. It releases a lock that the waiting thread takes: if nobody waits, the next
+  wait ends at once. A wait for events is ended by a separate event (`Events.ring`).
+- The waiting thread alone reads, opens again and closes what reports events. Other threads only
+  ring, with a separate reference, so that it may be closed meanwhile. A forked child closes its
+  copy.
+- No failure of events stops the readings. Any exception closes the descriptors; they are
+  opened again a few times, and after `RETRY` seconds.
+- Events that come late or never are noticed. If the count has changed and no event has come, that
+  happened in silence: after `MAX_SILENT` times the clock decides.
+- A file is watched before it is read once more, so that no write falls between the two.
+- A greenlet waits for the clock alone: a wait for descriptors would stop the other greenlets.
+"""
 
 from __future__ import annotations
 

@@ -266,8 +266,8 @@ class Events:
         if self._statfs(os.fsencode(path), self._buffer):
             return False
         raw = self._buffer.raw  # f_type comes first: a long, or four bytes
-        found = (int.from_bytes(raw[:8], sys.byteorder), int.from_bytes(raw[:4], sys.byteorder))
-        return any(magic in found for magic in CGROUP_MAGIC)
+        magics = (int.from_bytes(raw[:8], sys.byteorder), int.from_bytes(raw[:4], sys.byteorder))
+        return any(magic in magics for magic in CGROUP_MAGIC)
 
     def _is_ours(self) -> bool:
         """Whether the first number is our inotify instance still."""

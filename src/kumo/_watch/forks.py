@@ -3,6 +3,14 @@
 Python calls its hooks in a child that `os.fork` makes. uWSGI forks its workers in C, and calls no
 hooks unless it is started with ``--py-call-osafterfork``. So whatever is about to take a lock of
 kumo's, or to rely on a thread, calls `check` first: it compares the process's number.
+
+Its guarantees, with what each rests on:
+
+- A child waits for no lock that a thread of its parent had: each is replaced, by Python's hook or
+  at the first `check`.
+- Everything is renewed once for each fork, in the order in which the modules were imported: what
+  a module relies on has been renewed before it.
+- Nothing here takes a lock. A child that has just forked has one thread, so none is needed.
 """
 
 from __future__ import annotations

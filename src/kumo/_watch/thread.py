@@ -324,5 +324,5 @@ def _is_main_interpreter() -> bool:
 if _is_main_interpreter():
     atexit.register(_end)
 else:  # before threads other than daemons are waited for
-    threading._register_atexit(_end)  # type: ignore[attr-defined]
+    threading._register_atexit(_end)  # type: ignore[attr-defined]  # it is private
 in_child(_after_fork)

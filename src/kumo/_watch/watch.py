@@ -1,4 +1,18 @@
-"""`watch()`: changes of the estimate as they happen."""
+"""`watch()`: changes of the estimate as they happen.
+
+Its guarantees, with what each rests on:
+
+- No change is lost between a look and a wait. `_next_or_wait` looks, and registers what wakes the
+  iteration, in one step under `thread.lock`; a reading takes all of these under the same lock.
+- Each wake-up is called once, after the lock is released: it may be an event loop's.
+- An iteration ends when its watch is closed: `close` sets that before it takes the wake-ups.
+- An exception of a callback goes to `threading.excepthook`. It stops neither the thread nor other
+  watches.
+- A watch without a callback is not kept alive by its thread, which has a weak reference. An
+  iteration refers to it.
+- An iteration goes on in a forked child, or after the thread has died: before each wait it calls
+  `thread.resume`.
+"""
 
 from __future__ import annotations
 
