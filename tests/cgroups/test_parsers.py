@@ -1088,10 +1088,10 @@ def test_the_processs_own_directory_is_the_one_that_lists_it(
         files = {**files, f"{name}/cpu.max": f"{'1' if name == 'a' else '2'}00000 100000"}
     listed = "".join(f"-- {top}/{name} --\n{text}\n" for name, text in files.items())
 
-    found = survey(Machine(NAMESPACE.format(point=point) + listed, scope))
+    counted = survey(Machine(NAMESPACE.format(point=point) + listed, scope))
 
-    assert found.quota == quota
-    assert [limit.where for limit in found.limits if limit.cpus == quota] == (
+    assert counted.quota == quota
+    assert [limit.where for limit in counted.limits if limit.cpus == quota] == (
         [f"{top}/b/cpu.max"] if quota else []
     )
 
@@ -1115,7 +1115,7 @@ def test_a_level_is_looked_at_through_a_few_mounts_and_none_is_forgotten() -> No
 
 def test_levels_of_another_hierarchy_say_nothing_without_its_files() -> None:
     """The cpu controller is in v1: v2's levels have no cpu.max, which is as it should be."""
-    found = survey(
+    counted = survey(
         Machine(
             "-- !affinity --\n0-7\n-- /proc/self/cgroup --\n4:cpu:/a\n0::/b\n"
             "-- /proc/self/mountinfo --\n"
@@ -1125,7 +1125,7 @@ def test_levels_of_another_hierarchy_say_nothing_without_its_files() -> None:
         )
     )
 
-    assert [limit.where for limit in found.limits if limit.source == "quota"] == [
+    assert [limit.where for limit in counted.limits if limit.source == "quota"] == [
         "/v1/a/cpu.cfs_quota_us",
         "/v1/cpu.cfs_quota_us",
     ]

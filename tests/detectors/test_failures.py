@@ -56,9 +56,9 @@ def elsewhere(section: str) -> str:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_that_fails_is_named(call: str) -> None:
-    found = details(elsewhere(f"-- !{call} (EPERM) --\n"))
+    lines = details(elsewhere(f"-- !{call} (EPERM) --\n"))
 
-    assert found == [
+    assert lines == [
         "online set 8 'os.cpu_count' | '8'",
         f"note unreadable over where='{call}' error='EPERM'",
     ]
@@ -68,10 +68,10 @@ def test_a_call_that_fails_is_named(call: str) -> None:
 def test_what_a_call_never_answers_is_named(call: str) -> None:
     text, form = CALLS[call]
 
-    online, *found = details(elsewhere(f"-- !{call} --\n{text}\n"))
+    online, *lines = details(elsewhere(f"-- !{call} --\n{text}\n"))
 
     assert online == "online set 8 'os.cpu_count' | '8'"
-    assert [line for line in found if line != "note job-parents-hidden over"] == [
+    assert [line for line in lines if line != "note job-parents-hidden over"] == [
         f"note malformed either where={call!r} text={ascii(text)!a} form={form!r} "
         "step='Report it with the output of `kumo snapshot`.'"
     ]
@@ -84,10 +84,10 @@ def test_of_several_limits_the_malformed_one_is_left_out_alone(call: str) -> Non
         "getrctl": "x\nzone.cpu-cap 150\ny",
     }[call]
 
-    found = survey(Machine(elsewhere(f"-- !{call} --\n{text}\n")))
+    counted = survey(Machine(elsewhere(f"-- !{call} --\n{text}\n")))
 
-    assert found.cpus == 1.5
-    assert ["'x'" in note.text for note in found.notes] == [True]
+    assert counted.cpus == 1.5
+    assert ["'x'" in note.text for note in counted.notes] == [True]
 
 
 # --- the environment of another process, its cgroups
@@ -101,12 +101,12 @@ def test_an_environment_that_is_closed_is_noted_once() -> None:
     machine = "-- !affinity --\n0-3\n-- /sys/devices/system/cpu/online --\n0-3\n"
     behind = "-- /sys/devices/system/cpu/present --\n0-7\n-- /sys/devices/system/cpu/offline --\n\n"
 
-    open_, found = details(machine), details(machine + behind + "".join(closed))
+    open_, lines = details(machine), details(machine + behind + "".join(closed))
 
-    assert [line for line in found if line not in open_] == [
+    assert [line for line in lines if line not in open_] == [
         "note unreadable over where='$KUMO_AVAILABLE_PARALLELISM' error='EACCES'"
     ]
-    assert "online set 4 '/sys/devices/system/cpu/online' | '0-3'" in found
+    assert "online set 4 '/sys/devices/system/cpu/online' | '0-3'" in lines
 
 
 JOBS = {
@@ -340,12 +340,12 @@ def test_the_rate_of_a_job_is_of_all_cpus(counts: str, cpus: float) -> None:
     ],
 )  # fmt: skip
 def test_cpus_in_other_groups(total: str, sets: str, added: str | None) -> None:
-    found = details(
+    lines = details(
         f"-- !platform --\nwin32\n-- !GetActiveProcessorCount --\n{total}\n"
         f"-- !GetProcessAffinityMask --\n{sets}\n"
     )
 
-    assert [line for line in found if "other-groups" in line] == ([added] if added else [])
+    assert [line for line in lines if "other-groups" in line] == ([added] if added else [])
 
 
 @pytest.mark.parametrize("call", ["GetProcessAffinityMask", "cpuset_getaffinity"])
@@ -359,10 +359,10 @@ def test_cpus_in_other_groups(total: str, sets: str, added: str | None) -> None:
     ],
 )
 def test_the_set_of_a_process_or_thread(call: str, scope: Any, sets: str, cpus: int) -> None:
-    found = survey(Machine(elsewhere(f"-- !{call} --\n{sets}\n"), scope))
+    counted = survey(Machine(elsewhere(f"-- !{call} --\n{sets}\n"), scope))
 
-    assert found.parallelism == cpus
-    assert found.notes == ()
+    assert counted.parallelism == cpus
+    assert counted.notes == ()
 
 
 # --- kinds of CPUs on Linux
@@ -415,9 +415,9 @@ CAPACITY, FREQUENCY = "cpu_capacity", "cpufreq/cpuinfo_max_freq"
     ],
 )  # fmt: skip
 def test_the_kinds_of_cpus(mask: str, files: str, levels: list[str]) -> None:
-    found = details(f"-- !affinity --\n{mask}\n{files}")
+    lines = details(f"-- !affinity --\n{mask}\n{files}")
 
-    noted = [line.partition("levels=")[2] for line in found if "performance-levels" in line]
+    noted = [line.partition("levels=")[2] for line in lines if "performance-levels" in line]
     assert [text.partition(" fast=")[0].strip("'") for text in noted] == levels
 
 
@@ -434,12 +434,12 @@ def test_the_kinds_of_cpus(mask: str, files: str, levels: list[str]) -> None:
 def test_the_kinds_of_cpus_of_all_threads(
     scope: Any, mask: str, threads: str, levels: list[str]
 ) -> None:
-    found = details(
+    lines = details(
         f"-- !affinity --\n{mask}\n-- !threads --\n{threads}\n"
         + speeds(CAPACITY, 1024, 1024, 1024, 400),
         scope,
     )
 
-    assert [line for line in found if "performance-levels" in line] == [
+    assert [line for line in lines if "performance-levels" in line] == [
         f"note performance-levels no levels={level!r} fast='{level[0]}'" for level in levels
     ]

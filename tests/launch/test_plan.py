@@ -272,11 +272,15 @@ def test_the_reason_of_a_row(
 
 def test_what_the_user_and_the_outer_set_has_its_reason_too() -> None:
     outer = after(4)
-    found = decided(3, {**outer, "MAKEFLAGS": "-k", "GOMAXPROCS": "9"})
+    decisions = decided(3, {**outer, "MAKEFLAGS": "-k", "GOMAXPROCS": "9"})
 
-    assert found["MAKEFLAGS"] == Decision("MAKEFLAGS", "keep", None, "-k", "set in the environment")
-    assert found["GOMAXPROCS"].why == "set in the environment"
-    assert found["MAX_JOBS"] == Decision("MAX_JOBS", "lower", 3, "3", "the outer kumo run set 4")
+    assert decisions["MAKEFLAGS"] == Decision(
+        "MAKEFLAGS", "keep", None, "-k", "set in the environment"
+    )
+    assert decisions["GOMAXPROCS"].why == "set in the environment"
+    assert decisions["MAX_JOBS"] == Decision(
+        "MAX_JOBS", "lower", 3, "3", "the outer kumo run set 4"
+    )
     assert decided(5, outer)["MAX_JOBS"] == Decision(
         "MAX_JOBS", "keep", 4, "4", "set by the outer kumo run"
     )
