@@ -328,13 +328,18 @@ def test_a_path_that_may_not_be_searched(
     assert ran.stderr == b"kumo: nosuch: command not found\n" * lines
 
 
-def test_too_long_arguments(kumo: Kumo) -> None:
-    """A thousand arguments of 1000 characters fit, as they do directly; more do not."""
+def test_too_long_arguments(kumo: Kumo, tmp_path: Path) -> None:
+    """A thousand arguments of 1000 characters fit, as they do directly; more do not.
+
+    That is the reason also if PATH has a file of that name before it that may not be run.
+    """
     ran = run([kumo.script, "run", "sh", "-c", 'echo "$#"', "sh", *["x" * 1000] * 1000])
     assert ran.stdout == b"1000\n"
 
     script = 'from kumo._command.main import main; exit(main(["run", "true", "x" * 200000]))'
-    ran = run([kumo.python, "-c", script])
+    (tmp_path / "true").touch(0o644)
+    given = environment(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    ran = run([kumo.python, "-c", script], env=given)
     assert (ran.returncode, ran.stderr) == (126, b"kumo: true: Argument list too long\n")
 
 

@@ -80,11 +80,12 @@ def test_what_cannot_be_done_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_without_the_library_it_names_what_to_install() -> None:
+def test_without_the_library_it_names_what_to_install(tmp_path: Path) -> None:
     program = f"import sys; sys.modules['jinja2'] = None; {MAIN}"
     ran = subprocess.run(
-        [sys.executable, "-c", program, "report"], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", program, "report"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
     assert ran.returncode == 3
     assert ran.stderr == "kumo: kumo report needs jinja2: pip install jinja2\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
+from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT
 
 from kumo._errors import CannotRunError, InputError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_08_02
 CANNOT_RUN = 126
 SHELL = "/bin/sh"
+# With these there may be another file in PATH; with others this is the one, and cannot be run:
+# https://sourceware.org/git/?p=glibc.git;a=blob;f=posix/execvpe.c
+PASSED_OVER = (EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT)
 NOT_FOUND = 127
 # To which Python sets LC_CTYPE in the locale C: https://peps.python.org/pep-0538/
 COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
@@ -86,6 +89,8 @@ def _exec(command: list[str], environment: dict[str, str]) -> NoReturn:
         except OSError as error:
             if error.errno == ENOEXEC:
                 os.execve(SHELL, [SHELL, file, *command[1:]], environment)
+            if error.errno not in PASSED_OVER:
+                raise
             if failure is None or failure.errno in (ENOENT, ENOTDIR):
                 failure = error
     raise failure or OSError(ENOENT, os.strerror(ENOENT))
