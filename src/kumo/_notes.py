@@ -23,7 +23,7 @@ DIRECTION: dict[Errs, str] = {
 
 NOTES: dict[str, tuple[str, Errs, str]] = {
     "override-exceeds-machine": (
-        "KUMO_AVAILABLE_PARALLELISM asks for {override} CPUs, but only {online} are online",
+        "KUMO_AVAILABLE_PARALLELISM asks for {override} CPUs, more than the {online} online",
         "over",
         "Lower or unset it unless you mean to start more workers than CPUs.",
     ),

@@ -65,12 +65,12 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]
 
 
 def numeric(rows: Sequence[tuple[str, ...]]) -> tuple[int, ...]:
-    """Return the columns that have numbers alone, or ``-`` for a number that there is not."""
+    """Return the columns of numbers and percentages, or ``-`` for a number that there is not."""
     columns = zip(*rows, strict=True)
     return tuple(
         place
         for place, cells in enumerate(columns)
-        if all(cell.replace(".", "", 1).isdigit() or cell == "-" for cell in cells)
+        if all(cell.removesuffix("%").replace(".", "", 1).isdigit() or cell == "-" for cell in cells)
     )
 
 

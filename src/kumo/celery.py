@@ -27,6 +27,7 @@ from kumo._fleet.node import report_node
 from kumo._pools.budget import as_share
 from kumo._pools.inner import limit_inner_threads
 from kumo._survey import estimate
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class FollowLimits(_Step):
         except Exception as error:  # noqa: BLE001 - the timer and the worker go on
             if str(error) not in self._said:
                 self._said.add(str(error))
-                _LOGGER.warning("the pool keeps %d slots: %s", self._size.slots, error)
+                slots = plural(self._size.slots, "slot")
+                _LOGGER.warning("the pool keeps %s: %s", slots, error)
         else:
             if self._size.slots != before:
                 _LOGGER.info(

@@ -25,6 +25,7 @@ from distributed import WorkerPlugin
 from kumo._fleet.portable import portable
 from kumo._pools.inner import limit_inner_threads
 from kumo._survey import estimate
+from kumo._text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,8 +193,8 @@ class _Follower:
             return False
         if done != "set":
             _LOGGER.warning(
-                "the scheduler still counts %d threads for %s: %s",
-                self.scheduler_has, self.worker.address, done or answer,
+                "the scheduler still counts %s for %s: %s",
+                plural(self.scheduler_has, "thread"), self.worker.address, done or answer,
             )  # fmt: skip
         self.scheduler_has = threads
         return True

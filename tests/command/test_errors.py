@@ -290,6 +290,6 @@ def test_module_fails_as_the_command_does(kumo: Kumo) -> None:
 
 
 def test_a_fleet_without_its_engine(kumo: Kumo) -> None:
-    missing = "kumo: the following arguments are required: ENGINE (see kumo fleet --help)\n"
+    missing = "kumo: ENGINE is missing (see kumo fleet --help)\n"
 
     assert kumo("fleet") == (2, "", missing)

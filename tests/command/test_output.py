@@ -45,7 +45,7 @@ binds  override  6  $KUMO_AVAILABLE_PARALLELISM     6
 cgroup-not-mounted: /proc/self/cgroup does not exist, so CPU quotas cannot be read. \
 The true count may be lower. Mount /proc and the cgroup file system in the container or sandbox.
 
-override-exceeds-machine: KUMO_AVAILABLE_PARALLELISM asks for 6 CPUs, but only 4 are online. \
+override-exceeds-machine: KUMO_AVAILABLE_PARALLELISM asks for 6 CPUs, more than the 4 online. \
 The true count may be lower. Lower or unset it unless you mean to start more workers than CPUs.
 """
 

@@ -30,7 +30,7 @@ def runtimes(*cpus: int) -> RuntimesReport:
         for count in cpus
     ]
     silent = Answer(Question(ROWS["Ruby"], "/bin/ruby"), [], "no answer within 20 s")
-    return RuntimesReport(ESTIMATE, [*answers, silent], ["R", ".NET"], {})
+    return RuntimesReport(ESTIMATE, [*answers, silent], ["R", "joblib", ".NET", "joblib, physical cores"], {})
 
 
 def process(**changes: object) -> ProcessReport:
@@ -72,7 +72,7 @@ def test_the_runtimes_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[5].startswith(" " * 22 + "why: quota 1.00 binds; ")
     assert lines[6].split() == ["1", "right", "nproc", "(nproc", "9.1)"]
     assert "no answer from Ruby (/bin/ruby): no answer within 20 s" in lines
-    assert "not found: R, .NET" in lines
+    assert "not found: R, joblib, .NET" in lines
     assert any(line.startswith("burst-allowed: ") for line in lines)
     assert lines[-1] == "oversubscribed: 1 of those asked would use more than 1"
 

@@ -64,6 +64,17 @@ def test_believed_after_the_fix_and_live(tmp_path: Path, make_group: MakeGroup) 
             wait_for_slots(1, "dask", address, cwd=tmp_path)
 
 
+def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [BIN / "python", "-m", "kumo", "fleet", "dask", "two words"],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+
+    assert ran.returncode == 3
+    assert ran.stderr.startswith("kumo: dask: no scheduler answers at 'two words': ")
+    assert ran.stderr.count("\n") == 1
+
+
 def test_workers_that_hang_and_die_and_a_scheduler_that_dies(tmp_path: Path) -> None:
     with ExitStack() as stack:
         address, manager = scheduler(stack, tmp_path)

@@ -211,6 +211,23 @@ def test_a_ray_that_does_not_listen_is_reported_at_once() -> None:
         ray._check_reachable(other)
 
 
+def test_a_ray_with_a_token_says_which_variable_it_needs(
+    fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**options: Any) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")
+
+    fake_ray.is_initialized = lambda: False  # type: ignore[method-assign]
+    fake_ray.init = init  # type: ignore[attr-defined]
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(InputError, match=r"Ray cluster; .* set RAY_AUTH_MODE=token"):
+        list(ray.ask("auto", pressure=None, timeout=3, progress=quiet))
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with pytest.raises(InputError, match="Ray cluster$"):
+        list(ray.ask("auto", pressure=None, timeout=3, progress=quiet))
+
+
 # --- Celery
 
 

@@ -307,7 +307,7 @@ def test_the_step_goes_on_after_an_error_and_says_it_once(
     finally:
         step.stop(worker)
 
-    assert caplog.text.count("the pool keeps 1 slots: division by zero") == 1
+    assert caplog.text.count("the pool keeps 1 slot: division by zero") == 1
 
 
 def test_a_worker_answers_with_its_slots_and_what_kumo_finds(celery: Any) -> None:

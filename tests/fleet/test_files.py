@@ -124,6 +124,7 @@ def test_hosts_json_and_hostfile() -> None:
     ("words", "code", "why"),
     [
         (["nonsense"], 2, "'nonsense' is not an engine: there are files"),
+        (["salurm"], 2, "'salurm' is not an engine (did you mean slurm?): there are files"),
         (["files", "/nonexistent"], 3, "files '/nonexistent': No such file or directory"),
         (["files", "a", "b"], 3, "2 targets for 1 engine:"),
         (["files", "--timeout", "0"], 2, "not a number of seconds above 0"),

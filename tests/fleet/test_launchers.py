@@ -198,3 +198,11 @@ def test_the_hosts_that_options_of_mpirun_name(tmp_path: Path) -> None:
 def test_options_with_an_open_quote(engine: str, launcher: str) -> None:
     with pytest.raises(RuntimeError, match=f"the options of {launcher}: No closing quotation"):
         kumo.fleet.gather(engine, "--host 'a")
+
+
+@pytest.mark.parametrize(
+    ("engine", "example"), [("mpi", "--hostfile hosts"), ("slurm", "--partition debug")]
+)
+def test_a_target_that_the_launcher_would_run_as_a_program(engine: str, example: str) -> None:
+    with pytest.raises(RuntimeError, match=f"'hosts' is not an option of .*'{example}'"):
+        kumo.fleet.gather(engine, "hosts")

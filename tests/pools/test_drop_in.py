@@ -123,6 +123,8 @@ def test_the_repr_says_name_size_and_what_is_followed() -> None:
     ):
         assert repr(part) == "<ThreadPool 'web': 6 threads, part web of the parallelism>"
         assert repr(fixed) == "<ThreadPool 'io': 3 threads, a fixed size>"
+        fixed.resize(1)
+        assert repr(fixed) == "<ThreadPool 'io': 1 thread, a fixed size>"
         assert repr(half) == "<ThreadPool 'pool-1': 4 threads, share 0.5 of the parallelism>"
     assert repr(half) == "<ThreadPool 'pool-1': 4 threads, shut down>"
 

@@ -187,8 +187,9 @@ def test_an_idle_process_under_a_quota_that_others_use_up() -> None:
     assert decided == Verdict(
         "quota",
         "throttled in 9 of 10 periods by the quota of 1.00 CPUs at /c, 1.00 s in 1.0 s; "
-        "others in the cgroup used it, this process hardly ran",
-        "Raise the quota, or move the process to a separate cgroup.",
+        "other processes in the cgroup used it",
+        "Run no more than 1 busy thread in the cgroup, or raise the quota. "
+        "kumo doctor --all shows which processes have more.",
     )
 
 

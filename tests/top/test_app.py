@@ -172,7 +172,7 @@ def test_everything_is_on_a_screen_of_80_by_24_and_the_mouse_works() -> None:
         await pilot.pause()
         text = "\n".join(screen(app))
         for part in (
-            "web (4242)  2.00 CPUs → 2  quota at app.scope binds, throttled in 0% of periods",
+            "web (4242)  2.00 CPUs → 2  quota at app.scope binds, throttled 0%",
             "affinity 0-15 (16)",
             "online 16   steal 2%",
             "4 tokio-rt-worker* Tokio",

@@ -47,7 +47,7 @@ def test_the_lines_around_the_table() -> None:
     head, machine = head_lines(model, model.rows())
 
     assert head == (
-        "web (4242)  1.50 CPUs → 1  quota at pod7.slice binds, throttled in 40% of periods"
+        "web (4242)  1.50 CPUs → 1  quota at pod7.slice binds, throttled 40%"
     )
     assert machine == "affinity 0-15 (16)   uses 1.25 CPUs   online 16   steal 2%   host waits 12%"
     assert thread_lines(model) == [

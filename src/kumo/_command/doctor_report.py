@@ -92,7 +92,8 @@ class RuntimesReport:
             failures = [paragraph(f"no answer from {_name(a)}: {a.failure}") for a in self.silent]
             lines += ["", *(line for lines in failures for line in lines)]
         if self.missing:
-            lines += ["", *paragraph(f"not found: {', '.join(self.missing)}")]
+            names = dict.fromkeys(name.partition(",")[0] for name in self.missing)
+            lines += ["", *paragraph(f"not found: {', '.join(names)}")]
         lines += ["", "These files were run:", *(f"  {_file(a)}" for a in self.answers)]
         if self.empty_entries:
             lines += ["", *paragraph(EMPTY_ENTRY)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._command.options import add_json, positive_seconds
+from kumo._command.options import add_json, did_you_mean, positive_seconds
 from kumo._command.output import Progress, paint, table, write, write_json
 from kumo._errors import InputError, UsageError
 from kumo._fleet.adapters import ENGINES, load
@@ -50,7 +50,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "target", nargs="*", metavar="TARGET", default=[],  # else a missing ENGINE names it, too
-        help="its address, file, folder or options; one for each engine",
+        help="its address, file, folder, or options in quotes; one for each engine",
     )  # fmt: skip
     add_json(parser)
     parser.add_argument("--hosts", action="store_true", help="a line for each host")
@@ -79,7 +79,7 @@ def run(options: Namespace) -> int:
         raise UsageError("--hostfile and --json exclude each other")
     for engine in options.engine.split(","):
         if engine not in ENGINES:
-            raise UsageError(f"{engine[:60]!a} is not an engine: there are {', '.join(ENGINES)}")
+            raise UsageError(not_an_engine(engine))
     _check_setting(options)
     pairs = paired(options.engine, options.target)
     with Progress() as progress:
@@ -87,7 +87,9 @@ def run(options: Namespace) -> int:
             pairs, pressure=options.pressure, timeout=options.timeout, progress=progress.show
         )
     if not fleet.nodes:
-        raise InputError(f"{options.engine} has no nodes")
+        raise InputError(
+            f"{options.engine}: no node was found: is a worker running, and is the target right?"
+        )
     places = fleet.places
     if options.set:
         return _set_slots(options, pairs[0][1], places)
@@ -100,6 +102,12 @@ def run(options: Namespace) -> int:
     if any(place.excess > 0 for place in places):
         return OVER
     return SILENT if fleet.silent else 0
+
+
+def not_an_engine(word: str) -> str:
+    """Return what is wrong with an engine that there is not, and the list of those there are."""
+    meant = did_you_mean(word, ENGINES)
+    return f"{word[:60]!a} is not an engine{meant}: there are {', '.join(ENGINES)}"
 
 
 def _check_setting(options: Namespace) -> None:

@@ -69,6 +69,9 @@ class Parser(argparse.ArgumentParser):
             forms = [name for name in self._option_string_actions if name.startswith(f"{option}=")]
             right = f"; there is {', '.join(forms)}" if forms else ""
             message = f"{where}: it takes no value, not {value}{right}"
+        _, required, names = message.partition("the following arguments are required: ")
+        if required:
+            message = f"{names} is missing"
         raise UsageError(message)
 
     def print_help(self, file: object = None) -> NoReturn:
@@ -125,7 +128,7 @@ class Parser(argparse.ArgumentParser):
         if not meant and option[2:] in VERBS:
             meant = f"kumo {option[2:]}"
         return (
-            f"{option} is not an option of {self.prog}{_did_you_mean(meant)}: "
+            f"{option} is not an option of {self.prog}{_asked(meant)}: "
             f"it has {', '.join(known)}"
         )
 
@@ -136,8 +139,13 @@ def _without_dashes(command: Sequence[str]) -> Sequence[str]:
 
 def not_a_verb(word: str) -> str:
     """Return what is wrong with a verb that there is not, and the list of those there are."""
-    meant = _did_you_mean(_close(word, VERBS))
+    meant = did_you_mean(word, VERBS)
     return f"{repr_short(word)} is not a verb{meant}: there are {', '.join(VERBS)}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean explain?)``, or nothing if no word that is *known* is like it."""
+    return _asked(_close(word, known))
 
 
 def _close(word: str, known: Iterable[str]) -> str:
@@ -146,7 +154,7 @@ def _close(word: str, known: Iterable[str]) -> str:
     return "".join(get_close_matches(word[:60], list(known), n=1))
 
 
-def _did_you_mean(meant: str) -> str:
+def _asked(meant: str) -> str:
     return f" (did you mean {meant}?)" if meant else ""
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from math import inf
 
 from kumo._command.options import add_json, add_pid, positive_seconds
-from kumo._command.output import Progress, say, stderr_is_terminal, table, write, write_json
+from kumo._command.output import (
+    Progress,
+    paragraph,
+    say,
+    stderr_is_terminal,
+    table,
+    write,
+    write_json,
+)
 from kumo._errors import InputError
 from kumo._pressure.pressure import watched
 from kumo._pressure.records import Verdict
@@ -91,7 +99,7 @@ def _show(pressure: Pressure, held: Verdict, options: argparse.Namespace) -> Non
     elif options.watch:
         write(f"{held.code}  {held.evidence}\n")
     else:
-        write("".join(f"{line}\n" for line in _lines(pressure, held)))
+        write("".join(f"{line}\n" for line in _lines(pressure, held, itself=options.pid is None)))
 
 
 def as_dict(pressure: Pressure, held: Verdict) -> dict[str, Any]:
@@ -120,16 +128,17 @@ def _level(level: Level) -> dict[str, Any]:
     }
 
 
-def _lines(pressure: Pressure, held: Verdict) -> Iterator[str]:
-    yield f"{held.code}  {held.evidence}"
-    yield held.advice
+def _lines(pressure: Pressure, held: Verdict, *, itself: bool) -> Iterator[str]:
+    yield from paragraph(f"{held.code}  {held.evidence}")
+    yield from paragraph(held.advice)
     if pressure.levels:
         yield ""
         for lines in table(COLUMNS, [_cells(level) for level in pressure.levels]):
             yield from lines
     yield ""
     used, waiting, idle = map(_decimal, (pressure.used, pressure.waiting, pressure.idle))
-    yield f"process   {used} CPUs used and {waiting} waited for; threads: {pressure.threads}"
+    if not itself:  # of the command alone it is not worth saying
+        yield f"process   {used} CPUs used and {waiting} waited for; threads: {pressure.threads}"
     yield (
         f"CPUs      {idle} of {pressure.cpus} idle, elsewhere {_decimal(pressure.elsewhere)}, "
         f"steal {_share(pressure.steal)}; some thread of the host waited {_share(pressure.host)}"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 32
 BEGIN = f'{{"schema": {node.SCHEMA}, "host": '  # of a report
+AS_TARGET = {"mpirun": "--hostfile hosts", "srun": "--partition debug"}
 END_SECONDS = 2.0  # from a request to end to the kill
 MAX_STDERR = 2**16
 # Runs the text of `node`, which is $0, with the first Python that there is.
@@ -74,11 +75,21 @@ def node_program(pressure: float | None, before: str = "") -> list[str]:
 
 
 def options_of(launcher: str, target: str | None) -> list[str]:
-    """Return the words of *target*, options of *launcher*. Raise `InputError` for an open quote."""
+    """Return the words of *target*, options of *launcher*.
+
+    Raise `InputError` for an open quote, and for a first word that the launcher would run as a
+    program.
+    """
     try:
-        return shlex.split(target or "")
+        words = shlex.split(target or "")
     except ValueError as error:
         raise InputError(f"the options of {launcher}: {error}") from None
+    if words and not words[0].startswith("-"):
+        raise InputError(
+            f"{words[0][:60]!a} is not an option of {launcher}: "
+            f"the target is its options in quotes, such as '{AS_TARGET[launcher]}'"
+        )
+    return words
 
 
 def reports_in(text: str) -> Iterator[dict[str, Any]]:

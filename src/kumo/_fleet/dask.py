@@ -54,10 +54,22 @@ def _client(target: str | None, timeout: float) -> Any:
         raise InputError("dask: give the scheduler's address, such as tcp://host:8786")
     place = {"scheduler_file": where} if os.path.isfile(where) else {"address": where}
     try:
+        if "address" in place:
+            _check_address(where)
         return Client(**place, timeout=timeout, set_as_default=False, name="kumo-fleet")
     except (OSError, ValueError, TypeError, ImportError) as error:
         text = " ".join(str(error).split())
         raise InputError(f"dask: no scheduler answers at {where!a}: {text}") from None
+
+
+def _check_address(address: str) -> None:
+    """Raise `ValueError` for what is not an address.
+
+    A client that finds it out itself prints a traceback when it is collected.
+    """
+    from distributed.comm import get_address_host_port
+
+    get_address_host_port(address)
 
 
 async def _ask_all(

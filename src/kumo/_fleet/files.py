@@ -69,8 +69,10 @@ def _all_nodes(target: str | None) -> Iterator[Node]:
         names = sorted(name for name in os.listdir(target) if name[0] != ".")
     except OSError as error:
         raise InputError(f"files {target!a}: {error.strerror or error}") from None
-    if not names or len(names) > MAX_FILES:
-        raise InputError(f"files {target!a}: {len(names)} files in it")
+    if not names:
+        raise InputError(f"files {target!a}: there is no file in it")
+    if len(names) > MAX_FILES:
+        raise InputError(f"files {target!a}: {len(names)} files in it, more than {MAX_FILES}")
     for name in names:
         path = os.path.join(target, name)
         try:
@@ -110,7 +112,8 @@ def _nodes_of(file: TextIO, name: str, estimates: Estimates) -> Iterator[Node]:
         begun += line
         if len(begun) > MAX_REPORT:
             break
-    yield silent(name, "neither a machine file nor lines of explain --json", engine=ENGINE)
+    why = "neither a machine file nor lines of explain --json" if begun.strip() else "it is empty"
+    yield silent(name, why, engine=ENGINE)
 
 
 def _lines(file: TextIO) -> Iterator[str]:

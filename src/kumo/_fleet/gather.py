@@ -62,7 +62,10 @@ def paired(
     targets = [target] if isinstance(target, str) or target is None else list(target)
     if len(targets) > len(engines):
         given = plural(len(targets), "target")
-        raise InputError(f"{given} for {plural(len(engines), 'engine')}: one each")
+        raise InputError(
+            f"{given} for {plural(len(engines), 'engine')}: give one for each, "
+            "in quotes if it has spaces"
+        )
     for name in engines:
         load(name)
     targets += [None] * (len(engines) - len(targets))

@@ -7,6 +7,7 @@ cluster of this host. A program that is connected to a cluster asks that.
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from functools import partial
 
@@ -27,6 +28,9 @@ ENGINE = "ray"
 # The autoscaler calls it when Kubernetes has resized a pod; it is not public.
 RESIZE = "resize_raylet_resource_instances"
 CONNECT = 5.0  # seconds
+AUTH_MODE = "RAY_AUTH_MODE"
+# Ray itself says this in its log alone. An explicit address never switches the mode on.
+NEEDS_TOKEN = f"; if the cluster has a token, set {AUTH_MODE}=token, as for ray status"
 SHOWN = 0.1  # seconds between two looks at whether the cluster shows a new number
 RESIZE_PARAMETERS = ["node_id", "resources"]
 
@@ -121,7 +125,8 @@ class _Cluster:
                 ray.init(address=target or "auto", log_to_driver=False, logging_level="ERROR")
             except Exception as error:  # noqa: BLE001 - Ray's and grpc's have no base
                 text = " ".join(str(error).split())[:300]
-                raise InputError(f"ray: no cluster at {target or 'auto'}: {text}") from None
+                hint = "" if os.environ.get(AUTH_MODE) else NEEDS_TOKEN
+                raise InputError(f"ray: no cluster at {target or 'auto'}: {text}{hint}") from None
             self.connected = True
 
     def __enter__(self) -> Any:

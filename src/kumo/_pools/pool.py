@@ -130,11 +130,10 @@ class Pool(Executor):
             why = self._fit() or f"{self._source} of the parallelism"
         say(
             _LOGGER.info,
-            "%s pool %s: %s %s, %s",
+            "%s pool %s: %s, %s",
             self._kind,
             self.name,
-            self.size,
-            self._plural,
+            plural(self.size, self._kind),
             why,
         )
 
@@ -199,7 +198,7 @@ class Pool(Executor):
             how = "a fixed size"
         else:
             how = f"{self._source} of the parallelism"
-        return f"<{type(self).__name__} {self.name!r}: {self.size} {self._plural}, {how}>"
+        return f"<{type(self).__name__} {self.name!r}: {plural(self.size, self._kind)}, {how}>"
 
     def _repr_html_(self) -> str:
         """The workers as a picture, for Jupyter."""
@@ -260,8 +259,8 @@ class Pool(Executor):
 
     def _log_change(self, old: int, size: int, why: str) -> None:
         if size != old:
-            text = "%s pool %s: %s -> %s %s, %s"
-            say(_LOGGER.info, text, self._kind, self.name, old, size, self._plural, why)
+            text = "%s pool %s: %s -> %s, %s"
+            say(_LOGGER.info, text, self._kind, self.name, old, plural(size, self._kind), why)
 
     def _fixed(self, count: int | None) -> tuple[int | None, str]:
         """Return the size that does not follow, and its source; `None` if it follows."""

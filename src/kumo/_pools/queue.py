@@ -27,6 +27,7 @@ from contextlib import suppress
 from itertools import count
 
 from kumo._pools.task import BROKEN, EXITING, SHUT_DOWN, STANDARD_LOGGER, run
+from kumo._text import plural
 from kumo._watch.forks import check, in_child
 from kumo._watch.say import say
 from kumo._watch.thread import drop as drop_watch
@@ -193,8 +194,8 @@ class Crew:
         if queued:
             raise error
         if not known:
-            text = "thread pool %s: %s of %s threads: %s"
-            say(LOGGER.warning, text, self.name, here, self.size, error)
+            text = "thread pool %s: %s of %s: %s"
+            say(LOGGER.warning, text, self.name, here, plural(self.size, "thread"), error)
 
     def work(self, number: int) -> None:
         """Run a worker's thread."""

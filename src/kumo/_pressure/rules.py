@@ -65,8 +65,11 @@ def _quota(pressure: Pressure) -> Verdict | None:
     evidence = f"{_throttling(level)}, {_stall(level):.2f} s in {pressure.seconds:.1f} s{waking}"
     most = round_cpus(level.quota)
     if pressure.runnable is not None and pressure.runnable < IDLE:
-        evidence += "; others in the cgroup used it, this process hardly ran"
-        advice = "Raise the quota, or move the process to a separate cgroup."
+        evidence += "; other processes in the cgroup used it"
+        advice = (
+            f"Run no more than {_threads(most)} in the cgroup, or raise the quota. "
+            "kumo doctor --all shows which processes have more."
+        )
     elif (pressure.runnable or 0.0) >= most + OVER:
         advice = f"Run no more than {_threads(most)}, or raise the quota."
     else:

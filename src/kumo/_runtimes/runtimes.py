@@ -166,7 +166,7 @@ for pool in threadpool_info():
     call = pool["internal_api"] + " in " + where
     print(call, pool["version"] or "?", pool["num_threads"], sep="\\t")
 if not threadpool_info():
-    print("no BLAS or OpenMP library comes with what is importable")
+    print("numpy, scipy and scikit-learn load no BLAS or OpenMP library here")
 """
 
 

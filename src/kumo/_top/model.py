@@ -358,7 +358,7 @@ def head_lines(model: Model, rows: Sequence[Row]) -> tuple[str, str]:
     what = f"{binding.source}{place} binds"
     part = next((row.throttled for row in rows if row.where == level), None)
     if part is not None:
-        what += f", throttled in {part:.0%} of periods"
+        what += f", throttled {part:.0%}"
     affinity = _affinity(estimate)
     count = next((int(x.cpus) for x in estimate.limits if x.source == "affinity" and affinity), 0)
     facts = [f"affinity {quoted(affinity, 40)} ({count})"] if count else []
