@@ -70,8 +70,12 @@ def numeric(rows: Sequence[tuple[str, ...]]) -> tuple[int, ...]:
     return tuple(
         place
         for place, cells in enumerate(columns)
-        if all(cell.removesuffix("%").replace(".", "", 1).isdigit() or cell == "-" for cell in cells)
+        if all(cell == "-" or _is_number(cell.removesuffix("%")) for cell in cells)
     )
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(".", "", 1).isdigit()
 
 
 def aligned(rows: Sequence[tuple[str, ...]], right: Collection[int]) -> list[str]:

@@ -30,7 +30,9 @@ def runtimes(*cpus: int) -> RuntimesReport:
         for count in cpus
     ]
     silent = Answer(Question(ROWS["Ruby"], "/bin/ruby"), [], "no answer within 20 s")
-    return RuntimesReport(ESTIMATE, [*answers, silent], ["R", "joblib", ".NET", "joblib, physical cores"], {})
+    return RuntimesReport(
+        ESTIMATE, [*answers, silent], ["R", "joblib", ".NET", "joblib, physical cores"], {}
+    )
 
 
 def process(**changes: object) -> ProcessReport:

@@ -224,7 +224,7 @@ def test_a_ray_with_a_token_says_which_variable_it_needs(
         list(ray.ask("auto", pressure=None, timeout=3, progress=quiet))
 
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    with pytest.raises(InputError, match="Ray cluster$"):
+    with pytest.raises(InputError, match=r"Ray cluster$"):
         list(ray.ask("auto", pressure=None, timeout=3, progress=quiet))
 
 

@@ -46,9 +46,7 @@ def test_the_lines_around_the_table() -> None:
     model = model_of(reading(1), reading(2))
     head, machine = head_lines(model, model.rows())
 
-    assert head == (
-        "web (4242)  1.50 CPUs → 1  quota at pod7.slice binds, throttled 40%"
-    )
+    assert head == ("web (4242)  1.50 CPUs → 1  quota at pod7.slice binds, throttled 40%")
     assert machine == "affinity 0-15 (16)   uses 1.25 CPUs   online 16   steal 2%   host waits 12%"
     assert thread_lines(model) == [
         "threads 5, count 1",

@@ -127,10 +127,7 @@ class Parser(argparse.ArgumentParser):
         meant = meant and f"--{meant}"
         if not meant and option[2:] in VERBS:
             meant = f"kumo {option[2:]}"
-        return (
-            f"{option} is not an option of {self.prog}{_asked(meant)}: "
-            f"it has {', '.join(known)}"
-        )
+        return f"{option} is not an option of {self.prog}{_asked(meant)}: it has {', '.join(known)}"
 
 
 def _without_dashes(command: Sequence[str]) -> Sequence[str]:
