@@ -179,22 +179,48 @@ def test_count_is_what_kumo_alone_prints(kumo: Kumo) -> None:
 # --- one output
 
 
+STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
+# What writes to stderr or stdout without naming it, by the end of its name.
+WRITERS = {
+    *("print", "pprint", "warn", "StreamHandler", "basicConfig", "captureWarnings"),
+    *("print_exc", "print_exception", "print_tb", "print_stack", "print_last", "print_usage"),
+    *("_print_message", "input", "system", "lastResort"),
+}
+NUMBERED = {"write", "writev", "fdopen", "open", "dup2", "sendfile"}  # with a descriptor first
+DEVICES = re.compile(r"/dev/(std(out|err)|tty|fd/[12])|/proc/self/fd/[12]")
+
+
 def writes(tree: ast.AST) -> list[int]:
-    """The lines that name print, sys.stdout or sys.stderr."""
-    places = []
-    for node in ast.walk(tree):
-        printed = isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
-        stream = isinstance(node, ast.Attribute) and ast.unparse(node) in {
-            *("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"),
-        }
-        imported = (
-            isinstance(node, ast.ImportFrom)
-            and node.module == "sys"
-            and any(alias.name in ("stdout", "stderr") for alias in node.names)
-        )
-        if printed or stream or imported:
-            places.append(getattr(node, "lineno", 0))
-    return places
+    """The lines that could write to stdout or stderr."""
+    return [getattr(node, "lineno", 0) for node in ast.walk(tree) if is_writing(node)]
+
+
+def is_writing(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=arguments):
+            numbers = [each.value for each in arguments[:2] if isinstance(each, ast.Constant)]
+            return name in WRITERS or (name in NUMBERED and (1 in numbers or 2 in numbers))
+        case ast.Attribute(value=ast.Name(id="sys"), attr=name):
+            return name in STREAMS
+        case ast.ImportFrom(module="sys", names=names):
+            return any(alias.name in STREAMS for alias in names)
+        case ast.Constant(value=str(text)):
+            return DEVICES.fullmatch(text) is not None
+    return False
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("print(1)", "sys.stdout", "sys.__stderr__.flush()", "from sys import stderr"),
+        *("os.write(1, b'')", "os.write(2, b'')", "os.fdopen(1, 'w')", "open(2, 'w')"),
+        *("logging.StreamHandler()", "logging.basicConfig()", "warnings.warn('')"),
+        *("traceback.print_exc()", "parser.print_usage()", "open('/dev/stderr', 'w')"),
+        *("os.system('true')", "os.dup2(number, 2)", "input()"),
+    ],
+)
+def test_each_way_to_write_is_known(line: str) -> None:
+    assert writes(ast.parse(line))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,317 @@
+"""Tables of the pages, each compared with what it lists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kumo
+from kumo._cgroups.unmounted import GVISOR, WITHOUT
+from kumo._command.options import make_parser
+from kumo._command.verbs import VERBS
+from kumo._fleet.adapters import ENGINES
+from kumo._runtimes.runtimes import RUNTIMES
+from kumo._survey import ANNOUNCED, HOSTS
+from kumo._top.app import Levels, Top
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path(kumo.__file__).parent
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+VARIABLE = re.compile(r"_?[A-Z][A-Z0-9]*_[A-Z0-9_]+|KUMO_\w+")
+# Texts of that form which are no variables: names for `sysconf`, and the end of a name.
+NO_VARIABLES = {"SC_NPROCESSORS_ONLN", "NUM_PPN"}
+# Runtimes that the page has by the name that people know.
+SHOWN_AS = {"faiss-cpu": "faiss", "opencv-python-headless": "OpenCV", "django": "Django"}
+# Options that a table leaves out: the page has a section for them, or they are every verb's.
+ELSEWHERE = {
+    "run": {"--memory-per-worker"},
+    "measure": {"--pid"},
+}
+KEYS = {
+    "up": "↑",
+    "down": "↓",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "question_mark": "?",
+    "slash": "/",
+    "backslash": "\\",
+    "escape": "Esc",
+    "greater_than_sign": ">",
+    "full_stop": ">",
+    "less_than_sign": "<",
+    "comma": "<",
+    "ctrl+c": "Ctrl-C",
+}
+
+
+def table(page: str, header: str, section: str = "") -> list[list[str]]:
+    """The cells of the first table whose header begins so, after the heading *section*."""
+    text = (ROOT / page).read_text("utf-8")
+    assert section in text
+    _, here, rest = text[text.index(section) :].partition(f"\n| {header}")
+    assert here, f"no table {header} after {section}"
+    rows = rest.partition("\n\n")[0].split("\n")[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+
+
+def column(rows: list[list[str]], number: int = 0) -> str:
+    return "\n".join(row[number] for row in rows)
+
+
+def codes(text: str) -> set[str]:
+    """What is written as code."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def words(text: str) -> set[str]:
+    """The words of what is written as code."""
+    whole = {word for code in codes(text) for word in re.findall(r"[\w!.-]+", code)}
+    return whole | {part for word in whole for part in word.split(".")}
+
+
+def trees(folder: str) -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((PACKAGE / folder).rglob("*.py")):
+        yield path.stem, ast.parse(path.read_text("utf-8"))
+
+
+def texts(tree: ast.AST) -> set[str]:
+    """The texts in the code."""
+    values = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return {value for value in values if isinstance(value, str)}
+
+
+def sources(tree: ast.AST) -> set[str]:
+    """The sources of the limits that a detector yields."""
+    return {
+        ast.literal_eval(node.args[0])
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "Limit"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+# --- where limits come from
+
+
+def test_every_scheduler_has_a_row() -> None:
+    schedulers = {*ANNOUNCED.values()} - {*HOSTS} | {"build_farm"}
+    yielded = {name: sources(tree) for name, tree in trees("_detectors") if name in schedulers}
+    rows = table("docs/reference/schedulers.md", "scheduler | source |")
+
+    assert codes(column(rows, 1)) == set().union(*yielded.values())
+    assert all(yielded.values())  # so the search works
+    links = {link for row in rows for link in re.findall(r"\]\(#([\w-]+)\)", row[0])}
+    names = {import_module(f"kumo._detectors.{name}").SOURCE for name in schedulers}
+    assert links == {name.removesuffix(" TCS").lower().replace(" ", "-") for name in names}
+
+
+def test_every_platform_has_a_row() -> None:
+    rows = table("docs/reference/platforms.md", "platform | recognised by |")
+    variables = {
+        name
+        for name, detector in ANNOUNCED.items()
+        if detector in ("platforms", "aws_lambda") and not name.startswith("!")
+    }
+
+    assert variables - codes(column(rows, 1)) == set()
+    named = column(rows)
+    assert [name for name in (*WITHOUT, GVISOR) if name not in named] == []
+
+
+def test_every_farm_has_a_row() -> None:
+    rows = table("docs/reference/schedulers.md", "farm | source |")
+    markers = {name for name, detector in ANNOUNCED.items() if detector == "build_farm"}
+
+    assert markers - words(column(rows, 2)) == set()
+
+
+def test_every_source_of_a_limit_is_in_a_page() -> None:
+    known = set().union(*(sources(tree) for _, tree in trees("_detectors")))
+    pages = ("command", "schedulers", "platforms", "systems")
+    shown = words("".join((REFERENCE / f"{name}.md").read_text("utf-8") for name in pages))
+
+    assert {"override", "online", "slurm"} <= known  # so the search works
+    assert known - shown == set()
+
+
+def test_every_variable_that_a_detector_reads_is_in_a_page() -> None:
+    shown = words("".join(path.read_text("utf-8") for path in DOCS.rglob("*.md")))
+    read = set().union(*(texts(tree) for _, tree in trees("_detectors")))
+
+    assert {name for name in read if VARIABLE.fullmatch(name)} - shown - NO_VARIABLES == set()
+
+
+def test_every_variable_that_kumo_reads_is_in_the_table() -> None:
+    """Those of its name anywhere, and others that the command itself looks at."""
+    shown = codes(column(table("docs/reference/command.md", "variable | effect |")))
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.c")]
+    named = {
+        name for path in files for name in re.findall(r"\bKUMO_[A-Z]\w*\b", path.read_text("utf-8"))
+    }
+    changes = {name for name in named if re.match("KUMO_(OLD|NEW|CHANGE)", name)}
+    command = set().union(*(texts(tree) for _, tree in trees("_command")))
+
+    assert changes == codes(column(table("docs/reference/command.md", "variable | content |")))
+    assert named - changes - shown == set()
+    assert (command & {"COLUMNS", "NO_COLOR", "TERM"}) - shown == set()
+
+
+# --- engines, runtimes, extras
+
+
+def test_every_engine_has_a_row() -> None:
+    guide = (DOCS / "guides" / "fleet.md").read_text("utf-8")
+    rows = table("docs/guides/fleet.md", "engine | ask |")
+    asked = {code.removeprefix("kumo fleet ") for code in codes(column(rows, 1))}
+
+    assert asked == set(ENGINES) - {"files"}
+    assert all(f"kumo fleet {engine}" in guide for engine in ENGINES)
+
+
+def test_every_runtime_has_a_row() -> None:
+    shown = table("docs/reference/doctor.md", "runtime | found as |")
+    names = [name for row in shown for name in row[0].split(", ")]
+    runtimes = [SHOWN_AS.get(each.name, each.name) for each in RUNTIMES if "," not in each.name]
+
+    assert sorted(names) == sorted(runtimes)
+
+
+def test_every_extra_has_a_row_with_what_it_brings() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8").partition("optional-dependencies]")[2]
+    text = text.partition("\n[")[0]
+    extras = {
+        name: ", ".join(re.findall(r'"([\w-]+)>=', packages))
+        for name, packages in re.findall(r"^(\w+) = \[([^\]\n]*)\]$", text, re.MULTILINE)
+    }
+    rows = table("docs/index.md", "extra | brings |")
+
+    assert {row[0].strip("`"): row[1] for row in rows[1:]} == {
+        name: packages for name, packages in extras.items() if name not in ("docs", "site")
+    }
+
+
+# --- the command
+
+
+@pytest.mark.parametrize(
+    ("verb", "page", "section"),
+    [
+        ("run", "run", ""),
+        ("pressure", "pressure", ""),
+        ("measure", "measure", ""),
+        ("watch", "command", "### `kumo watch`"),
+    ],
+)
+def test_every_option_has_a_row(verb: str, page: str, section: str) -> None:
+    rows = table(f"docs/reference/{page}.md", "option | effect |", section)
+    options = {
+        option
+        for action in make_parser(verb)._actions
+        for option in action.option_strings
+        if option.startswith("--") and option not in ("--help", "--version")
+    }
+
+    shown = set(re.findall(r"--[\w-]+", " ".join(codes(column(rows)))))
+    assert shown == {option.partition("=")[0] for option in options} - ELSEWHERE.get(verb, set())
+
+
+@pytest.mark.parametrize("verb", ["doctor", "measure", "run"])
+def test_every_exit_code_has_a_row(verb: str) -> None:
+    header = "exit code | meaning |" if verb == "measure" else "code | meaning |"
+    rows = table(f"docs/reference/{verb}.md", header)
+    text = make_parser(verb).format_help().partition("\nexit codes:\n")[2].partition("\n\n")[0]
+    codes_of_help = set(re.findall(r"^  (\d+) +\S", text, re.MULTILINE))
+
+    shown = {row[0] for row in rows if row[0].isdigit()}
+    assert shown == codes_of_help - ({"0"} if verb == "run" else set())  # it is the command's
+
+
+def test_every_verb_with_json_has_a_row() -> None:
+    rows = table("docs/reference/schemas.md", "verb | schema |")
+    verbs = {re.match(r"kumo (\w*)", code)[1] for code in codes(column(rows))}  # type: ignore[index]
+    numbers = {
+        node.value.value
+        for _, tree in trees("")
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "SCHEMA"
+        and isinstance(node.value, ast.Constant)
+    }
+
+    with_json = {verb for verb in VERBS if "--json" in make_parser(verb).format_help()}
+    assert verbs - {""} == with_json - {"count"}
+    assert {int(row[1]) for row in rows} == numbers
+
+
+def test_every_key_has_a_row() -> None:
+    bound = [binding for screen in (Top, Levels) for binding in screen.BINDINGS]
+    keys = {KEYS.get(key, key) for binding in bound for key in binding.key.split(",")}  # type: ignore[union-attr]
+    shown = column(table("docs/reference/top.md", "key | what it does |"))
+
+    named = set(re.findall(r"[\w-]+|[^\w\s]", shown))
+    assert {key for key in keys if not named & {key, key.capitalize()}} == set()
+
+
+# --- the library
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "section", "elsewhere"),
+    [
+        ("Estimate", "api", "## Estimate", "workers"),
+        ("Limit", "api", "## Limit", ""),
+        ("Note", "api", "## Note", ""),
+        ("ThreadPool", "api", "## ThreadPool", ""),
+        ("ProcessPool", "api", "## ProcessPool", ""),
+        ("Watch", "api", "### Watch", ""),
+        ("Change", "api", "### Change", ""),
+        ("Follow", "api", "### Follow", ""),
+        ("Pressure", "pressure", "", ""),
+        ("Topology", "topology", "", "split"),
+    ],
+)
+def test_every_attribute_has_a_row(name: str, page: str, section: str, elsewhere: str) -> None:
+    text = (REFERENCE / f"{page}.md").read_text("utf-8")
+    assert section in text
+    part = text.partition(section)[2] if section else text
+    header = re.search(r"^\| (attribute|attribute or method|member) \|.*$", part, re.MULTILINE)
+    assert header
+    rows = table(f"docs/reference/{page}.md", header[0].removeprefix("| "), section)
+    made: Any = getattr(kumo, name)
+
+    public = {attribute for attribute in dir(made) if not attribute.startswith("_")}
+    assert public - words(column(rows)) == {elsewhere} - {""}
+
+
+# --- jobs
+
+
+def test_every_mark_of_a_test_has_a_row() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8").partition("\nmarkers = [")[2]
+    marks = set(re.findall(r'^    "(\w+):', text.partition("\n]")[0], re.MULTILINE))
+    rows = table("CONTRIBUTING.md", "tests | need |")
+
+    of_another = {"v1", "width"}  # they choose among tests of another mark
+    assert of_another < marks
+    assert set(re.findall(r"^`(\w+)`", column(rows), re.MULTILINE)) == marks - of_another
+
+
+def test_every_job_runs_in_ci_or_is_run_by_hand() -> None:
+    jobs = set(re.findall(r"@nox\.session.*\ndef (\w+)\(", (ROOT / "noxfile.py").read_text()))
+    pages = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+
+    assert "lint" in jobs
+    named = set(re.findall(r"nox -s (\w+)", pages))
+    ran = set(re.findall(r"[a-z]+", " ".join(re.findall(r"jobs_of (.*)", script))))
+    assert jobs - ran - named == set()
