@@ -160,6 +160,7 @@ def test_every_adapter_has_one_shape_and_imports_no_engine(engine: str) -> None:
     assert named.pop("target") is Parameter.POSITIONAL_OR_KEYWORD
     assert named == dict.fromkeys(("pressure", "timeout", "progress"), Parameter.KEYWORD_ONLY)
     assert isinstance(adapter.SLOTS, str)
+    assert isinstance(adapter.FIX, str)
 
 
 def test_two_engines_can_be_asked_at_once(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 An adapter has:
 
 - ``SLOTS``: in words, the engine's number of slots for a node.
+- ``FIX``: the line that gives a node the right slots from its start on.
 - ``ask(target, *, pressure, timeout, progress)``. It yields a `Node` for each node once, with a
   reason if it is silent. It raises `InputError` if the engine itself is not there.
 
@@ -24,28 +25,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-ENGINES = {
-    "files": "kumo._fleet.files",
-    "dask": "kumo._fleet.dask",
-    "ray": "kumo._fleet.ray",
-    "celery": "kumo._fleet.celery",
-    "slurm": "kumo._fleet.slurm",
-    "mpi": "kumo._fleet.mpi",
-}
-
-# The line that gives a node the right slots from its start on.
-FIXES = {
-    "files": "the engine's own option, with $(kumo)",
-    "slurm": "slurm.conf: CPUs={count}; mpirun: kumo fleet slurm --hostfile",
-    "mpi": "hostfile: {host} slots={count}",
-    "dask": "dask worker --preload kumo.dask",
-    "ray": "ray start --num-cpus=$(kumo)",
-    "celery": "kumo.celery.setup(app), or celery worker -c $(kumo)",
-}
+ENGINES = ("files", "dask", "ray", "celery", "slurm", "mpi")
 
 
 def load(engine: str) -> Any:
     """Return the adapter of *engine*. Raise `InputError` if there is no such engine."""
     if engine not in ENGINES:
         raise InputError(f"{engine[:60]!a} is not an engine: there are {', '.join(ENGINES)}")
-    return import_module(ENGINES[engine])
+    return import_module(f"kumo._fleet.{engine}")

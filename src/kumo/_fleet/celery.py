@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kumo._fleet.records import Node
 
 SLOTS = "the concurrency of each worker"
+FIX = "kumo.celery.setup(app), or celery worker -c $(kumo)"
 ENGINE = "celery"
 COMMAND = "kumo_node"
 WHO_IS_THERE = 3.0  # seconds, or a third of the timeout if that is less

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kumo._fleet.records import Node
 
 SLOTS = "the threads of each worker, as its scheduler counts them"
+FIX = "dask worker --preload kumo.dask"
 ENGINE = "dask"
 AT_A_TIME = 256  # workers; the scheduler keeps a connection for each
 SHOW_EVERY = 100  # workers

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kumo._fleet.records import Node
 
 SLOTS = 'the line\'s own "slots", else the online CPUs, which is what most engines take'
+FIX = "the engine's own option, with $(kumo)"
 ENGINE = "files"
 MAX_FILES = 1_000_000
 HEADING = re.compile(r"^-- [!$/][^\n]* --$", re.MULTILINE)

@@ -17,7 +17,7 @@ import re
 from functools import lru_cache
 
 from kumo._cgroups.cpulist import parse_cpulist
-from kumo._fleet.adapters import FIXES
+from kumo._fleet.adapters import ENGINES, load
 from kumo._fleet.records import Group
 from kumo._records import BALANCE, round_cpus
 
@@ -279,7 +279,7 @@ def _fix(engines: Sequence[str], excess: float, cpus: float, workers: int, host:
     if not excess:
         return ""
     count = round_cpus(cpus)
-    lines = [FIXES[engine].format(count=count, host=host) for engine in engines if engine in FIXES]
+    lines = [load(each).FIX.format(count=count, host=host) for each in engines if each in ENGINES]
     if len(engines) > 1:
         lines = [f"{engine}: {line}" for engine, line in zip(engines, lines, strict=False)]
     together = f"{count} in all for {workers} workers: " if workers > 1 and excess > 0 else ""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ENGINE = "mpi"
 SLOTS = "the ranks that mpirun starts on the host"
+FIX = "hostfile: {host} slots={count}"
 MAX_HOSTS = 100_000
 UNKNOWN = "?"  # the host of a report that cannot be read
 # The ranks of a host by their numbers there: Open MPI, MPICH and Intel MPI.

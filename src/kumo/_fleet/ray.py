@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kumo._fleet.records import Node
 
 SLOTS = 'the resource "CPU" of each node'
+FIX = "ray start --num-cpus=$(kumo)"
 ENGINE = "ray"
 # The autoscaler calls it when Kubernetes has resized a pod; it is not public.
 RESIZE = "resize_raylet_resource_instances"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ENGINE = "slurm"
 SLOTS = "the CPUs of the allocation on the node, else those of the node in slurm.conf"
+FIX = "slurm.conf: CPUs={count}; mpirun: kumo fleet slurm --hostfile"
 EACH_NODE = ("--ntasks-per-node=1", "--overcommit", "--kill-on-bad-exit=0", "--no-kill", "--quiet")
 # States in which Slurm starts nothing, with or without a sign behind: man sinfo.
 DOWN = ("down", "drain", "drng", "fail", "maint", "unk", "err", "inval", "boot", "pow")
