@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from kumo._explain import as_dict
-from kumo._override import VARIABLE
-from kumo._records import Estimate, OverrideError
+from kumo._override import VARIABLE, OverrideError
+from kumo._records import Estimate
 from kumo._snapshot import snapshot
 from kumo._survey import survey
 from kumo._system.machine_file import Machine, MachineError, parse_sections

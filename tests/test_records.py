@@ -43,7 +43,7 @@ def cpus(count: int, source: str = "affinity") -> Limit:
 @pytest.mark.parametrize("record", RECORDS, ids=repr)
 def test_a_record_is_read_only(record: Record) -> None:
     before = repr(record)
-    for name in (*type(record).__slots__, "another"):
+    for name in (*type(record).__match_args__, "another"):
         with pytest.raises(AttributeError, match=f"{type(record).__name__}.{name} is read-only"):
             setattr(record, name, 1)
         with pytest.raises(AttributeError, match=f"{type(record).__name__}.{name} is read-only"):
@@ -55,7 +55,7 @@ def test_a_record_is_read_only(record: Record) -> None:
 @pytest.mark.parametrize("record", RECORDS, ids=repr)
 def test_a_record_holds_its_fields_and_nothing_else(record: Record) -> None:
     assert not hasattr(record, "__dict__")
-    assert list(inspect.signature(type(record)).parameters) == list(type(record).__slots__)
+    assert list(inspect.signature(type(record)).parameters) == list(type(record).__match_args__)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=repr)
@@ -71,7 +71,7 @@ def test_a_copy_is_equal(record: Record) -> None:
 
 @pytest.mark.parametrize("record", RECORDS, ids=repr)
 def test_a_record_is_equal_to_nothing_of_another_type(record: Record) -> None:
-    fields = tuple(getattr(record, name) for name in type(record).__slots__)
+    fields = tuple(getattr(record, name) for name in type(record).__match_args__)
 
     assert record != fields
     assert record != repr(record)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import kumo
+from kumo._command.verbs import VERBS
+from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE
 
 PACKAGE = Path(kumo.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -75,7 +77,41 @@ EXTRAS = {
     "trio",
 }
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
-HEAVY = {"argparse", "dataclasses", "json", "re", "subprocess", "typing"}
+HEAVY = {
+    *("argparse", "collections", "dataclasses", "enum", "functools", "json", "math", "re"),
+    *("subprocess", "threading", "typing"),
+}
+
+
+# What the plain command loads on Linux.
+PLAIN = {"__future__", "gc", "kumo"} | {
+    f"kumo.{name}"
+    for name in (
+        *("_command", "_command.main", "_command.output"),
+        *("_text", "_records", "_notes", "_survey"),
+        *("_cgroups", "_cgroups.cpulist", "_cgroups.cpuset", "_cgroups.levels", "_cgroups.quota"),
+        *("_system", "_system.calls", "_system.live"),
+        *("_detectors", "_detectors.affinity", "_detectors.cgroup_quota", "_detectors.machine"),
+    )
+}
+# What it loads too, where files, variables or notes ask for that.
+OF_SOME_MACHINES = {"errno", "kumo._cgroups.unmounted"} | {
+    f"kumo._detectors.{name}"
+    for name in (
+        *ANNOUNCED.values(),
+        *ANNOUNCED_BY_FILE.values(),
+        "_grants",
+        "_kinds",
+        "_slurm_format",
+    )
+}
+FIRST_CALL = {"_interpreters", "_xxsubinterpreters", "itertools", "kumo._override", "select"} | {
+    f"kumo.{name}"
+    for name in (
+        *("_hot", "_hot.calls", "_hot.count", "_hot.descriptors", "_hot.grants", "_hot.kept"),
+        "_system.view",
+    )
+}
 
 
 def name(path: Path) -> str:
@@ -85,7 +121,7 @@ def name(path: Path) -> str:
 def modules_after(statements: str) -> set[str]:
     """The modules that *statements* load in a fresh, bare interpreter."""
     program = (
-        f"import sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = set(sys.modules)\n"
+        f"import os, sys; sys.path.insert(0, {str(PACKAGE.parent)!r}); before = {{*sys.modules}}\n"
         f"{statements}\n"
         "print(*sorted({*sys.modules} - before))"
     )
@@ -159,12 +195,29 @@ def test_counting_loads_no_heavy_module(statement: str) -> None:
     assert loaded & HEAVY == set()
 
 
-def test_the_plain_command_loads_the_standard_library_alone() -> None:
+def test_the_plain_command_loads_what_it_needs_alone() -> None:
+    """Each module more is a fiftieth of its time: a new name here has to be worth that."""
     loaded = modules_after("from kumo._command.main import main; main([])")
 
-    roots = {module.partition(".")[0] for module in loaded}
-    assert roots - {"kumo"} <= sys.stdlib_module_names
     assert loaded & HEAVY == set()
+    if sys.platform == "linux":
+        assert loaded <= PLAIN | OF_SOME_MACHINES
+
+
+def test_the_first_call_loads_little_more() -> None:
+    loaded = modules_after("import kumo; kumo.available_parallelism()")
+
+    assert loaded & HEAVY == set()
+    if sys.platform == "linux":
+        assert loaded <= PLAIN | FIRST_CALL | OF_SOME_MACHINES
+
+
+def test_no_verb_is_loaded_beside_the_one_that_runs() -> None:
+    loaded = modules_after("from kumo._command.main import main; main(['--json'])")
+
+    verbs = {f"kumo._command.{verb}" for verb in VERBS}
+    assert loaded & verbs == {"kumo._command.count"}
+    assert loaded & {"threading", "logging", "subprocess", "typing"} == set()
 
 
 def imported(tree: ast.AST) -> set[str]:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kumo._hot.count import available_parallelism as available_parallelism
     from kumo._measure.measure import measure as measure
     from kumo._measure.verdict import Measurement as Measurement
+    from kumo._override import OverrideError as OverrideError
     from kumo._pools.budget import Budget as Budget
     from kumo._pools.budget import Part as Part
     from kumo._pools.follow import Follow as Follow
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from kumo._records import Estimate as Estimate
     from kumo._records import Limit as Limit
     from kumo._records import Note as Note
-    from kumo._records import OverrideError as OverrideError
     from kumo._records import round_cpus as round_cpus
     from kumo._survey import estimate as estimate
     from kumo._system.machine_file import MachineError as MachineError
@@ -77,7 +77,7 @@ _HOMES = {
     "Estimate": "kumo._records",
     "Limit": "kumo._records",
     "Note": "kumo._records",
-    "OverrideError": "kumo._records",
+    "OverrideError": "kumo._override",
     "MachineError": "kumo._system.machine_file",
     "Measurement": "kumo._measure.verdict",
     "measure": "kumo._measure.measure",

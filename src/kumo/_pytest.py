@@ -46,7 +46,7 @@ class AutoWorkers:
         Raise pytest's `UsageError` if the override is malformed.
         """
         from kumo._hot.count import available_parallelism
-        from kumo._records import OverrideError
+        from kumo._override import OverrideError
         from kumo._text import whole_number
 
         given = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", "")

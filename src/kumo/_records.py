@@ -6,10 +6,6 @@ cost more start-up time than the whole of kumo.
 
 from __future__ import annotations
 
-from math import ceil, floor, inf
-
-from kumo._text import is_whole, repr_short
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,14 +17,14 @@ if TYPE_CHECKING:
     Purpose = Literal["lockstep", "independent", "physical", "pinned"]
     Rounding = Literal["floor", "ceil"]
 
+# Not from `math`, a library that takes as long to load as two modules of kumo.
+inf = float("inf")
 ROUNDING: dict[Purpose, Rounding] = {
     "lockstep": "floor",
     "independent": "ceil",
     "physical": "floor",
     "pinned": "floor",
 }
-# kumod parses the override as a Rust usize.
-MAX_OVERRIDE = 2**64 - 1
 BALANCE = "isolated"  # the source of the limit that only unpinned workers have
 UNEQUAL = "performance-levels"  # the note that the CPUs are of different speed
 
@@ -44,22 +40,29 @@ def round_cpus(cpus: float, rounding: Literal["floor", "ceil"] = "floor") -> int
     """
     if rounding not in ("floor", "ceil"):
         raise ValueError(f"rounding must be 'floor' or 'ceil', not {rounding!r}")
-    return max(1, floor(cpus) if rounding == "floor" else ceil(cpus))
+    whole = int(+cpus)
+    if whole < cpus and rounding == "ceil":
+        whole += 1
+    return max(1, whole)
 
 
 _store = object.__setattr__
 
 
 class _Form(type):
-    """Makes a record's slots, defaults and signature from the annotations in its class body."""
+    """Makes a record's slots, defaults and signature from the annotations in its class body.
 
-    __slots__: tuple[str, ...]
+    Those that begin with an underscore are slots, and no fields.
+    """
+
+    __match_args__: tuple[str, ...]
     _defaults: dict[str, object]
 
     def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _Form:
-        fields = tuple(body.get("__annotations__", ()))
+        slots = tuple(body.get("__annotations__", ()))
+        fields = tuple(name for name in slots if name[0] != "_")
         body["_defaults"] = {field: body.pop(field) for field in fields if field in body}
-        body["__slots__"] = body["__match_args__"] = fields
+        body["__slots__"], body["__match_args__"] = slots, fields
         return super().__new__(cls, name, bases, body)
 
     if not TYPE_CHECKING:
@@ -76,7 +79,7 @@ class _Form(type):
                         default=cls._defaults.get(field, Parameter.empty),
                         annotation=cls.__annotations__[field],
                     )
-                    for field in cls.__slots__
+                    for field in cls.__match_args__
                 ]
             )
 
@@ -100,7 +103,7 @@ class Record(_Base):
 
         def __init__(self, *values: object, **named: object) -> None:
             cls = type(self)
-            names = cls.__slots__
+            names = cls.__match_args__
             if named or len(values) != len(names):
                 for name in names[len(values) :]:
                     if name in named:
@@ -117,7 +120,7 @@ class Record(_Base):
             _store(self, name, value)
 
     def _fields(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in type(self).__slots__)
+        return tuple(getattr(self, name) for name in type(self).__match_args__)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__}.{name} is read-only")
@@ -134,7 +137,7 @@ class Record(_Base):
         return hash(self._fields())
 
     def __repr__(self) -> str:
-        pairs = zip(type(self).__slots__, self._fields(), strict=True)
+        pairs = zip(type(self).__match_args__, self._fields(), strict=True)
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in pairs)})"
 
     def __reduce__(self) -> tuple[type[Record], tuple[Any, ...]]:
@@ -143,7 +146,7 @@ class Record(_Base):
 
 def fields_of(record: Record) -> dict[str, Any]:
     """Return the record's fields by their names, in order."""
-    return {name: getattr(record, name) for name in type(record).__slots__}
+    return {name: getattr(record, name) for name in type(record).__match_args__}
 
 
 class Limit(Record):
@@ -188,13 +191,7 @@ class Note(Record):
     errs: Literal["over", "under", "either", "no"]
 
 
-class _Asked(Record):
-    """Remembers the system that it is about, which is not one of its fields."""
-
-    _system: System
-
-
-class Estimate(_Asked):
+class Estimate(Record):
     """All limits and notes of one survey, and the count that follows from them.
 
     *limits* runs from the narrowest scope (an override, the process's own cgroup)
@@ -208,6 +205,7 @@ class Estimate(_Asked):
 
     limits: tuple[Limit, ...]
     notes: tuple[Note, ...]
+    _system: System  # that it is about
 
     def __init__(self, limits: Iterable[Limit], notes: Iterable[Note]) -> None:
         self._set(limits=tuple(limits), notes=tuple(notes))
@@ -323,26 +321,3 @@ def of_system(estimate: Estimate, system: System) -> Estimate:
     """Return *estimate*, which from now on knows the system that it is about."""
     _store(estimate, "_system", system)
     return estimate
-
-
-class OverrideError(ValueError):
-    """`KUMO_AVAILABLE_PARALLELISM` is set to something other than a positive decimal integer.
-
-    Unset it or correct it. *variable* and *value* are what was read.
-
-    >>> print(kumo.OverrideError("KUMO_AVAILABLE_PARALLELISM", "many"))
-    KUMO_AVAILABLE_PARALLELISM='many' is not a positive decimal integer, such as 4
-    """
-
-    __module__ = "kumo"  # as users catch it, and as a traceback shows it
-
-    def __init__(self, variable: str, value: str) -> None:
-        super().__init__(variable, value)
-        self.variable = variable
-        self.value = value
-
-    def __str__(self) -> str:
-        shown = f"{self.variable}={repr_short(self.value)}"
-        if is_whole(self.value) and self.value.strip("0"):
-            return f"{shown} is too large: at most {MAX_OVERRIDE}"
-        return f"{shown} is not a positive decimal integer, such as 4"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EMFILE, ENFILE
-from math import inf
-
 from kumo._detectors import affinity, cgroup_quota, machine
 from kumo._notes import note, unreadable
-from kumo._records import Estimate, Limit, of_system
+from kumo._records import Estimate, Limit, inf, of_system
 from kumo._text import show_rate
 
 TYPE_CHECKING = False
@@ -145,6 +142,8 @@ def _has_file(system: System, path: str) -> bool:
     try:
         return system.read(path) is not None
     except OSError as error:
+        from errno import EMFILE, ENFILE
+
         # It is there, and the detector decides what a file that fails means. Without a descriptor
         # left, nobody knows that, and no detector could be loaded.
         return error.errno not in (EMFILE, ENFILE)

@@ -9,8 +9,7 @@ runtime.eval("math.ceil(kumo.available_parallelism() / 2)")
 from __future__ import annotations
 
 from kumo._hot.count import available_parallelism
-from kumo._override import VARIABLE
-from kumo._records import OverrideError
+from kumo._override import VARIABLE, OverrideError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

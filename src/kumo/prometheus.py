@@ -20,7 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from kumo._metrics.families import Family, of_cgroups, of_estimate, of_levels, of_pools
-from kumo._records import OverrideError
+from kumo._override import OverrideError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,8 +26,7 @@ from kumo._cgroups.levels import (
 )
 from kumo._cgroups.quota import directory_limit, parse_quota
 from kumo._cgroups.unmounted import root_of
-from kumo._override import VARIABLE, parse_override
-from kumo._records import OverrideError
+from kumo._override import VARIABLE, OverrideError, parse_override
 from kumo._snapshot import _mounts as reduce_mounts
 from kumo._survey import survey
 from kumo._system.machine_file import Machine, MachineError, parse_sections, read_machine

@@ -28,9 +28,9 @@ from kumo._detectors import (
 )
 from kumo._doctor import process as doctor
 from kumo._explain import as_dict
-from kumo._override import parse_override
+from kumo._override import OverrideError, parse_override
 from kumo._pressure import parsers as pressure
-from kumo._records import Estimate, OverrideError
+from kumo._records import Estimate
 from kumo._runtimes.runtimes import RUNTIMES, read_executable, read_lines
 from kumo._snapshot import snapshot
 from kumo._survey import survey

@@ -21,7 +21,7 @@ from kumo._launch.plan import (
     read_outer,
     variables,
 )
-from kumo._records import OverrideError
+from kumo._override import OverrideError
 from kumo._runtimes.knobs import KNOBS
 
 OWN = "KUMO_AVAILABLE_PARALLELISM"

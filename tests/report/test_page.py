@@ -110,7 +110,7 @@ def test_a_change_of_the_quota_is_marked_and_a_new_counter_is_not_negative() -> 
     made = facts(THROTTLED, (1.0, 0.5, 0.0))
     second = made.samples[2].levels[0]
     changed = {
-        **dict(zip(type(second).__slots__, second._fields(), strict=True)),
+        **dict(zip(type(second).__match_args__, second._fields(), strict=True)),
         "quota_cpus": 2.5,
     }
     fewer = {**changed, "periods": 1, "throttled_periods": 1}
@@ -295,7 +295,7 @@ def test_names_are_escaped_wherever_they_stand() -> None:
 def test_another_process_is_not_named_in_what_could_not_be_read() -> None:
     made = facts(THROTTLED)
     assert made.seen is not None
-    fields = dict(zip(type(made.seen).__slots__, made.seen._fields(), strict=True))
+    fields = dict(zip(type(made.seen).__match_args__, made.seen._fields(), strict=True))
     seen = type(made.seen)(**{**fields, "missing": ("/proc/777/task/778/schedstat: EACCES",) * 2})
 
     text = page(made._replace(seen=seen))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._cgroups.levels import V2
 from kumo._notes import malformed, note, unreadable
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import error_name, quoted, show_rate, whole_number
 
 TYPE_CHECKING = False

@@ -21,7 +21,7 @@ def dispatch(arguments: Sequence[str]) -> int:
     from kumo._command import output
     from kumo._command.options import Answered, load, make_parser, not_a_verb
     from kumo._errors import CannotRunError, InputError, UsageError
-    from kumo._records import OverrideError
+    from kumo._override import OverrideError
     from kumo._system.machine_file import MachineError
 
     options: Namespace | None = None

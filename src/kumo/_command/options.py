@@ -170,7 +170,10 @@ def load(verb: str) -> Any:
 def make_parser(verb: str | None) -> Parser:
     """Return the parser of a verb, or of ``kumo`` without one."""
     if verb is None:
-        return _make_plain_parser()
+        parser: Parser = _PlainParser(prog="kumo", description=DESCRIPTION)
+        load("count").add_arguments(parser)
+        _add_version(parser, help="print the version")
+        return parser
     parser = Parser(prog=f"kumo {verb}")
     fill(parser, verb)
     return parser
@@ -185,18 +188,17 @@ def fill(parser: Parser, verb: str) -> None:
     _add_version(parser, help=argparse.SUPPRESS)
 
 
-def _make_plain_parser() -> Parser:
-    parser = Parser(prog="kumo")
-    load("count").add_arguments(parser)
-    _add_version(parser, help="print the version")
-    usage = parser.format_usage().removeprefix("usage: ").rstrip()
-    parser.usage = f"{usage}\n       kumo VERB [options]"
-    parser.description = DESCRIPTION
-    verbs = "".join(f"  {verb:<9} {text}\n" for verb, text in VERBS.items())
-    ones = (f"{verb}: {load(verb).EXITS[1]}" for verb in ("doctor", "explain", "fleet"))
-    exits = {1: "\n       ".join(ones), 4: f"fleet: {load('fleet').EXITS[4]}"}
-    parser.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, exits)
-    return parser
+class _PlainParser(Parser):
+    """The parser of ``kumo`` without a verb. Its help is about verbs, which load only for it."""
+
+    def format_help(self) -> str:
+        usage = self.format_usage().removeprefix("usage: ").rstrip()
+        self.usage = f"{usage}\n       kumo VERB [options]"
+        verbs = "".join(f"  {verb:<9} {text}\n" for verb, text in VERBS.items())
+        ones = (f"{verb}: {load(verb).EXITS[1]}" for verb in ("doctor", "explain", "fleet"))
+        exits = {1: "\n       ".join(ones), 4: f"fleet: {load('fleet').EXITS[4]}"}
+        self.epilog = f"verbs:\n{verbs}\n" + _epilog(DETAILS, exits)
+        return super().format_help()
 
 
 def make_whole_parser() -> Parser:

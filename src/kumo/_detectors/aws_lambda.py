@@ -8,11 +8,9 @@ AWS SAM, and Lambda Managed Instances, whose vCPUs follow a ratio that the funct
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._detectors._grants import parse_count
 from kumo._notes import malformed, note
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

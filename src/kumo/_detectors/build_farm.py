@@ -24,11 +24,9 @@ variable in somebody's ``.bashrc`` grants nothing.
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._detectors._grants import COUNT_FORM, parse_count
 from kumo._notes import malformed
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

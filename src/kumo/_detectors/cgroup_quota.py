@@ -6,12 +6,10 @@ v1: https://docs.kernel.org/scheduler/sched-bwc.html
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._cgroups.levels import MEMBERSHIP_FORM, V2, levels, parse_membership, read_mounts
 from kumo._cgroups.quota import level_limits, seams
 from kumo._notes import malformed, note, unreadable
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import show_rate
 
 TYPE_CHECKING = False

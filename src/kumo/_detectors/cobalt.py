@@ -6,9 +6,7 @@ https://github.com/ido/cobalt
 
 from __future__ import annotations
 
-from math import inf
-
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

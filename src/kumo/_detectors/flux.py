@@ -7,11 +7,9 @@ node: https://flux-framework.readthedocs.io/projects/flux-core/en/latest/man7/fl
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._detectors._grants import read_count
 from kumo._notes import note
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

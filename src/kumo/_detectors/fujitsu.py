@@ -7,10 +7,8 @@ A job on whole nodes has no such variable, and the affinity leaves out the assis
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._detectors._grants import left_out, read_count, read_named
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

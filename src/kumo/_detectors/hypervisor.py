@@ -12,11 +12,9 @@ is ``Limited``, and not to how many CPUs, so that there is a note and no limit.
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._cgroups.cpulist import ONLINE, parse_cpulist
 from kumo._notes import malformed, note
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import whole_number
 
 TYPE_CHECKING = False

@@ -7,10 +7,8 @@ a weight, and a rate without a hard cap, only count if CPUs are scarce.
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._notes import malformed, note, unreadable
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import whole_number
 
 TYPE_CHECKING = False

@@ -7,10 +7,8 @@ many logical CPUs at once as it has threads; the count is in logical CPUs.
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._notes import malformed, unreadable
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import whole_number
 
 TYPE_CHECKING = False

@@ -7,12 +7,10 @@ https://developer.hashicorp.com/nomad/docs/reference/runtime-environment-setting
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._cgroups.cpulist import parse_cpulist
 from kumo._detectors._grants import left_out, whose
 from kumo._notes import malformed
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

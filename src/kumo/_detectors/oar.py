@@ -8,10 +8,8 @@ the hardware threads that lines do not count, and the kernel has it in the affin
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._detectors._grants import left_out, read_membership, read_named, same_host
-from kumo._records import Limit
+from kumo._records import Limit, inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

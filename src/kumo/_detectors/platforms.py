@@ -5,13 +5,11 @@ docs/reference/platforms.md has the sources, and the platforms that hide nothing
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
 from kumo._cgroups.quota import level_limits
 from kumo._cgroups.unmounted import GVISOR
 from kumo._notes import malformed, note
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import whole_number
 
 TYPE_CHECKING = False

@@ -6,8 +6,6 @@ https://slurm.schedmd.com/srun.html and https://slurm.schedmd.com/salloc.html
 
 from __future__ import annotations
 
-from math import inf
-
 from kumo._detectors._grants import left_out, own_cpus, read_count, read_membership, same_host
 from kumo._detectors._slurm_format import (
     COUNTS_FORM,
@@ -21,7 +19,7 @@ from kumo._detectors._slurm_format import (
     read_list,
 )
 from kumo._notes import note
-from kumo._records import Limit
+from kumo._records import Limit, inf
 from kumo._text import quoted
 
 TYPE_CHECKING = False

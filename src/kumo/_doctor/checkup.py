@@ -19,8 +19,8 @@ from kumo._doctor.process import (
     judge_variables,
 )
 from kumo._errors import InputError
+from kumo._override import OverrideError
 from kumo._pressure.counters import quota_limits, read_counters
-from kumo._records import OverrideError
 from kumo._survey import open_system, survey
 from kumo._system.live import LiveSystem, read_file
 from kumo._system.process import parse_stat, read_environ, start_time

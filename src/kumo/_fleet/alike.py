@@ -18,7 +18,7 @@ import json
 import re
 
 from kumo._explain import as_dict
-from kumo._records import OverrideError
+from kumo._override import OverrideError
 from kumo._survey import survey
 from kumo._system.machine_file import Machine, MachineError
 

@@ -21,7 +21,7 @@ from kumo._fleet.reading import (
     parse_report,
     silent,
 )
-from kumo._records import OverrideError
+from kumo._override import OverrideError
 from kumo._system.machine_file import MAX_FILE_BYTES, MachineError
 
 TYPE_CHECKING = False

@@ -14,7 +14,6 @@ import sys
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
 import select
-from functools import partial
 from posix import lseek, pread
 
 from kumo._hot.descriptors import CURRENT, StaleError
@@ -87,6 +86,7 @@ class LockKeepingCalls(Calls):
         Raise `ImportError` without `ctypes`.
         """
         import ctypes
+        from functools import partial  # which is as long to load as half a survey takes
 
         library = ctypes.PyDLL(None)
         c_lseek, c_pread, c_readlink = library.lseek, library.pread, library.readlinkat

@@ -35,10 +35,9 @@ from __future__ import annotations
 import os
 import sys
 from errno import EMFILE, ENFILE
-from math import inf
 
 from kumo._override import VARIABLE, parse_override
-from kumo._records import round_cpus
+from kumo._records import inf, round_cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

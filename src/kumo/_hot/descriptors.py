@@ -16,7 +16,6 @@ import sys
 
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
-import atexit
 from _weakref import ref
 from itertools import count, repeat
 
@@ -151,4 +150,6 @@ def _is_sub_interpreter() -> bool:
 
 # It ends while its process goes on.
 if _is_sub_interpreter():
+    import atexit
+
     atexit.register(_close_all)

@@ -17,9 +17,9 @@ Its guarantees, with what each rests on:
 from __future__ import annotations
 
 import os
-from math import inf
 from os.path import dirname
 
+from kumo._records import inf
 from kumo._system.calls import FACTS
 from kumo._system.live import read_named
 

@@ -20,7 +20,6 @@ import sys
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
 from _weakref import ref
-from math import inf
 
 # Not from `os`: gevent and eventlet put their own functions there.
 from posix import (
@@ -51,6 +50,7 @@ from kumo._hot.descriptors import (
     sweep,
 )
 from kumo._hot.grants import Grants, granted
+from kumo._records import inf
 from kumo._survey import survey
 from kumo._system.view import kernel_mask, shown_cpus
 

@@ -24,10 +24,9 @@ import threading
 import weakref
 from concurrent.futures import Executor, Future
 
-from kumo._override import VARIABLE, parse_override
+from kumo._override import VARIABLE, OverrideError, parse_override
 from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
-from kumo._records import OverrideError
 from kumo._text import plural
 from kumo._watch.forks import in_child
 from kumo._watch.say import say

@@ -9,7 +9,6 @@ from __future__ import annotations
 import _thread
 import os
 import sys
-from errno import ENOSYS
 
 from kumo._cgroups.cpulist import format_cpulist
 
@@ -27,6 +26,8 @@ def affinity_mask(thread: int) -> int:
     Raise as `os.sched_getaffinity`.
     """
     if sys.platform != "linux" and sys.platform != "android":
+        from errno import ENOSYS
+
         raise OSError(ENOSYS, "not a call of this system")
     if not os.environ.get(VIEW):
         return sum(1 << cpu for cpu in os.sched_getaffinity(thread))

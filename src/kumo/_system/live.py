@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from errno import EFBIG, EINVAL, ENODEV, ENOENT, ENOTDIR, ESRCH
 from stat import S_ISREG
 
 from kumo._system.calls import FACTS
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     Scope = Literal["process", "thread"]
     Answer = str | OSError | None
 
-# The errors of a file that does not exist, or whose cgroup or process has just gone.
-ABSENT = (ENOENT, ENOTDIR, ENODEV, ESRCH)
 PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
 # Nobody is waited for if a variable names a pipe or a device, and no more is read than this.
 NAMED = PLAIN | getattr(os, "O_NONBLOCK", 0)
@@ -124,7 +121,9 @@ class LiveSystem(System):
     def _read(self, path: str) -> str | None:
         if self.pid is not None and self.foreign is not None:
             if path == "/proc/self/mountinfo":
-                return _mounts_from_here(self.pid)
+                from kumo._system.open_as import mounts_from_here
+
+                return mounts_from_here(self.pid)
             if path.startswith(self.foreign):
                 return _read_cgroup(self.pid, path, path[len(self.foreign) :])
         return read_file(self._place(path))
@@ -171,6 +170,15 @@ class FreshSystem(LiveSystem):
         return self._read(path)
 
 
+def is_absent(error: OSError) -> bool:
+    """Whether a file does not exist, or its cgroup or process has just gone."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError | ProcessLookupError):
+        return True
+    from errno import ENODEV
+
+    return error.errno == ENODEV
+
+
 def read_file(path: str) -> str | None:
     """Return the text of a file that the kernel writes, `None` if it does not exist.
 
@@ -179,7 +187,7 @@ def read_file(path: str) -> str | None:
     try:
         return _text(path, MAX_FILE_BYTES, os.open, path, PLAIN)
     except OSError as error:
-        if error.errno in ABSENT:
+        if is_absent(error):
             return None
         raise
 
@@ -191,7 +199,7 @@ def _read_cgroup(pid: int, path: str, below: str) -> str | None:
     try:
         return _text(path, MAX_NAMED_BYTES, open_cgroup, pid, below)
     except OSError as error:
-        if error.errno in ABSENT:
+        if is_absent(error):
             return None
         raise
 
@@ -209,7 +217,7 @@ def read_named(path: str, pid: int | None = None) -> str | None:
 
         return _text(path, MAX_NAMED_BYTES, open_as, pid, path)
     except OSError as error:
-        if error.errno in ABSENT:
+        if is_absent(error):
             return None
         raise
 
@@ -226,11 +234,15 @@ def _text(path: str, most: int, opener: Callable[..., int], *arguments: object) 
         # opens and puts into the list is closed below.
         opened.extend(map(opener, *zip(arguments)))
         if most == MAX_NAMED_BYTES and not S_ISREG(os.fstat(opened[0]).st_mode):
+            from errno import EINVAL
+
             raise OSError(EINVAL, "not a regular file")
         read, number = os.read, opened[0]
         while part := read(number, 65536):
             size += len(part)
             if size > most:
+                from errno import EFBIG
+
                 raise OSError(EFBIG, os.strerror(EFBIG))
             parts.append(part)  # no if at the end of the loop: see tests/hot/test_jumps.py
     except OSError as error:
@@ -256,26 +268,6 @@ def _own_directory() -> str:
     except OSError:
         pass  # closed to this process, which says nothing about its threads
     return "/proc/self"
-
-
-def _mounts_from_here(pid: int) -> str:
-    """Return this process's mount table, then the other one's, whose mounts lie below its root."""
-    text = read_file("/proc/self/mountinfo") or ""
-    root = f"/proc/{pid}/root"
-    try:
-        if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
-            return text
-        other = read_file(f"/proc/{pid}/mountinfo") or ""
-    except OSError:
-        return text  # its table is closed to this user: its own mounts are all there is
-    lines = [text.removesuffix("\n")]
-    for line in other.split("\n"):
-        fields = line.split(" ")
-        if len(fields) > 6:
-            # Numbers are unique in the kernel; what hides what is decided within each table.
-            fields[4] = root + fields[4]
-            lines.append(" ".join(fields))
-    return "\n".join([*lines, ""])
 
 
 def process_exists(pid: int) -> bool:

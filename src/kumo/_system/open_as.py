@@ -211,3 +211,23 @@ def _allow(place: int, user: int, what: int) -> None:
         bits = status.st_mode >> 6 if is_owner else status.st_mode
         if not bits & what:
             raise OSError(EACCES, os.strerror(EACCES))
+
+
+def mounts_from_here(pid: int) -> str:
+    """Return this process's mount table, then the other one's, whose mounts lie below its root."""
+    text = read_file("/proc/self/mountinfo") or ""
+    root = f"/proc/{pid}/root"
+    try:
+        if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+            return text
+        other = read_file(f"/proc/{pid}/mountinfo") or ""
+    except OSError:
+        return text  # its table is closed to this user: its own mounts are all there is
+    lines = [text.removesuffix("\n")]
+    for line in other.split("\n"):
+        fields = line.split(" ")
+        if len(fields) > 6:
+            # Numbers are unique in the kernel; what hides what is decided within each table.
+            fields[4] = root + fields[4]
+            lines.append(" ".join(fields))
+    return "\n".join([*lines, ""])

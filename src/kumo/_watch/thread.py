@@ -31,7 +31,7 @@ import weakref
 from collections import deque
 from contextlib import suppress
 
-from kumo._records import OverrideError
+from kumo._override import OverrideError
 from kumo._system.calls import affinity_mask
 from kumo._watch.bell import WHILE_GROWING, Bell
 from kumo._watch.change import Readings
