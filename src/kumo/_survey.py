@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 
 MAX_CPUS = 2**20  # no machine has more
+# How a note begins if a module could not be loaded: the process may have another root directory
+# or another user by now, or no descriptor left.
+MODULE = "The module "
 KERNEL_LINUX = ("linux", "android")  # sys.platform, on Android from Python 3.13 on
 
 # `kumo._override.VARIABLE`: without it, neither that module nor the detector is loaded.
@@ -109,6 +112,9 @@ def survey(system: System) -> Estimate:
                     notes[record] = None
         except OSError as error:  # of what is not expected to fail: what was found before stays
             notes[unreadable(str(error.filename), error)] = None
+        except ImportError as error:
+            where = f"{MODULE}{error.name}"
+            notes[note("unreadable", where=where, error=type(error).__name__)] = None
     notes.update(dict.fromkeys(_notes_on_all(limits)))
     if _in_job(system):  # a scheduler binds its tasks, and nobody is to undo that
         notes = {record: None for record in notes if record.code != "affinity-not-imposed"}
@@ -135,7 +141,18 @@ def _detectors(system: System) -> Iterator[Detector]:
 
 def _load(*names: str) -> Iterator[Detector]:
     for name in names:
-        yield __import__(f"kumo._detectors.{name}", fromlist=("detect",)).detect
+        try:
+            detect: Detector = __import__(f"kumo._detectors.{name}", fromlist=("detect",)).detect
+        except (ImportError, OSError) as error:
+            detect = _failing(ImportError(str(error), name=f"kumo._detectors.{name}"))
+        yield detect
+
+
+def _failing(error: ImportError) -> Detector:
+    def detect(system: System) -> Iterator[Limit | Note]:
+        raise error
+
+    return detect
 
 
 def _has_file(system: System, path: str) -> bool:

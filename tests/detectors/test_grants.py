@@ -10,7 +10,19 @@ from conftest import MACHINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kumo._detectors import cobalt, condor, flux, fujitsu, grid_engine, lsf, nomad, oar, pbs, slurm
+from kumo._detectors import (
+    build_farm,
+    cobalt,
+    condor,
+    flux,
+    fujitsu,
+    grid_engine,
+    lsf,
+    nomad,
+    oar,
+    pbs,
+    slurm,
+)
 from kumo._detectors._grants import MAX_CPUS, parse_count, same_host
 from kumo._detectors._slurm_format import (
     MAX_NAME,
@@ -98,6 +110,7 @@ def test_what_is_no_count_is_a_note(text: str) -> None:
             "two domains": ("n2.a.org", "n2.b.org", False),
             "another": ("n2", "n20", False),
             "an alias of an interface": ("n2-ib0", "n2", False),
+            "a dot at the end": ("n2.example.org.", "n2.example.org", True),
             "nothing": ("", "", False),
         }
     ),
@@ -105,6 +118,31 @@ def test_what_is_no_count_is_a_note(text: str) -> None:
 def test_same_host(one: str, other: str, same: bool) -> None:
     assert same_host(one, other) is same
     assert same_host(other, one) is same
+
+
+# --- build farms
+
+
+@pytest.mark.parametrize(
+    ("text", "jobs"),
+    **cases(
+        {
+            "attached": ("-j4 -l8", "4"),
+            "a word of its own": ("-s -j 4 V=1", "4"),
+            "the long form": ("--load-average=2 --jobs=4", "4"),
+            "the long form, apart": ("--jobs 4", "4"),
+            "among other letters": ("-kj4", "4"),
+            "among other letters, apart": ("-ksj 4", "4"),
+            "the last one": ("-j8 -kj4", "4"),
+            "without a number": ("-j -l4", ""),
+            "letters without a number": ("-kj", ""),
+            "another long option": ("--just-print", None),
+            "a load": ("-l4", None),
+        }
+    ),
+)
+def test_makeopts(text: str, jobs: str | None) -> None:
+    assert build_farm.parse_makeopts(text) == jobs
 
 
 # --- Slurm

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import UserDict
 from pathlib import Path
+from threading import Thread
 from typing import NoReturn
 
 import pytest
@@ -255,3 +256,39 @@ def test_a_handlers_timeout_error_is_not_taken_for_a_failure() -> None:
 
     with pytest.raises(TimeoutError, match="from a handler"):
         _ask(Question(RUNTIMES[0], "/bin/true"), Interrupted(), 1.0, Running())
+
+
+class Refused(Thread):
+    """A thread that no system starts, as under a limit on their number."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_without_threads_a_reason_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "ruby", TELL.format(8))
+    monkeypatch.setattr("kumo._doctor.ask.Thread", Refused)
+    before = os.listdir("/dev/fd")
+
+    assert only(tmp_path) == ([], "cannot be run: can't start new thread")
+    assert len(os.listdir("/dev/fd")) == len(before)
+
+
+def test_with_one_thread_more_and_no_other_each_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first thread of two asks both."""
+    write(tmp_path, "ruby", TELL.format(8))
+    write(tmp_path, "nproc", "echo 3")
+    left = [True, False]
+
+    class Limited(Thread):
+        def start(self) -> None:
+            if not self.daemon and not left.pop(0):  # daemons read what is printed
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr("kumo._doctor.ask.Thread", Limited)
+
+    assert [answer.failure for answer in answers(tmp_path, at_once=2)] == ["", ""]
+    assert left == []

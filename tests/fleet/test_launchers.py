@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 import kumo.fleet
 from fleet.nodes import explained, online, quota
+from kumo._errors import InputError
 from kumo._fleet import commands, mpi, slurm
 from kumo._fleet.commands import node_program, reports_in
 
@@ -206,3 +208,15 @@ def test_options_with_an_open_quote(engine: str, launcher: str) -> None:
 def test_a_target_that_the_launcher_would_run_as_a_program(engine: str, example: str) -> None:
     with pytest.raises(RuntimeError, match=f"'hosts' is not an option of .*'{example}'"):
         kumo.fleet.gather(engine, "hosts")
+
+
+def test_without_threads_a_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on threads or processes is reached."""
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+
+    with pytest.raises(InputError, match=r"^true: can't start new thread$"):
+        commands.output_of(["true"], 60)

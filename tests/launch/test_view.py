@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from errno import EAGAIN
 from pathlib import Path
 
 import pytest
 from command.conftest import Kumo, Ran, environment, run
 from conftest import skip_real
 
-from kumo._launch.files import cut_cpuinfo, file_texts
+from kumo._launch.files import cover, cut_cpuinfo, file_texts
 from kumo._launch.view import binding, first, lowered, unreached, view_variables
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the view is Linux's")
@@ -493,6 +494,19 @@ def test_files_for_an_ordinary_user(wheel: Path, shared: Path, library: str) -> 
     assert ran == (0, f"1\n1\n1\n{os.sysconf('SC_NPROCESSORS_CONF')}\n", "")
 
 
+def test_without_another_process_the_library_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on processes is reached: files are tried in a child first."""
+
+    def refused() -> int:
+        raise BlockingIOError(EAGAIN, os.strerror(EAGAIN))
+
+    before = len(os.listdir("/dev/fd"))
+    monkeypatch.setattr(os, "fork", refused)
+
+    assert cover({}) == f"fork: {os.strerror(EAGAIN)}"
+    assert len(os.listdir("/dev/fd")) == before
+
+
 def test_a_nested_view_of_files(view: Kumo) -> None:
     can_mount()
     inner = [view.script, "run", "--max", "1", "--view=files", "--", "sh", "-c", LOOK]
@@ -552,6 +566,35 @@ def test_the_rules_of_a_container(
     assert (files.code, refused) == (0, rules == "Docker")
     cpus = os.cpu_count() if refused else 1
     assert files.stdout == f"{as_root.stdout}{cpus}\n"
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_an_ordinary_user_in_a_hardened_container(
+    wheel: Path, shared: Path, library: str, container: list[str], rules: str
+) -> None:
+    """Rules, no right to mount, a package that is read-only, and a noexec directory for files."""
+    can_mount()
+    system = "/usr/bin/python3"
+    if run([system, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]).code:
+        skip_real("there is no Python that another user may run")
+    package, files = shared / "package", shared / "files"
+    shutil.unpack_archive(wheel, package, "zip")
+    files.mkdir(exist_ok=True)
+    mounts = (
+        'mount --bind "$0" "$0" && mount -o remount,bind,ro,nosuid "$0" && '
+        'mount -t tmpfs -o noexec,nosuid,nodev,mode=1777 none "$1" && shift && exec "$@"'
+    )
+    before = ["unshare", "--mount", "sh", "-c", mounts, str(package), str(files), *container]
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    kumo = [system, "-B", "-m", "kumo", "run", "--max", "1", "--view=files", "--", "sh", "-c", LOOK]
+
+    ran = run([*before, *user, *kumo], PYTHONPATH=str(package), TMPDIR=str(files))
+
+    conf = os.sysconf("SC_NPROCESSORS_CONF")
+    refused = ran.stderr.startswith("kumo: cannot replace the CPU files here (unshare: ")
+    cpus = os.cpu_count() if refused else 1
+    assert (ran.code, ran.stdout, refused) == (0, f"1\n{cpus}\n{cpus}\n{conf}\n", rules == "Docker")
+    assert ran.stderr.count("\n") == refused
 
 
 def test_a_static_command_keeps_the_true_files(view: Kumo, needs: Needs) -> None:

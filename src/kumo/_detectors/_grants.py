@@ -44,7 +44,7 @@ def parse_count(text: str) -> int:
 
 def same_host(one: str, other: str) -> bool:
     """Whether two names mean one host: equal, or equal up to the domain that one leaves out."""
-    one, other = one.strip().lower(), other.strip().lower()
+    one, other = one.strip().rstrip(".").lower(), other.strip().rstrip(".").lower()
     short = one.partition(".")[0] == other.partition(".")[0]
     return bool(one) and (one == other or (short and ("." in one) != ("." in other)))
 

@@ -94,12 +94,16 @@ def parse_makeopts(text: str) -> str | None:
     jobs: str | None = None
     words = text.split()
     for word, after in zip(words, [*words[1:], ""]):  # noqa: B905 - without words one is longer
-        if word in ("-j", "--jobs"):
+        if word == "--jobs":
             jobs = after if after.isdigit() else ""
         elif word.startswith("--jobs="):
             jobs = word[7:]
-        elif word.startswith("-j"):
-            jobs = word[2:]
+        elif (
+            word[:1] == "-"
+            and (letters := word[1:].partition("j"))[1]
+            and (not letters[0] or letters[0].isalpha())
+        ):  # as in -kj8, which Gentoo's multiprocessing.eclass reads too
+            jobs = letters[2] or (after if after.isdigit() else "")
     return jobs
 
 

@@ -13,9 +13,10 @@ import os
 import re
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from errno import EINTR
+from errno import EAGAIN, EINTR
 from pathlib import Path
 from subprocess import DEVNULL, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
@@ -162,23 +163,49 @@ def _ask_all(
 ) -> list[Answer]:
     answers: list[Answer] = []
     running = Running()
+    left: deque[tuple[Question, Future[Answer]]] = deque((each, Future()) for each in questions)
+    futures = [future for _, future in left]
 
-    def one(question: Question) -> Answer:
-        begun(question)
-        return _ask(question, environment, timeout, running)
+    def work() -> None:
+        while True:
+            try:
+                question, future = left.popleft()
+            except IndexError:
+                return
+            try:
+                begun(question)
+                future.set_result(_ask(question, environment, timeout, running))
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
+                future.set_exception(error)
 
-    with ThreadPoolExecutor(at_once) as pool:
-        try:
-            for answer in _each_once(pool.map(one, questions)):
-                answers.append(answer)
-                answered(answer)
-            return answers
-        except BaseException:
-            # It may be a key, a signal's exception or a closed output: it goes on when the
-            # programs have been killed. Otherwise the pool would wait for them.
-            running.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    threads = _start(work, min(at_once, len(left)))
+    try:
+        if not threads:
+            work()
+        for answer in _each_once(future.result() for future in futures):
+            answers.append(answer)
+            answered(answer)
+        return answers
+    except BaseException:
+        # It may be a key, a signal's exception or a closed output: it goes on when the
+        # programs have been killed. Otherwise the threads would wait for them.
+        left.clear()
+        running.stop()
+        raise
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def _start(work: Callable[[], object], count: int) -> list[Thread]:
+    """Start *count* threads, or as many as a limit on threads or memory allows."""
+    threads: list[Thread] = []
+    with suppress(RuntimeError, MemoryError):
+        for _ in range(count):
+            thread = Thread(target=work)
+            thread.start()
+            threads.append(thread)
+    return threads
 
 
 def _each_once(answers: Iterable[Answer]) -> Iterator[Answer]:
@@ -226,7 +253,12 @@ class _Output:
         self._parts: list[bytes] = []
         self._out, self.into = os.pipe()
         self._thread = Thread(target=self._read, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            os.close(self._out)
+            os.close(self.into)
+            raise OSError(EAGAIN, str(error)) from None
 
     def _read(self) -> None:
         kept = 0

@@ -132,7 +132,11 @@ def run_all(
 
     threads = ThreadPoolExecutor(min(AT_ONCE, len(commands)) or 1, "kumo-fleet")
     try:
-        for done in as_completed([threads.submit(run, key) for key in commands]):
+        try:
+            running = [threads.submit(run, key) for key in commands]
+        except RuntimeError as error:  # a limit on threads or processes is reached
+            raise InputError(f"{next(iter(commands.values()))[0]}: {error}") from None
+        for done in as_completed(running):
             yield done.result()
     finally:
         stopping.set()

@@ -27,7 +27,8 @@ says how they keep out of each other's way. After a change one of them keeps new
 the others survey.
 
 **Without descriptors the last known limit counts.** If none can be opened, a survey is blind to
-quotas: then the rate that was known last counts, and one warning says so.
+quotas: then the rate that was known last counts, and one warning says so. It is the same if a
+module cannot be loaded any more, as after `chroot` or a change of user.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from kumo._records import Estimate
     from kumo._system.live import Scope, System
 
 _ENCODED = VARIABLE.encode()
@@ -130,6 +132,8 @@ def _survey(scope: Scope) -> float:
             if error.errno not in EXHAUSTED:
                 raise
             return _count_blindly(float(len(os.sched_getaffinity(0))))
+        except ImportError:
+            return _survey_without_keeping()
     from kumo._survey import open_system, survey
 
     return survey(open_system(scope, None, None)).cpus
@@ -138,15 +142,33 @@ def _survey(scope: Scope) -> float:
 if sys.platform == "linux":
 
     def _survey_and_keep() -> float:
-        global _known
         from kumo._hot.kept import keep
         from kumo._survey import open_system
 
         system = open_system("process", None, None)
-        estimate = keep(system, _publish)
+        return _judged(system, keep(system, _publish))
+
+    def _survey_without_keeping() -> float:
+        """Survey if a module that keeps descriptors cannot be loaded."""
+        try:
+            from kumo._survey import open_system, survey
+
+            system = open_system("process", None, None)
+            return _judged(system, survey(system))
+        except ImportError:
+            return _count_blindly(float(len(os.sched_getaffinity(0))), "no module could be loaded")
+
+    def _judged(system: System, estimate: Estimate) -> float:
+        """Return the binding limit in CPUs; of a survey that was blind, the last known one."""
+        global _known
+        from kumo._survey import MODULE
+
         binding = estimate.binding
-        if binding.kind != "override" and _is_blind(system):
-            return _count_blindly(binding.cpus)
+        if binding.kind != "override":
+            if _is_blind(system):
+                return _count_blindly(binding.cpus)
+            if any(MODULE in note.text for note in estimate.notes):
+                return _count_blindly(binding.cpus, "no module could be loaded")
         _known = min(
             (limit.cpus for limit in estimate.limits if limit.kind in ("rate", "allocation")),
             default=inf,
@@ -162,8 +184,8 @@ if sys.platform == "linux":
         answers = tuple(system.asked.values())
         return any(isinstance(a, OSError) and a.errno in EXHAUSTED for a in answers)
 
-    def _count_blindly(cpus_of_mask: float) -> float:
-        """Return the count if no descriptor can be opened, and warn of it once."""
+    def _count_blindly(cpus_of_mask: float, why: str = "no file could be opened") -> float:
+        """Return the count if a survey could not read what decides, and warn of it once."""
         global _warned
         if not _warned:
             _warned = True
@@ -173,7 +195,8 @@ if sys.platform == "linux":
                 import logging
 
                 logging.getLogger("kumo").warning(
-                    "no file could be opened to read this process's CPU quota; %s",
+                    "%s to read this process's CPU quota; %s",
+                    why,
                     stands if _known < inf else "a quota may be missed",
                 )
             except Exception:  # noqa: BLE001 - the program's own handler, or no file for a module

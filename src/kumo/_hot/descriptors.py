@@ -8,6 +8,7 @@
 - A signal handler may raise between any two bytecodes, but not within one call of a C function.
   So `list.extend(map(...))` opens and remembers in one call. If it is interrupted after that, the
   object goes with the frame, and the next sweep closes what was opened.
+- None is 0, 1 or 2. If the program has closed one of these, its next file may be meant to get it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 FLAGS = O_RDONLY | O_CLOEXEC
 SET, CURRENT = 0, 1  # SEEK_SET and SEEK_CUR
+LOWEST = 3  # those below it are the standard streams
 # The first one is random: another interpreter of the process marks its descriptors as well.
 _marks = count((1 << 24) + int.from_bytes(urandom(3), "little"))
 
@@ -100,8 +102,24 @@ def open_files(owner: object, paths: Sequence[str]) -> list[File]:
     held = _open.setdefault(ref(owner), _Descriptors())
     first = len(held.numbers)
     held.numbers.extend(map(open_file, paths, repeat(FLAGS)))
+    if min(held.numbers[first:]) < LOWEST:
+        move_up(held.numbers, first)
     held.marks.extend(map(lseek, held.numbers[first:], _marks, repeat(SET)))
     return list(map(File, held.numbers[first:], held.marks[first:]))
+
+
+def move_up(numbers: list[int], first: int) -> None:
+    """Replace the descriptors from the place *first* on by others, none of them a standard stream.
+
+    The new ones are behind the old ones until these are closed. Raise `OSError`.
+    """
+    try:
+        from fcntl import F_DUPFD_CLOEXEC, fcntl
+    except ImportError:
+        return  # they are ours all the same
+    count = len(numbers) - first
+    numbers.extend(map(fcntl, numbers[first:], repeat(F_DUPFD_CLOEXEC), repeat(LOWEST)))
+    list[None]().extend(map(close, map(numbers.pop, repeat(first, count))))
 
 
 def count_open() -> int:

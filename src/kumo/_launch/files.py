@@ -101,7 +101,12 @@ def cover(texts: Mapping[str, str]) -> str | None:
     if sys.platform != "linux":
         return "mount namespaces are Linux's"
     reader, writer = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:  # a limit on processes, or a sandbox
+        os.close(reader)
+        os.close(writer)
+        return f"fork: {error.strerror}"
     if child == 0:
         try:
             os.close(reader)

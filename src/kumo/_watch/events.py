@@ -38,7 +38,7 @@ from posix import close, read
 from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
 from kumo._cgroups.quota import FILES as QUOTA_FILES
 from kumo._hot.calls import POLLPRI, _find_select
-from kumo._hot.descriptors import discard, open_files
+from kumo._hot.descriptors import LOWEST, discard, move_up, open_files
 from kumo._survey import open_system
 from kumo._system.calls import FACTS
 from kumo._system.open_as import open_as
@@ -118,6 +118,8 @@ class Events:
         if self._numbers[0] < 0:
             self._numbers.clear()
             raise OSError(self._errno(), "no inotify instance can be had")
+        if self._numbers[0] < LOWEST:
+            move_up(self._numbers, 0)
         self._mark = 34 + os.urandom(1)[0] % 30
         fcntl.fcntl(self._numbers[0], fcntl.F_SETSIG, self._mark)
         self._same = os.fstat(self._numbers[0])[1:3]
@@ -126,6 +128,8 @@ class Events:
         self._poll.register(self._numbers[0], POLLIN)
         if self.pid is not None:
             self._numbers.append(os.pidfd_open(self.pid))
+            if self._numbers[1] < LOWEST:
+                move_up(self._numbers, 1)
             self._poll.register(self._numbers[1], POLLIN)
         self._poll.register(self._mounts.number, POLLPRI)
         self._hang_up_bell()
