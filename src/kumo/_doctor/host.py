@@ -131,10 +131,8 @@ class _Neighbour(LiveSystem):
         return None
 
 
-def check_host(
-    window: float = WINDOW, progress: Callable[[int], object] = lambda number: None
-) -> Host:
-    """Watch all processes for *window* seconds. *progress* gets the number of each look."""
+def check_host(progress: Callable[[int], object]) -> Host:
+    """Watch all processes for `WINDOW` seconds. *progress* gets the number of each look."""
     watch = _Watch()
     start = time.monotonic()
     looks: list[dict[Process, Look]] = []
@@ -142,7 +140,7 @@ def check_host(
         progress(len(looks) + 1)
         looks.append(watch.look())
         took = time.monotonic() - start
-        if (took >= window and len(looks) >= LOOKS) or took >= MAX_WINDOW:
+        if (took >= WINDOW and len(looks) >= LOOKS) or took >= MAX_WINDOW:
             break
         time.sleep(STEP)
     throttling = watch.throttling()

@@ -120,8 +120,8 @@ def limits(estimate: Estimate, width: int = WIDE, *, alone: bool = False) -> str
     return _svg(shapes, width, height, f"{title}: {_in_words(rows)}", alone)
 
 
-def limit_rows(estimate: Estimate, most: int = MAX_LIMITS) -> list[Row]:
-    """Return the limits from the widest to the narrowest, at most *most* rows."""
+def limit_rows(estimate: Estimate) -> list[Row]:
+    """Return the limits from the widest to the narrowest, at most `MAX_LIMITS` rows."""
     binding = estimate.binding
     quotas = [limit for limit in estimate.limits if limit.source == "quota"]
     rows = [
@@ -129,11 +129,11 @@ def limit_rows(estimate: Estimate, most: int = MAX_LIMITS) -> list[Row]:
         for limit in reversed(estimate.limits)
     ]
     rows = list(_folded(rows))
-    if len(rows) <= most:
+    if len(rows) <= MAX_LIMITS:
         return rows
     ranked = sorted(range(len(rows)), key=lambda at: (not rows[at].binds, rows[at].cpus))
-    kept = sorted(ranked[: most - 1])
-    cpus = min(rows[at].cpus for at in ranked[most - 1 :])
+    kept = sorted(ranked[: MAX_LIMITS - 1])
+    cpus = min(rows[at].cpus for at in ranked[MAX_LIMITS - 1 :])
     least = f"at least {show_rate(cpus)}" if cpus < inf else "no limit"
     others = Row(f"{len(rows) - len(kept)} other limits", least, cpus, False)
     return [*(rows[at] for at in kept[:-1]), others, rows[kept[-1]]]

@@ -25,6 +25,7 @@ MAX_HISTORY = 240  # readings that are kept of a cgroup
 MAX_LOG = 200  # lines
 MAX_LOOKS = 10  # readings whose threads are counted together
 MAX_PLACE = 200  # characters of a path
+BUDGET, MAX_INTERVAL = 0.01, 60.0  # of a CPU for readings, and seconds between two
 BLOCKS = "▁▂▃▄▅▆▇█"
 SORTS = ("level", "quota", "used", "share", "throttled")
 
@@ -434,9 +435,11 @@ def status_line(sample: Sample | None, every: float, wanted: float, *, paused: b
     return "; ".join(parts)
 
 
-def next_interval(cost: float, wanted: float, budget: float = 0.01, most: float = 60.0) -> float:
-    """Return the seconds to the next reading, so that readings stay below *budget* of a CPU."""
-    return max(wanted, min(most, float(-(-cost // budget)))) if cost > budget * wanted else wanted
+def next_interval(cost: float, wanted: float) -> float:
+    """Return the seconds to the next reading, so that readings stay below `BUDGET` of a CPU."""
+    if cost <= BUDGET * wanted:
+        return wanted
+    return max(wanted, min(MAX_INTERVAL, float(-(-cost // BUDGET))))
 
 
 def _cpus(value: float | None) -> str:

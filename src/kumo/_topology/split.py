@@ -53,9 +53,9 @@ def slowness(cores: Iterable[Core]) -> Place:
     return rank
 
 
-def boundaries(cores: Sequence[Core], places: Sequence[Place] = PLACES) -> list[Place]:
-    """Return those of *places* that divide *cores*, the one with the fewest groups first."""
-    sizes = [(len({place(core) for core in cores}), place) for place in places]
+def boundaries(cores: Sequence[Core]) -> list[Place]:
+    """Return those of `PLACES` that divide *cores*, the one with the fewest groups first."""
+    sizes = [(len({place(core) for core in cores}), place) for place in PLACES]
     return [place for size, place in sorted(sizes, key=operator.itemgetter(0)) if size > 1]
 
 
