@@ -420,7 +420,7 @@ def test_another_process_is_asked_by_its_number() -> None:
 def test_estimate_raises_for_what_cannot_be_asked() -> None:
     with pytest.raises(FileNotFoundError):
         estimate(machine=MACHINES / "no such machine.txt")
-    with pytest.raises(ProcessLookupError):
+    with pytest.raises(ProcessLookupError, match=r"no such process: '-1'$"):
         estimate(pid=-1)
     with pytest.raises(ValueError, match="pid and machine exclude each other"):
         estimate(pid=1, machine="machine.txt")

@@ -15,6 +15,7 @@ from kumo._cgroups.cpulist import CEILING, format_cpulist, parse_cpulist
 from kumo._cgroups.cpuset import allowed_cpus, fallbacks
 from kumo._cgroups.levels import (
     MAX_PLACES,
+    PATH_MAX,
     Levels,
     Mount,
     locate,
@@ -294,6 +295,19 @@ def test_not_a_mount(line: str) -> None:
     assert [mount.line for mount in parse_mounts(f"{line}\n{V2}\n")[0]] == [V2]
 
 
+@pytest.mark.parametrize("length", [PATH_MAX, PATH_MAX + 1, 4 * PATH_MAX, 5 * PATH_MAX])
+@pytest.mark.parametrize("form", ["26 24 0:26 {} /cg", "26 24 0:26 / {}"])
+def test_a_path_that_is_too_long_is_in_no_mount_table(length: int, form: str) -> None:
+    end = " rw - cgroup2 cgroup rw"
+    longest, escaped = "/" + "x" * (PATH_MAX - 2), "/" + r"\040" * (PATH_MAX - 2)
+
+    with pytest.raises(ValueError, match=r"^a path in a mountinfo line is too long: '26 24 0:26 "):
+        Mount(form.format("/" + "x" * (length - 1)) + end)
+    for path, read in ((longest, longest), (escaped, "/" + " " * (PATH_MAX - 2))):
+        found = Mount(form.format(path) + end)
+        assert read in (found.root, found.point)
+
+
 @pytest.mark.parametrize(
     ("text", "decoded"),
     **cases(
@@ -391,6 +405,25 @@ CG = "/sys/fs/cgroup"
             "a mount that the first /sys covers": (
                 [SYS[0], mount(60, 22, "/sys/fs", "tmpfs"), SYS[1], mount(26, 24, CG)],
                 ["26"],
+            ),
+            "a mount below the second of two at one point": (
+                [
+                    *SYS,
+                    mount(60, 24, "/sys/fs", "tmpfs"),
+                    mount(61, 60, "/sys/fs"),
+                    mount(26, 61, CG),
+                ],
+                ["61", "26"],
+            ),
+            "a mount below the second of two at one point, which is covered": (
+                [
+                    *SYS,
+                    mount(60, 24, "/sys/fs", "tmpfs"),
+                    mount(61, 60, "/sys/fs"),
+                    mount(26, 61, CG),
+                    mount(62, 61, "/sys/fs", "tmpfs"),
+                ],
+                [],
             ),
             "a neighbour's directory with a common prefix": (
                 [*SYS, mount(26, 24, CG), mount(60, 24, "/sys/fs/cg", "tmpfs")],

@@ -263,6 +263,7 @@ ENTITLED, ACTIVE = "partition_entitled_capacity=", "partition_active_processors=
         (parse_cap, "zone.cpu-cap x", "zone.cpu-cap x"),
         (parse_cap, "zone.cpu-shares 5", "zone.cpu-shares 5"),
         (parse_rule, "jail:www:pcpu:deny=x", "jail:www:pcpu:deny=x"),
+        (parse_rule, "jail:www:pcpu:deny=5=0", "jail:www:pcpu:deny=5=0"),
         (parse_sets, "thread 3", "thread 3"),
         (parse_sets, "process 0\nother 1", "process 0\nother 1"),
         (parse_levels, "8", "8"),

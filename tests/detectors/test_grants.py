@@ -196,6 +196,8 @@ def test_not_counts(text: str) -> None:
             "a padded width": ("n[008-010]", ["n008", "n009", "n010"]),
             "two brackets": ("a[1-2]b[3-4]", ["a1b3", "a1b4", "a2b3", "a2b4"]),
             "a bracket and a name": ("n[1-2],m", ["n1", "n2", "m"]),
+            "two ranges": ("n[1-2],m[3-4]", ["n1", "n2", "m3", "m4"]),
+            "high numbers": ("n[99999-100000]", ["n99999", "n100000"]),
             "a newline after": ("n[1-2]\n", ["n1", "n2"]),
             "the longest name": ("n" * MAX_NAME, ["n" * MAX_NAME]),
             "the longest name with a number": (
