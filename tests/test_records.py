@@ -343,6 +343,7 @@ def test_an_override_error_says_what_was_read() -> None:
 
     assert isinstance(error, ValueError)
     assert (error.variable, error.value) == ("KUMO_AVAILABLE_PARALLELISM", "four")
+    assert error.args == (error.variable, error.value)
     assert str(error) == (
         "KUMO_AVAILABLE_PARALLELISM='four' is not a positive decimal integer, such as 4"
     )

@@ -25,7 +25,7 @@ from kumo._cgroups.levels import (
     under,
     unescape,
 )
-from kumo._cgroups.quota import directory_limit, parse_quota
+from kumo._cgroups.quota import directory_limit, hierarchy_of, parse_quota
 from kumo._cgroups.unmounted import root_of
 from kumo._override import VARIABLE, OverrideError, parse_override
 from kumo._snapshot import _mounts as reduce_mounts
@@ -1029,6 +1029,13 @@ def test_the_quota_of_a_directory(
     read = directory_limit(Machine(files), controller, "/g")
 
     assert (read and (read.cpus, read.where)) == limit
+
+
+def test_the_hierarchy_of_a_quota_file() -> None:
+    assert hierarchy_of("/sys/fs/cgroup/a/cpu.max") == ""
+    assert (
+        hierarchy_of("/cpu/cpu.max/cpu.cfs_quota_us") == hierarchy_of("cpu.cfs_period_us") == "cpu"
+    )
 
 
 CPUSET = """\

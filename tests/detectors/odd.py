@@ -282,6 +282,7 @@ ODD: dict[str, Sections] = {
     },
     "platforms: Render": {"$RENDER": "true", "$RENDER_CPU_COUNT": " 0.5"},
     "platforms: Render, malformed": {"$RENDER": "true", "$RENDER_CPU_COUNT": "0.x"},
+    "platforms: Render, two points": {"$RENDER": "true", "$RENDER_CPU_COUNT": "1.2.3"},
     "platforms: Render, nothing": {"$RENDER": "true", "$RENDER_CPU_COUNT": "0.0"},
     "platforms: Render without a count": {"$RENDER": "true"},
     "platforms: a count, and not on Render": {"$RENDER_CPU_COUNT": "2", "$DYNO": "web.1"},
@@ -374,7 +375,8 @@ ODD: dict[str, Sections] = {
     "v2: a directory that cannot be listed": {
         "!pid": "17", "/proc/self/cgroup": "0::/",
         "/proc/self/mountinfo": V2_MOUNT.replace("/ /c", "/../.. /c"),
-        "/c/a (EACCES)": "", "/c/b/d/cgroup.procs": "17", "/c/b/d/cpu.max": "50000 100000",
+        "/c/a (EACCES)": "", "/c/a/d/cgroup.procs": "16", "/c/b/d/cgroup.procs": "17",
+        "/c/b/d/cpu.max": "50000 100000",
     },
     "v2: malformed mounts": {**V2, "/proc/self/mountinfo": "x\ny\n" + V2_MOUNT},
     "v2: malformed cgroups": {**V2, "/proc/self/cgroup": "x\ny\n0::/a/b"},
@@ -448,6 +450,14 @@ ODD: dict[str, Sections] = {
         **V2, f"{CPU}/online": "0-199", "/c/cgroup.procs": "1",
         "/c/a/cpuset.cpus.effective": ",".join(map(str, range(0, 100, 2))),
         "!affinity": "0,2",
+    },
+    "affinity: not imposed, and the cpuset is malformed": {
+        **V2, f"{CPU}/online": "0-7", "/c/cgroup.procs": "1",
+        "/c/a/b/cpuset.cpus.effective": "x",
+    },
+    "affinity: fails, and the online CPUs are malformed": {
+        "!affinity (EPERM)": "", "/proc/self/status": "Cpus_allowed_list:\t0-2",
+        f"{CPU}/online": "x",
     },
     "affinity: not imposed, but for isolated CPUs": {
         **V2, f"{CPU}/online": "0-5", f"{CPU}/isolated": "4-5", "/c/cgroup.procs": "1",

@@ -77,6 +77,23 @@ def test_what_a_call_never_answers_is_named(call: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_an_empty_answer_is_no_limit(call: str) -> None:
+    """Of some calls it is none of their answers, and of others it stands for no limit."""
+    expected = ["GetProcessAffinityMask", "QueryInformationJobObject", "cpuset_getaffinity"]
+    expected += ["lpar_get_info", "pset_info", "ra_getrset", "sched_getaffinity_np"]
+
+    online, *found = details(elsewhere(f"-- !{call} --\n\n"))
+
+    assert online == "online set 8 'os.cpu_count' | '8'"
+    assert [line for line in found if line != "note job-parents-hidden over"] == [
+        f"note malformed either where={name!r} text=\"''\" form={CALLS[name][1]!r} "
+        "step='Report it with the output of `kumo snapshot`.'"
+        for name in expected
+        if name == call
+    ]
+
+
 @pytest.mark.parametrize("call", ["rctl_get_limits", "getrctl"])
 def test_of_several_limits_the_malformed_one_is_left_out_alone(call: str) -> None:
     text = {

@@ -398,6 +398,14 @@ def test_the_outers_own_does_not_stand_in_the_way_of_what_it_would_beat() -> Non
     assert after(4, after(4, workers=2), chosen=["blas"])["MKL_NUM_THREADS"] == "2"
 
 
+def test_what_is_kept_is_no_addition() -> None:
+    outer = after(4)
+    kept = {**outer, "GOMAXPROCS": "2"}
+
+    assert set(variables(4, plan(4, {"GOMAXPROCS": "2"}))) == {*DEFAULTS, MARKER} - {"GOMAXPROCS"}
+    assert set(variables(4, plan(4, kept, read_outer(kept)))) == {MARKER}
+
+
 def test_no_marker_is_no_outer() -> None:
     assert read_outer({}) is None
     assert read_outer({MARKER: ""}) is None
@@ -423,6 +431,7 @@ def test_no_marker_is_no_outer() -> None:
         "9" * 99,
         "9" * 21,
         "4:A=" + "9" * 21,
+        "4:A=1=2",
     ],
 )
 def test_malformed_marker(text: str) -> None:

@@ -110,7 +110,9 @@ def test_a_share_and_a_part_say_what_they_are() -> None:
 
 
 def test_a_budget_needs_a_part() -> None:
-    with pytest.raises(ValueError, match="a budget needs a part at least"):
+    with pytest.raises(
+        ValueError, match=r"^a budget needs a part at least, as in Budget\(web=2, batch=1\)$"
+    ):
         kumo.Budget()
 
 
@@ -146,7 +148,16 @@ def test_as_many_parts_as_cpus_are_no_warning(
 
 @pytest.mark.parametrize(
     ("fraction", "parallelism", "size"),
-    [(1, 4, 4), (0.5, 5, 2), (0.1, 4, 1), (0.29, 100, 29), (2, 3, 6), (1 / 3, 3, 1), (0.7, 4, 2)],
+    [
+        (1, 4, 4),
+        (0.5, 5, 2),
+        (0.1, 4, 1),
+        (0.29, 100, 29),
+        (2, 3, 6),
+        (1 / 3, 3, 1),
+        (0.7, 4, 2),
+        (0.9999999998, 2, 2),
+    ],
 )
 def test_a_share_is_rounded_down(fraction: float, parallelism: int, size: int) -> None:
     assert Share(fraction).of(parallelism) == size
