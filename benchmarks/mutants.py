@@ -72,7 +72,7 @@ CONFIGURATION = f"""
 source_paths = ["src"]
 only_mutate = {[f"src/kumo/{path}" for path in MODULES]}
 also_copy = ["docs", "benchmarks", "share"]
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--hypothesis-seed=0"]
+pytest_add_cli_args = ["-n0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 pytest_add_cli_args_test_selection = {list(TESTS)}
 use_git_change_detection = false
 on_dependency_change = "ignore"

@@ -300,6 +300,17 @@ def test_a_machine_that_shows_no_memory_has_no_limit() -> None:
         ]
 
 
+def test_the_memory_in_a_namespace_that_hides_the_own_directory() -> None:
+    machine = Machine(
+        V2.replace("0::/pod/app", "0::/").replace("0:26 / /sys", "0:26 /.. /sys")
+        + "-- !pid --\n17\n-- /sys/fs/cgroup/a/cgroup.procs --\n16\n"
+        "-- /sys/fs/cgroup/b/cgroup.procs --\n17\n"
+        "-- /sys/fs/cgroup/b/memory.max --\n6442450944\n"
+    )
+
+    assert survey(machine).workers(memory="2G") == 3
+
+
 def test_the_memory_of_each_level_and_of_the_machine() -> None:
     levels = Machine(
         V2.replace(
