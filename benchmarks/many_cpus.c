@@ -2,8 +2,12 @@
 
        many_cpus CPUS -- COMMAND…
 
-   sched_getaffinity answers CPUs 0 to CPUS-1, or what sched_setaffinity has set since for that thread; a new thread
-   or process begins with what its parent has. Nothing is really set. Other system calls are the kernel's own.
+   sched_getaffinity answers CPUs 0 to CPUS-1, or what sched_setaffinity has set since for that thread. A new thread
+   begins with what the first thread of its process has, a new process with what the first thread of its parent has. So
+   a pin goes on through fork and exec, as with the kernel. It is looked up when a thread first asks or sets, and that
+   is the difference: a mask that the parent has set since the fork counts for the child, an orphan that never asked
+   begins with all CPUs, and a thread that pins itself alone hands nothing on.
+   Nothing is really set: threads run on every real CPU. Other system calls are the kernel's own.
 
    A seccomp filter hands the two calls to a supervising process, so that programs which make raw system calls are
    answered too. The command keeps the process id that it had. What files say, such as /sys/devices/system/cpu, is left

@@ -2,11 +2,12 @@
 
     python benchmarks/many_cpus.py 64 -- nproc
 
-Masks come from `many_cpus.c`. Files come from copies that are bound over the real ones in a mount
-namespace of the command's own: `/sys/devices/system/cpu`, `/sys/devices/system/node`,
-`/proc/cpuinfo`, `/proc/stat` and the root cpuset of cgroup v1, as of one package, one node and no
-hyper-threads. That needs root, or a user namespace. Other files of cgroups are the real ones. So is
-`/proc/PID/status`: a program that reads `Cpus_allowed_list` there sees the real machine.
+Masks come from `many_cpus.c`, which keeps those that are set, hands them on and pins nothing. Files
+come from copies that are bound over the real ones in a mount namespace of the command's own:
+`/sys/devices/system/cpu`, `/sys/devices/system/node`, `/proc/cpuinfo`, `/proc/stat` and the root
+cpuset of cgroup v1, as of one package, one node and no hyper-threads. That needs root, or a user
+namespace. Other files of cgroups are the real ones. So is `/proc/PID/status`: a program that reads
+`Cpus_allowed_list` there, such as GNU parallel, sees the real machine.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ if sys.platform != "linux":
     pytest.skip("the benchmarks are for Linux", allow_module_level=True)
 
 import harness
+import reach
+from _reach_programs import PROGRAMS
 
 BENCHMARKS = Path(harness.__file__).parent
 
@@ -101,3 +103,68 @@ def test_a_bad_number_of_rounds_is_one_line(
 
     assert ended.value.code == 2
     assert "is not a number of 1 or more" in capsys.readouterr().err.splitlines()[-1]
+
+
+RIGHT = {"most": 6, "late": False, "code": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, ""),
+        ({"most": 7}, ""),
+        ({"most": 8}, "more"),
+        ({"most": 4}, ""),
+        ({"most": 3}, "fewer"),
+        ({"code": 1}, "failed"),
+        ({"late": True, "code": -9}, "late"),
+    ],
+)
+def test_a_program_is_right_only_if_it_did_its_work_with_as_many_threads(
+    changes: dict[str, int], fault: str
+) -> None:
+    row = {"right": RIGHT, "run": RIGHT | changes}
+
+    assert reach.fault(row, "run") == fault
+
+
+def test_a_program_that_no_run_lets_end_is_right_by_its_threads() -> None:
+    late = RIGHT | {"late": True, "code": -9}
+
+    assert reach.fault({"right": late, "run": late}, "run") == ""
+
+
+REACHED = {
+    path.stem: json.loads(path.read_text("utf-8"))
+    for path in sorted(harness.RESULTS.glob("reach-*.json"))
+}
+
+
+def test_each_wrong_program_of_the_kept_results_has_its_reason_and_no_right_one_has() -> None:
+    wrong = {
+        (row["name"], mode)
+        for results in REACHED.values()
+        for row in reach.measured(results)
+        for mode in results["modes"]
+        if mode != "bare" and reach.fault(row, mode)
+    }
+    explained = {(program.name, mode) for program in PROGRAMS for mode in program.wrong}
+
+    assert (wrong - explained, explained - wrong) == (set(), set())
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_the_table_of_programs_is_what_was_measured(name: str) -> None:
+    kept = harness.RESULTS.joinpath(f"{name}.md").read_text("utf-8")
+
+    assert reach.as_markdown(REACHED[name]) + "\n" == kept
+
+
+def test_the_readme_has_the_measured_shares() -> None:
+    readme = BENCHMARKS.with_name("README.md").read_text("utf-8")
+    one, four = (reach.shares(REACHED[name]) for name in ("reach-1", "reach-4"))
+    of = len(reach.measured(REACHED["reach-1"]))
+
+    assert f"1 CPU on a machine that shows 64, {one['bare']} of {of} [programs]" in readme
+    assert f" right, {one['run']} with `kumo run`, {one['view']} with `--view`." in readme
+    assert f"4 CPUs it is {four['bare']}, {four['run']} and {four['view']}." in readme
