@@ -163,6 +163,18 @@ def test_every_adapter_has_one_shape_and_imports_no_engine(engine: str) -> None:
     assert isinstance(adapter.FIX, str)
 
 
+def test_an_engine_that_cannot_be_asked_leaves_the_answers_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(f"n1: {FITS}")
+
+    fleet = kumo.fleet.gather("files,mpi", [str(tmp_path), "hosts"])
+
+    assert [node.host for node in fleet.nodes] == ["n1", "mpi"]
+    (reason,) = (str(node.reason) for node in fleet.silent)
+    assert reason.startswith("'hosts' is not an option of mpirun")
+    with pytest.raises(RuntimeError, match=r"files .*No such file"):
+        kumo.fleet.gather("files,files", ["no/where", "no/file"])
+
+
 def test_two_engines_can_be_asked_at_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(f"n1: {FITS}")
     (tmp_path / "b").write_text(f"n1: {FITS}")

@@ -35,7 +35,8 @@ def gather(
 
     Raise `ValueError` for an engine that there is not, a number of targets that differs from
     that of the engines, or seconds that are not above 0. `RuntimeError` says that an engine
-    itself cannot be asked: it is not installed or not running.
+    itself cannot be asked: it is not installed or not running. If another engine can, the one
+    that cannot is a silent node instead.
     """
     from kumo._errors import InputError
 
@@ -79,13 +80,30 @@ def ask_all(
     timeout: float,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Fleet:
-    """Ask each engine in turn, and return all nodes. Raise `InputError`."""
+    """Ask each engine in turn, and return all nodes. Raise `InputError` if none can be asked.
+
+    An engine that cannot be asked is a silent node if another one can: the answers of the others
+    count.
+    """
+    from kumo._errors import InputError
+    from kumo._fleet.reading import silent
+
     nodes: list[Node] = []
+    failures: list[tuple[str, InputError]] = []
     for engine, target in pairs:
 
         def report(text: str, engine: str = engine) -> None:
             progress(f"{engine}: {text}")
 
-        asked = load(engine).ask(target, pressure=pressure, timeout=timeout, progress=report)
-        nodes.extend(asked)
+        ask = load(engine).ask
+        try:
+            nodes.extend(ask(target, pressure=pressure, timeout=timeout, progress=report))
+        except InputError as error:
+            if len(pairs) == 1:
+                raise
+            failures.append((engine, error))
+    if len(failures) == len(pairs):
+        raise failures[0][1]
+    for engine, why in failures:
+        nodes.append(silent(engine, str(why).removeprefix(f"{engine}: "), engine=engine))
     return Fleet(tuple(engine for engine, _ in pairs), tuple(nodes))
