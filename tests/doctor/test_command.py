@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bare import MEASURED, PLAIN, SOURCE
 from conftest import skip_real
 
 from doctor.programs import TIMEOUT, wait_until_asleep, wait_until_gone, write
@@ -21,17 +22,11 @@ from kumo._command.doctor_report import ProcessReport
 from kumo._doctor.checkup import check
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux shows them")
-# Without site-packages there is no library to be asked, and kumo is found by its path.
-KUMO = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from kumo._command.main import main; sys.exit(main())"
-)
-SOURCE = str(Path(__file__).parents[2] / "src")
-COMMAND = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE, "doctor"]
+COMMAND = [*PLAIN, "doctor"]
 
 
 def environment(directory: Path, **variables: str) -> dict[str, str]:
-    return {"PATH": str(directory), "LC_ALL": "C.UTF-8", **variables}
+    return {**MEASURED, "PATH": str(directory), "LC_ALL": "C.UTF-8", **variables}
 
 
 def doctor(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -357,3 +358,122 @@ def test_a_set_that_means_nothing_is_refused(
 
     assert main(["fleet", *words.split()]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- how each is reached
+
+
+def module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None:
+    """Let *name* be a module with these contents."""
+    made = ModuleType(name)
+    made.__dict__.update(contents)
+    monkeypatch.setitem(sys.modules, name, made)
+
+
+class FakeScheduler:
+    """`distributed.Client`, which takes an address or a file, and one of them refuses."""
+
+    def __init__(self, timeout: float, set_as_default: bool, name: str, **place: str) -> None:
+        if place == {"address": "tcp://gone:1"}:
+            raise OSError("Timed out\n  after 3 s")
+        self.place = place
+
+    def __enter__(self) -> FakeScheduler:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def sync(self, function: Any, *given: Any) -> list[Any]:
+        return [self.place]
+
+
+@pytest.mark.parametrize(
+    ("target", "configured", "place"),
+    [
+        ("tcp://a:1", None, {"address": "tcp://a:1"}),
+        (None, "tcp://b:1", {"address": "tcp://b:1"}),
+        (__file__, "tcp://b:1", {"scheduler_file": __file__}),
+        ("tcp://gone:1", None, "dask: no scheduler answers at 'tcp://gone:1': Timed out after 3 s"),
+        (None, None, "dask: give the scheduler's address, such as tcp://host:8786"),
+    ],
+)
+def test_the_scheduler_of_dask(
+    monkeypatch: pytest.MonkeyPatch, target: str | None, configured: str | None, place: Any
+) -> None:
+    config = SimpleNamespace(get=lambda name, default: configured)
+    module(monkeypatch, "dask", config=config)
+    module(monkeypatch, "distributed", Client=FakeScheduler)
+
+    try:
+        reached: object = dask.ask(target, pressure=None, timeout=3, progress=quiet)
+    except InputError as error:
+        reached = str(error)
+
+    assert reached == (place if isinstance(place, str) else [place])
+
+
+@pytest.mark.parametrize(
+    ("target", "variable", "found"),
+    [
+        ("proj", None, "app of proj"),
+        (None, "other", "app of other"),
+        (None, None, "celery: give the module of the app, as for celery -A"),
+        ("broken", None, "celery: there is no app 'broken': ZeroDivisionError: division by zero"),
+    ],
+)
+def test_the_app_of_celery(
+    monkeypatch: pytest.MonkeyPatch, target: str | None, variable: str | None, found: str
+) -> None:
+    def find_app(name: str) -> str:
+        assert sys.path[0] == os.getcwd()
+        monkeypatch.chdir("/")  # as a user's module may do
+        return f"app of {name}" if name != "broken" else str(1 / 0)
+
+    for name in ("celery", "celery.app"):
+        module(monkeypatch, name)
+    module(monkeypatch, "celery.app.utils", find_app=find_app)
+    monkeypatch.delenv("CELERY_APP", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CELERY_APP", variable)
+    before = list(sys.path)
+
+    try:
+        app = celery._app(target)
+    except InputError as error:
+        app = str(error)
+
+    assert app == found
+    assert sys.path == before
+
+
+def test_without_workers_none_is_asked() -> None:
+    assert celery._broadcast(None, "kumo", 1.0, []) == []
+
+
+class FakeRayOfOthers(FakeRay):
+    """Ray that is not connected yet, to clusters of which one answers."""
+
+    is_connected = False
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, address: str, log_to_driver: bool, logging_level: str) -> None:
+        if address == "ray://gone":
+            raise RuntimeError("Could not\nconnect")
+        self.is_connected = True
+
+    def shutdown(self) -> None:
+        self.is_connected = False
+
+
+def test_a_connection_to_ray_ends_with_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", fake := FakeRayOfOthers())
+
+    with ray._Cluster(None) as cluster:
+        assert cluster is fake
+        assert fake.is_connected
+    assert not fake.is_connected
+    with pytest.raises(InputError, match=r"^ray: no cluster at ray://gone: Could not connect$"):
+        ray._Cluster("ray://gone")

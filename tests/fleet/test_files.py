@@ -14,6 +14,7 @@ import pytest
 import kumo.fleet
 from fleet.nodes import explained, online, quota
 from kumo._command.main import main
+from kumo._fleet import files as files_engine
 from kumo._fleet.adapters import ENGINES, load
 
 MACHINES = Path(__file__).parents[1] / "machines"
@@ -182,3 +183,48 @@ def test_two_engines_can_be_asked_at_once(tmp_path: Path) -> None:
     fleet = kumo.fleet.gather("files,files", [str(tmp_path / "a"), str(tmp_path / "b")])
 
     assert [(group.slots, group.excess) for group in fleet.groups] == [(4, 2)]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (None, "No such file or directory"),
+        ([], "0 files in it"),
+        (["a", "b", "c"], "3 files in it"),
+    ],
+)
+def test_a_target_without_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str] | None, message: str
+) -> None:
+    monkeypatch.setattr(files_engine, "MAX_FILES", 2)
+    for name in files or ():
+        (tmp_path / name).write_text("")
+    target = tmp_path if files is not None else tmp_path / "absent"
+
+    with pytest.raises(RuntimeError, match=message):
+        kumo.fleet.gather("files", str(target))
+
+
+def test_without_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+
+    with pytest.raises(RuntimeError, match="files -: stdin is closed"):
+        kumo.fleet.gather("files", "-")
+
+
+def test_texts_that_are_too_long_and_files_that_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_engine, "MAX_FILE_BYTES", len(MACHINE) - 1)
+    monkeypatch.setattr(files_engine, "MAX_REPORT", 1000)
+    (tmp_path / "m.txt").write_text(MACHINE)
+    (tmp_path / "prose").write_text("x\n" * 501 + OVER)
+    (tmp_path / "loop").symlink_to("loop")
+
+    fleet = kumo.fleet.gather("files", str(tmp_path))
+
+    assert {node.host: node.reason for node in fleet.silent} == {
+        "m": f"more than {len(MACHINE) - 1} characters are not a machine file",
+        "prose": "neither a machine file nor lines of explain --json",
+        "loop": "loop: Too many levels of symbolic links",
+    }

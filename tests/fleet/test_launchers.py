@@ -220,3 +220,60 @@ def test_without_threads_a_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(InputError, match=r"^true: can't start new thread$"):
         commands.output_of(["true"], 60)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 3", "mpirun: no answer$"),
+        ("echo 'cannot reach a' >&2; exit 1", "mpirun: cannot reach a$"),
+        ("echo", "mpirun: no answer$"),
+    ],
+)
+def test_an_mpirun_that_answers_nothing(program: Program, script: str, message: str) -> None:
+    program("mpirun", f'[ "$1" = --version ] && exit\n{script}')
+
+    with pytest.raises(RuntimeError, match=message):
+        kumo.fleet.gather("mpi")
+
+
+def test_a_report_that_cannot_be_used_is_a_silent_host(program: Program) -> None:
+    bad = json.dumps({"schema": 1, "host": "a", "environment": {"MPI_LOCALNRANKS": "3"}})
+    program("mpirun", f"[ \"$1\" = --version ] && exit\necho '{bad}'")
+
+    (node,) = kumo.fleet.gather("mpi").silent
+
+    assert (node.host, node.slots) == ("a", 3)
+    assert node.reason == "its report has no estimate"
+
+
+def test_hostfiles_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpi, "MAX_HOSTS", 2)
+    (tmp_path / "hosts").write_text("a\nb\nc\n")
+
+    with pytest.raises(InputError, match="mpi: more than 2 hosts"):
+        mpi.named_hosts(["--hostfile", str(tmp_path / "hosts")])
+    with pytest.raises(InputError, match="absent': No such file or directory"):
+        mpi.named_hosts(["-f", str(tmp_path / "absent")])
+
+
+def test_a_program_that_ignores_the_end_is_killed_with_its_session(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "END_SECONDS", 0.01)
+    program("stubborn", f"trap '' TERM; echo $$ >'{tmp_path}/pid'; sleep 600 & wait; wait")
+    answers = commands.run_all({"one": ["stubborn"]}, 600)
+
+    def wait(process: subprocess.Popen[bytes], deadline: float, stopping: Any) -> int | None:
+        while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
+            time.sleep(0.01)
+        return original(process, time.monotonic(), stopping)
+
+    original = commands._wait
+    monkeypatch.setattr(commands, "_wait", wait)
+
+    (answer,) = answers
+
+    assert (answer.key, answer.code) == ("one", None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,44 @@ def test_pressure_of_another_form_is_left_out(pressure: object) -> None:
 
     assert node.estimate is not None
     assert node.pressure is None
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (None, "LookupError: kumo is not installed there"),
+        ("echo '[]'", "TypeError: kumo explain --json prints no object there"),
+        ("echo 'kumo: no' >&2; exit 2", "RuntimeError: kumo: no"),
+        ("exit 1", "RuntimeError: no answer"),
+        ("echo '{'", "JSONDecodeError: "),
+        (f"echo '{json.dumps(GOOD)}'", None),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="the command is a shell script")
+def test_a_node_where_only_the_command_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, why: str | None
+) -> None:
+    if script is not None:
+        (tmp_path / "kumo").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "kumo").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "kumo", None)
+
+    sent_report = json.loads(sent.report_node(None))
+
+    assert sent_report["kumo"] is None
+    if why is None:
+        assert (sent_report["reason"], sent_report["explain"]) == (None, GOOD)
+    else:
+        assert sent_report["reason"].startswith(why)
+
+
+def test_a_node_whose_kumo_has_other_modules_is_asked_by_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "kumo._explain", None)
+
+    sent_report = json.loads(sent.report_node(None))
+
+    assert (sent_report["kumo"], sent_report["reason"]) == (kumo.__version__, None)
+    assert sent_report["explain"]["schema"] == 1

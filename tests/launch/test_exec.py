@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bare import unmeasured
 from command.conftest import TIMEOUT, Kumo, environment
 from conftest import skip_real
 
@@ -140,10 +141,11 @@ def test_no_descriptor_is_added_or_lost(kumo: Kumo, tmp_path: Path) -> None:
 def test_closed_streams_stay_closed(kumo: Kumo) -> None:
     script = '"$@" <&- 2>&-'
     direct = ["sh", "-c", "ls /proc/self/fd"]
+    given = unmeasured(environment())
 
     assert (
-        run(["sh", "-c", script, "sh", kumo.script, "run", "--", *direct]).stdout
-        == run(["sh", "-c", script, "sh", *direct]).stdout
+        run(["sh", "-c", script, "sh", kumo.script, "run", "--", *direct], env=given).stdout
+        == run(["sh", "-c", script, "sh", *direct], env=given).stdout
     )
 
 
@@ -322,7 +324,8 @@ def test_a_path_that_may_not_be_searched(
     (tmp_path / "true").write_text("exit 1\n")
     tmp_path.chmod(0o600)
 
-    ran = run([kumo.python, "-c", AS_NOBODY, f"{tmp_path}:/usr/bin:/bin", command])
+    program = [kumo.python, "-c", AS_NOBODY, f"{tmp_path}:/usr/bin:/bin", command]
+    ran = run(program, env=unmeasured(environment()))
 
     assert ran.returncode == code
     assert ran.stderr == b"kumo: nosuch: command not found\n" * lines

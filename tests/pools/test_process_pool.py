@@ -593,7 +593,7 @@ def test_a_process_that_is_started_again_gets_the_cpu_that_is_free() -> None:
     with kumo.ProcessPool("web-again", processes=1, pin=True) as pool:
         first = pool.submit(own_cpus, 0).result(MOMENT)
         with pytest.raises(loky.BrokenProcessPool):
-            pool.submit(os._exit, 1).result(MOMENT)
+            pool.submit(die).result(MOMENT)
 
         assert pool.submit(own_cpus, 0).result(MOMENT) == first
 

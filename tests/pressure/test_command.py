@@ -12,20 +12,15 @@ import threading
 import time
 from collections.abc import Iterator
 from math import inf
-from pathlib import Path
 
 import pytest
+from bare import MEASURED, PLAIN, SOURCE
 from doctor.programs import wait_until_asleep
 
 import kumo
 from kumo._command.main import main
 
-KUMO = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from kumo._command.main import main; sys.exit(main())"
-)
-SOURCE = str(Path(__file__).parents[2] / "src")
-COMMAND = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE, "pressure"]
+COMMAND = [*PLAIN, "pressure"]
 TIMEOUT = 60
 linux = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux shows them")
 
@@ -33,7 +28,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="processes as Linux s
 def pressure(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
-        env={"LC_ALL": "C.UTF-8"},
+        env={**MEASURED, "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bare import unmeasured
 from conftest import skip_real
 from real.conftest import MakeGroup, make_group
 from real.host import RUN, environment, in_groups
@@ -152,7 +153,7 @@ def test_what_needs_root_is_said() -> None:
         capture_output=True,
         text=True,
         check=False,
-        env=environment(),
+        env=unmeasured(environment()),
     )
 
     assert ran.stderr == ""

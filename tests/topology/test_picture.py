@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import shapes
+from bare import MEASURED, PLAIN
 
 from kumo._command.topology import as_dict
 from kumo._snapshot import snapshot
@@ -16,12 +16,6 @@ from kumo._topology.picture import picture, short_list
 from kumo._topology.read import read_cores, read_topology
 
 MACHINES = Path(__file__).with_name("machines")
-SOURCE = str(Path(__file__).parents[2] / "src")
-KUMO = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from kumo._command.main import main; sys.exit(main())"
-)
-PLAIN = [sys.executable, "-I", "-S", "-c", KUMO, SOURCE]  # without site-packages
 PCI = "/sys/devices/pci0000:00"
 # Eight cores with two threads in two packages; the process may use some CPUs of each.
 RESTRICTED = (
@@ -57,7 +51,7 @@ in parentheses: not yours
 def kumo(*arguments: str, columns: str = "") -> str:
     ran = subprocess.run(
         [*PLAIN, *arguments],
-        env={"LC_ALL": "C.UTF-8"} | ({"COLUMNS": columns} if columns else {}),
+        env={**MEASURED, "LC_ALL": "C.UTF-8"} | ({"COLUMNS": columns} if columns else {}),
         capture_output=True,
         text=True,
         check=False,

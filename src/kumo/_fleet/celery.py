@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import uuid
+from contextlib import suppress
 from functools import partial
 
 from kumo._errors import InputError
@@ -59,14 +60,16 @@ def _app(target: str | None) -> Any:
     target = target or os.environ.get("CELERY_APP")
     if not target:
         raise InputError("celery: give the module of the app, as for celery -A")
-    sys.path.insert(0, os.getcwd())  # as celery does
+    directory = os.getcwd()
+    sys.path.insert(0, directory)  # as celery does
     try:
         return find_app(target)
     except Exception as error:  # noqa: BLE001 - the user's module runs
         text = f"{type(error).__name__}: {error}"
         raise InputError(f"celery: there is no app {target!a}: {text}") from None
     finally:
-        sys.path.remove(os.getcwd())
+        with suppress(ValueError):  # the user's module may have changed the path
+            sys.path.remove(directory)
 
 
 def _broadcast(
