@@ -24,7 +24,7 @@ class Failing(io.RawIOBase):
 
 def stdin(source: bytes | io.RawIOBase) -> io.TextIOWrapper:
     raw = io.BytesIO(source) if isinstance(source, bytes) else source
-    return io.TextIOWrapper(io.BufferedReader(raw))  # type: ignore[type-var]
+    return io.TextIOWrapper(io.BufferedReader(raw))
 
 
 def test_a_machine_file_from_stdin(

@@ -244,7 +244,7 @@ def test_a_report_that_cannot_be_used_is_a_silent_host(program: Program) -> None
     (node,) = kumo.fleet.gather("mpi").silent
 
     assert (node.host, node.slots) == ("a", 3)
-    assert node.reason == "its report has no estimate"
+    assert node.reason == "its answer has no estimate"
 
 
 def test_hostfiles_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

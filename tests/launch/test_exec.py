@@ -14,6 +14,9 @@ from bare import unmeasured
 from command.conftest import TIMEOUT, Kumo, environment
 from conftest import skip_real
 
+from kumo._errors import InputError
+from kumo._launch.exec import as_started, pin
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="exec is POSIX's")
 
 # Prints, as JSON, what a process can tell of how it was started.
@@ -467,3 +470,39 @@ def test_a_variable_without_a_name_stops_nothing() -> None:
 
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert b"A=1" in ran.stdout.split(b"\n")
+
+
+SET = {"A": "1", "LC_CTYPE": "C.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("now", "block", "given"),
+    [
+        (SET, "A=1\0", {"A": "1"}),
+        (SET, "A=1\0LC_CTYPE=C.UTF-8\0", SET),
+        (SET, "A=1\0LC_CTYPE=C\0", {"A": "1", "LC_CTYPE": "C"}),
+        (SET, None, SET),
+        (SET, PermissionError(13, "Permission denied"), SET),
+        ({"A": "1", "LC_CTYPE": "de_DE"}, "", {"A": "1", "LC_CTYPE": "de_DE"}),
+    ],
+)
+def test_what_python_has_set_itself_is_not_handed_on(
+    monkeypatch: pytest.MonkeyPatch,
+    now: dict[str, str],
+    block: str | OSError | None,
+    given: dict[str, str],
+) -> None:
+    def read(path: str) -> str | None:
+        if isinstance(block, OSError):
+            raise block
+        return block
+
+    monkeypatch.setattr("kumo._system.live.read_file", read)
+
+    assert as_started(now) == given
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system cannot pin")
+def test_cpus_that_the_kernel_refuses() -> None:
+    with pytest.raises(InputError, match=r"^--pin: the affinity cannot be set: Invalid argument$"):
+        pin((99999,))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kumo._pressure.counters import Counters
+from kumo._pressure.parsers import CpuTimes
+from kumo._records import Estimate, Limit
 from kumo._top.model import (
     BLOCKS,
     Model,
+    Process,
     Sample,
     changes,
     head_lines,
@@ -19,7 +22,7 @@ from kumo._top.model import (
     thread_lines,
 )
 from kumo._top.pools import is_address, parse_pools
-from top.recorded import APP, POD, TOP, host, reading
+from top.recorded import APP, POD, THREADS, TOP, host, reading
 
 
 def model_of(*samples: Sample) -> Model:
@@ -123,3 +126,29 @@ def test_pools_are_read_from_the_metrics() -> None:
     assert is_address("http://127.0.0.1:9464/metrics")
     assert not is_address("file:///etc/passwd")
     assert not is_address("http://host /x")
+
+
+def test_what_has_changed_of_the_machine_and_the_process() -> None:
+    before = reading(1)
+    few = Estimate([Limit("affinity", "set", 1, "sched_getaffinity", "3")], [])
+    process = Process(4242, "web", few, 2.5, THREADS)
+    now = Sample(2.0, before.groups, process, {0: CpuTimes(1, 1, 1)})
+
+    assert [*changes(before, now)] == [
+        "count 1 → 1 (CPUs 1.50 → 1.00)",
+        "what binds: quota → affinity",
+        "affinity 0-15 → 3",
+        "online CPUs 16 → 1",
+    ]
+
+
+def test_the_head_before_the_first_reading_and_of_a_host() -> None:
+    assert head_lines(Model(), []) == ("reading…", "")
+    assert Model().rows() == []
+    assert status_line(None, 1.0, 1.0, paused=False) == ""
+    model = model_of(host(1, 4), host(2, 4))
+
+    head, _ = head_lines(model, model.rows())
+
+    assert head == "this host: 4 cgroups with a quota, 3 throttled"
+    assert (thread_lines(model), pool_lines(model.now)) == ([], [])

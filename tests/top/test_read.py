@@ -119,7 +119,7 @@ class Answers(System):
 
     def __init__(self) -> None:
         super().__init__()
-        self.files = {"/text": "1", "/closed": EACCES, "/broken": EIO}
+        self.files: dict[str, str | int] = {"/text": "1", "/closed": EACCES, "/broken": EIO}
         self.reads: list[str] = []
 
     def _read(self, path: str) -> str | None:
@@ -142,7 +142,8 @@ class Answers(System):
 def test_what_cannot_be_read_is_said(
     path: str, text: str, remarks: list[str], closed: bool
 ) -> None:
-    files = _Files(Answers(), absent := set())
+    absent: set[str] = set()
+    files = _Files(Answers(), absent)
 
     assert files.text(path) == text
     assert ([*files.remarks], files.closed) == (remarks, closed)
