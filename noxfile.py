@@ -39,6 +39,7 @@ WITH_MARKS = [
     *(f"tests/{name}" for name in ("launch", "top", "report", "metrics", "real", "doctor")),
     *("tests/system/test_libraries.py", "tests/test_pytest_plugin.py", "tests/hot", "tests/watch"),
 ]
+OF_WHEEL = [f"tests/command/test_{name}.py" for name in ("gates", "wheel")]
 STARTS = [f"tests/command/test_{name}.py" for name in ("output", "pyz", "streams")]
 THREADS_NEED = ("pytest", "pytest-xdist", "hypothesis", "anyio", "trio")
 
@@ -135,6 +136,7 @@ def coverage(session: nox.Session) -> None:
         # A busy machine falsifies what some of these find, but not which lines they run.
         session.run("coverage", "run", "-m", "pytest", "-m", MEASURED, *WITH_MARKS, env=env,
                     success_codes=[0, 1])  # fmt: skip
+        session.run("coverage", "run", "-m", "pytest", *OF_WHEEL, "--installed", env=env)
         session.run("coverage", "combine", env=env)
         session.run("coverage", "report", *session.posargs, env=env)
 

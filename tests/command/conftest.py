@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from bare import MEASURED
 from conftest import skip_real
 
 from command.server import CLOSED, POSSIBLE, Server, can_answer
@@ -133,6 +134,17 @@ def _pip(*arguments: str) -> None:
         skip_real(f"pip {arguments[0]} failed, which needs pip and hatchling: {lines[-1]}")
 
 
+def _measure(python: str) -> None:
+    """Have *python*, of another environment, measure its coverage with the package of this one."""
+    import coverage
+
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    ran = subprocess.run([python, "-c", ask], capture_output=True, check=True, text=True)
+    packages = Path(ran.stdout.strip())
+    (packages / "coverage").symlink_to(Path(coverage.__file__).parent)
+    (packages / "coverage.pth").write_text("import coverage; coverage.process_startup()\n")
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the checkout."""
@@ -159,4 +171,6 @@ def kumo(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterato
         installed = Kumo(Path(directory))
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
         _pip("--python", installed.python, "install", "--no-deps", "--no-index", str(wheel))
+        if MEASURED:
+            _measure(installed.python)
         yield installed
