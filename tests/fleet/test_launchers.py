@@ -234,14 +234,14 @@ def test_an_mpirun_that_answers_nothing(program: Program, script: str, message: 
     program("mpirun", f'[ "$1" = --version ] && exit\n{script}')
 
     with pytest.raises(RuntimeError, match=message):
-        kumo.fleet.gather("mpi")
+        kumo.fleet.gather("mpi", timeout=600)
 
 
 def test_a_report_that_cannot_be_used_is_a_silent_host(program: Program) -> None:
     bad = json.dumps({"schema": 1, "host": "a", "environment": {"MPI_LOCALNRANKS": "3"}})
     program("mpirun", f"[ \"$1\" = --version ] && exit\necho '{bad}'")
 
-    (node,) = kumo.fleet.gather("mpi").silent
+    (node,) = kumo.fleet.gather("mpi", timeout=600).silent
 
     assert (node.host, node.slots) == ("a", 3)
     assert node.reason == "its answer has no estimate"

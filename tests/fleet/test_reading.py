@@ -162,6 +162,7 @@ def test_a_node_where_only_the_command_is_installed(
         (tmp_path / "kumo").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "kumo", None)
+    monkeypatch.setattr(sent, "ASK_SECONDS", 600)
 
     sent_report = json.loads(sent.report_node(None))
 
@@ -176,6 +177,7 @@ def test_a_node_whose_kumo_has_other_modules_is_asked_by_the_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "kumo._explain", None)
+    monkeypatch.setattr(sent, "ASK_SECONDS", 600)
 
     sent_report = json.loads(sent.report_node(None))
 
