@@ -189,8 +189,8 @@ def test_two_engines_can_be_asked_at_once(tmp_path: Path) -> None:
     ("files", "message"),
     [
         (None, "No such file or directory"),
-        ([], "0 files in it"),
-        (["a", "b", "c"], "3 files in it"),
+        ([], "there is no file in it"),
+        (["a", "b", "c"], "3 files in it, more than 2"),
     ],
 )
 def test_a_target_without_nodes(
