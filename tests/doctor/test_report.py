@@ -131,7 +131,7 @@ def test_the_runtimes_as_data() -> None:
             }
         ],
         "unanswered": [{"runtime": "Ruby", "program": "/bin/ruby", "why": "no answer within 20 s"}],
-        "missing": ["R", ".NET"],
+        "missing": ["R", "joblib", ".NET", "joblib, physical cores"],
         "empty_path_entries": 0,
     }
 
