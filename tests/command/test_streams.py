@@ -296,9 +296,9 @@ def test_a_cgroup_that_the_locale_cannot_show(
     verb: str,
 ) -> None:
     group = make_group(cpus=1.5, name="g\xe9")
-    if verb in NEEDS:
-        pytest.importorskip(NEEDS[verb])
     arguments = [word for word in ARGUMENTS[verb] if word not in ("--machine", SOME)]
+    if verb in NEEDS and kumo.directory != Path(sys.prefix):
+        arguments = ["--help"]
     # kumo watch goes on, so its first line is enough
     command = [kumo.script, verb, *arguments]
     if verb == "watch":

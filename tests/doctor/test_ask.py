@@ -292,3 +292,28 @@ def test_with_one_thread_more_and_no_other_each_is_asked(
 
     assert [answer.failure for answer in answers(tmp_path, at_once=2)] == ["", ""]
     assert left == []
+
+
+def test_an_interrupt_while_threads_start_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first program runs, its thread is not known yet, and its files take time to remove."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    files = "i=5000; while [ $i -gt 0 ]; do : > $i; i=$((i - 1)); done"
+    write(tmp_path, "nproc", f"{files}; echo > {tmp_path}/begun; exec sleep 600")
+
+    class Interrupted(Thread):
+        def start(self) -> None:
+            super().start()
+            if not self.daemon:  # daemons read what is printed
+                while not (tmp_path / "begun").exists():
+                    time.sleep(0.001)
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("kumo._doctor.ask.Thread", Interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        answers(tmp_path, at_once=2)
+    assert list(temporary.iterdir()) == []

@@ -14,7 +14,7 @@ import re
 import signal
 import sys
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from errno import EAGAIN, EINTR
 from pathlib import Path
@@ -178,8 +178,9 @@ def _ask_all(
             except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
                 future.set_exception(error)
 
-    threads = _start(work, min(at_once, len(left)))
+    threads: list[Thread] = []
     try:
+        _start(threads, work, min(at_once, len(left)))
         if not threads:
             work()
         for answer in _each_once(future.result() for future in futures):
@@ -187,25 +188,27 @@ def _ask_all(
             answered(answer)
         return answers
     except BaseException:
-        # It may be a key, a signal's exception or a closed output: it goes on when the
-        # programs have been killed. Otherwise the threads would wait for them.
-        left.clear()
+        # It may be a key, a signal's exception or a closed output: it goes on when the programs
+        # have been killed and what they wrote is removed. It may come before a thread that has
+        # started is in the list, so what was begun is waited for, and not the threads alone.
+        with suppress(IndexError):
+            while True:
+                left.popleft()[1].cancel()
         running.stop()
+        wait([future for future in futures if not future.cancelled()])
         raise
     finally:
         for thread in threads:
             thread.join()
 
 
-def _start(work: Callable[[], object], count: int) -> list[Thread]:
-    """Start *count* threads, or as many as a limit on threads or memory allows."""
-    threads: list[Thread] = []
+def _start(threads: list[Thread], work: Callable[[], object], count: int) -> None:
+    """Start *count* threads into the list, or as many as a limit on threads or memory allows."""
     with suppress(RuntimeError, MemoryError):
         for _ in range(count):
             thread = Thread(target=work)
             thread.start()
             threads.append(thread)
-    return threads
 
 
 def _each_once(answers: Iterable[Answer]) -> Iterator[Answer]:
