@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are
 # What a daemon does: it closes its streams. A survey of the watch's thread may hold one of their
 # numbers for a moment; what is kept must leave all three free.
 DAEMON = """
+import ctypes
 import os
 import sys
 import time
@@ -32,6 +33,7 @@ def is_free(descriptor):
     return False
 
 
+ctypes.CFUNCTYPE(None)(print)  # some libffi keep a file open from the first callback on
 out = os.dup(1)
 os.closerange(0, 3)
 watch = kumo.watch(print)
