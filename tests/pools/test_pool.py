@@ -393,16 +393,26 @@ def test_a_failing_initializer_breaks_the_pool(caplog: pytest.LogCaptureFixture)
     assert "in the initializer" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "messages"),
+    [
+        ("can't start new thread", ["thread pool web: 1 of 2 threads: can't start new thread"]),
+        ("can't create new thread at interpreter shutdown", []),
+    ],
+)
 def test_where_a_thread_cannot_be_started(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: str,
+    messages: list[str],
 ) -> None:
     def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError(error)
 
     with kumo.ThreadPool("web", threads=2) as pool:
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
-            with pytest.raises(RuntimeError, match="can't start new thread"):
+            with pytest.raises(RuntimeError, match=error):
                 pool.submit(int)
             assert pool.queued == 0
         held = Held(pool, 1)
@@ -413,7 +423,7 @@ def test_where_a_thread_cannot_be_started(
         held.gate.set()
         assert second.result(MOMENT) == 0
 
-    assert caplog.messages == ["thread pool web: 1 of 2 threads: can't start new thread"]
+    assert caplog.messages == messages
 
 
 def test_a_thread_has_no_context_of_the_submitter() -> None:

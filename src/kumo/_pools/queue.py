@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("kumo")
 
+# From here on Python starts no thread, and nobody can do anything about it. Before 3.13 the error
+# is a plain RuntimeError, and it may come before Python calls `_exit`.
+AT_EXIT = "interpreter shutdown"
+
 _exiting = False
 
 
@@ -193,7 +197,7 @@ class Crew:
             self.end()
         if queued:
             raise error
-        if not known:
+        if not known and AT_EXIT not in str(error):
             text = "thread pool %s: %s of %s: %s"
             say(LOGGER.warning, text, self.name, here, plural(self.size, "thread"), error)
 
