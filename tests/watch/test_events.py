@@ -163,6 +163,21 @@ def test_events_that_do_not_report_changes_are_given_up(monkeypatch: pytest.Monk
     assert mute.closed
 
 
+def test_events_that_come_late_are_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer of a quota may be stopped between the change and its event."""
+    late = Mute()
+    monkeypatch.setattr(Bell, "_try_events", lambda self: setattr(self, "_events", late))
+    waiting = Bell()
+    for _ in range(3 * bell.MAX_SILENT):
+        waiting.follow(quota(200_000), quota(100_000))  # the event is not there yet
+        late.announced.add(V1.rpartition("/")[0])
+        unchanged = quota(100_000)
+        waiting.follow(unchanged, unchanged)
+
+    assert waiting.how == "events"
+    assert not late.closed
+
+
 class Failing(Mute):
     """Events that fail at each use."""
 

@@ -9,8 +9,9 @@ Its guarantees, with what each rests on:
   copy.
 - No failure of events stops the readings. Any exception closes the descriptors; they are
   opened again a few times, and after `RETRY` seconds.
-- Events that come late or never are noticed. If the count has changed and no event has come, that
-  happened in silence: after `MAX_SILENT` times the clock decides.
+- Events that never come are noticed. If the count has changed and no event has come, that happened
+  in silence: after `MAX_SILENT` times in a row the clock decides. An event that comes late, as on a
+  busy machine, ends the row.
 - A file is watched before it is read once more, so that no write falls between the two.
 - A greenlet waits for the clock alone: a wait for descriptors would stop the other greenlets.
 """
@@ -65,7 +66,7 @@ RETRY = 60.0  # seconds until events are tried again, if none could be had
 # Descriptors that are lost are opened again at once: so often, if none lasted for longer.
 MAX_LOST, MIN_AGE = 3, 1.0  # seconds
 LATE = 0.01  # seconds by which an event may come after what it reports
-MAX_SILENT = 2  # changes without an event, until events are given up
+MAX_SILENT = 2  # changes in a row without an event, until events are given up
 
 
 class Bell:
@@ -153,11 +154,13 @@ class Bell:
 
     def _follow(self, events: Waits, old: Estimate, new: Estimate) -> bool:
         self._drain()
-        steady = events.arm()
+        steady, silent = events.arm(), False
         if new is not old and not self._is_fresh and is_silent(old, new, steady, events.announced):
             self.pause(time.monotonic() + LATE)
-            if is_silent(old, new, steady, events.announced):
-                self._silent += 1
+            silent = is_silent(old, new, steady, events.announced)
+        if events.announced:  # since the last change, perhaps late
+            self._silent = 0
+        self._silent += silent
         events.announced.clear()
         self._is_fresh = len(steady) != len(events.watched)
         if self._is_fresh:
