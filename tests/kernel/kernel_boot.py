@@ -1,5 +1,6 @@
-"""Boots a virtual machine for each layout and collects what its guest program found."""
+"""Boots virtual machines and collects what their guest programs found."""
 
+import contextlib
 import json
 import os
 import platform
@@ -28,6 +29,10 @@ OLDEST_RUST = (1, 74)
 
 # What timeout(1) exits with when it had to end, or to kill, the machine.
 TIMED_OUT = (124, 137, -signal.SIGKILL)
+# An emulated kernel sometimes stops for ever while it boots, before anything of kumo has run: a
+# machine whose guest program has not begun by then is booted again, this many times in all.
+BEGIN_SECONDS = 240
+BOOTS = 3
 
 MACHINE = {
     "v2": ["--numa", "512M,cpus=0-3", "--numa", "512M,cpus=4-7"],
@@ -35,6 +40,23 @@ MACHINE = {
     # The init process of the guest mounts cgroup v1 alone when it finds this variable.
     "v1": ["--append", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"],
 }
+
+
+@dataclass
+class Ran:
+    """What a guest program wrote, why its machine failed, and the end of the console."""
+
+    records: list[dict[str, Any]]
+    failure: str | None
+    console: str
+
+    def until(self, last: str) -> list[dict[str, Any]]:
+        """Give the records if the last one has this name; raise AssertionError if not."""
+        if [record["name"] for record in self.records][-1:] != [last]:
+            raise AssertionError(
+                "\n".join([str(self.failure), *map(str, self.records), self.console])
+            )
+        return self.records
 
 
 @dataclass
@@ -100,38 +122,7 @@ def _compile_probe(folder: Path) -> Path:
     return probe
 
 
-def _guest_command(
-    layout: str, folder: Path, probe: Path | None, seed: int, trees: int, only: str
-) -> str:
-    words = [sys.executable, "-B", "-m", "kernel_guest", "--layout", layout]
-    words += [
-        "--results",
-        str(folder / "results"),
-        "--seed",
-        str(seed),
-        "--trees",
-        str(trees),
-        "--only",
-        only,
-    ]
-    if probe:
-        words += ["--probe", str(probe)]
-    return f"cd / && PYTHONPATH={shlex.quote(f'{SOURCE}:{HERE}')} {shlex.join(words)}"
-
-
-def _vng_command(layout: str, folder: Path, command: str) -> list[str]:
-    # Emulation answers everywhere alike; a nested KVM may hang.
-    return [
-        # The emulator must not outlive even a test run that was killed.
-        "timeout", "--kill-after=5", str(SECONDS),
-        str(CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p", "--verbose",
-        "--run", str(kernel()),
-        "--cpus", "8", "--memory", "1G", *MACHINE[layout], "--user", "root",
-        f"--rwdir={folder}", "--exec", command,
-    ]  # fmt: skip
-
-
-def _run(command: list[str], console: Path) -> str | None:
+def _begin(command: list[str], console: Path, begun: Path) -> str | None:
     """Run the machine in a process group of its own; say how it failed."""
     path = f"{CACHE / 'venv/bin'}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     with console.open("wb") as output:
@@ -140,12 +131,13 @@ def _run(command: list[str], console: Path) -> str | None:
             start_new_session=True, env=os.environ | {"PATH": path},
         )  # fmt: skip
         try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                machine.wait(BEGIN_SECONDS)
+            if not begun.exists():
+                return f"the guest program did not begin within {BEGIN_SECONDS} s"
             # Any other exit code says nothing: vng cannot tell how the guest's command ended.
-            return (
-                f"the machine did not end within {SECONDS} s"
-                if machine.wait() in TIMED_OUT
-                else None
-            )
+            late = machine.wait() in TIMED_OUT
+            return f"the machine did not end within {SECONDS} s" if late else None
         finally:
             if machine.poll() is None:
                 os.killpg(machine.pid, signal.SIGKILL)
@@ -160,20 +152,44 @@ def _collect(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def run(guest: list[str], *options: str, cpus: int = 8, path: str = SOURCE) -> Ran:
+    """Boot a machine and run a Python program there; its last argument is the file to write to.
+
+    guest is what follows the interpreter's name, options are vng's, path is PYTHONPATH.
+    """
+    with tempfile.TemporaryDirectory(prefix="kumo-kernel-") as name:
+        shared, console = Path(name) / "shared", Path(name) / "console"
+        shared.mkdir()
+        words = [sys.executable, "-B", *guest, str(shared / "results")]
+        command = f": >{shared}/begun; cd / && PYTHONPATH={shlex.quote(path)} {shlex.join(words)}"
+        # Emulation answers everywhere alike; a nested KVM may hang.
+        vng = [
+            # The emulator must not outlive even a test run that was killed.
+            "timeout", "--kill-after=5", str(SECONDS),
+            str(CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p", "--verbose",
+            "--run", str(kernel()), "--cpus", str(cpus), "--memory", "1G", *options,
+            "--user", "root", f"--rwdir={shared}", "--exec", command,
+        ]  # fmt: skip
+        for attempt in range(BOOTS):
+            failure = _begin(vng, console, shared / "begun")
+            tail = "\n".join(console.read_text(errors="replace").splitlines()[-60:])
+            if (shared / "begun").exists():
+                break
+            print(f"boot {attempt + 1} of {BOOTS}: {failure}\n{tail}")
+        return Ran(_collect(shared / "results"), failure, tail)
+
+
 def boot(layout: str, trees: int = TREES, seed: int = SEED, only: str = "") -> Boot:
     """Boot one layout, run its guest program and give the records."""
     booted = Boot(layout, rust=rust_missing())
-    with tempfile.TemporaryDirectory(prefix="kumo-kernel-") as name:
-        folder = Path(name)
-        console = folder / "console"
-        (folder / "shared").mkdir()
-        probe = None if booted.rust else _compile_probe(folder)
-        command = _guest_command(layout, folder / "shared", probe, seed, trees, only)
-        failure = _run(_vng_command(layout, folder / "shared", command), console)
-        booted.records = _collect(folder / "shared/results")
-        if failure or not booted.of_kind("end"):
-            tail = console.read_text(errors="replace").splitlines()[-60:]
-            booted.failure = "\n".join(
-                [f"{layout}: {failure or 'the guest program did not end'}", *tail]
-            )
+    guest = ["-m", "kernel_guest", "--layout", layout, "--seed", str(seed)]
+    guest += ["--trees", str(trees), "--only", only]
+    with tempfile.TemporaryDirectory(prefix="kumo-probe-") as name:
+        if not booted.rust:
+            guest += ["--probe", str(_compile_probe(Path(name)))]
+        ran = run([*guest, "--results"], *MACHINE[layout], path=f"{SOURCE}:{HERE}")
+    booted.records = ran.records
+    if ran.failure or not booted.of_kind("end"):
+        why = ran.failure or "the guest program did not end"
+        booted.failure = f"{layout}: {why}\n{ran.console}"
     return booted

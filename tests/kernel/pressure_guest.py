@@ -21,7 +21,7 @@ def show(results: Path, name: str, quota: str, kind: str, workers: int) -> None:
     GROUP.mkdir()
     (GROUP / "cpu.max").write_text(quota)
     join = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
-    program = [sys.executable, "-B", sys.argv[2], kind, str(workers), "2", "2"]
+    program = [sys.executable, "-B", sys.argv[1], kind, str(workers), "2", "2"]
     told = subprocess.run(
         ["sh", "-c", join, str(GROUP), "taskset", "-c", f"0-{ALLOWED - 1}", *program],
         capture_output=True, text=True, check=False,
@@ -41,7 +41,7 @@ def show(results: Path, name: str, quota: str, kind: str, workers: int) -> None:
 
 def main() -> None:
     """Show a quota that hurts, one above what is used, and none with too many threads."""
-    results = Path(sys.argv[1])
+    results = Path(sys.argv[2])
     (TOP / "cgroup.subtree_control").write_text("+cpu")
     show(results, "quota", "50000 100000", "processes", 2)
     show(results, "above", "150000 100000", "processes", 1)

@@ -3,10 +3,8 @@
 The machine is booted with isolcpus=1-3, and makes an isolated cpuset partition of CPUs 5-7.
 """
 
-import shlex
+import functools
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,40 +17,23 @@ from conftest import skip_real
 
 pytestmark = pytest.mark.kernel
 
-_records: list[dict[str, Any]] = []
+
+@functools.cache
+def _ran() -> kernel_boot.Ran:
+    guest = [str(kernel_boot.HERE / "isolated_guest.py")]
+    ran = kernel_boot.run(guest, "--append", "isolcpus=1-3")
+    print(*ran.records, sep="\n")
+    return ran
 
 
 def record(name: str) -> dict[str, Any]:
     """Boot the machine once, and return what its guest program wrote about one situation."""
     if reason := kernel_boot.missing():
         skip_real(reason)
-    if not _records:
-        _boot()
-    same = [record for record in _records if record["name"] == name]
+    same = [record for record in _ran().records if record["name"] == name]
     if not same:
-        pytest.fail(f"no record of {name}\n{_records[-1].get('console', '')}")
+        pytest.fail(f"no record of {name}: {_ran().failure}\n{_ran().console}")
     return same[0]
-
-
-def _boot() -> None:
-    with tempfile.TemporaryDirectory(prefix="kumo-isolated-") as name:
-        folder = Path(name)
-        script = kernel_boot.HERE / "isolated_guest.py"
-        words = [sys.executable, "-B", str(script), str(folder / "shared/results")]
-        command = f"cd / && PYTHONPATH={shlex.quote(kernel_boot.SOURCE)} {shlex.join(words)}"
-        (folder / "shared").mkdir()
-        vng = [
-            "timeout", "--kill-after=5", "600",
-            str(kernel_boot.CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p",
-            "--verbose", "--run", str(kernel_boot.kernel()), "--cpus", "8", "--memory", "1G",
-            "--append", "isolcpus=1-3", "--user", "root", f"--rwdir={folder / 'shared'}",
-            "--exec", command,
-        ]  # fmt: skip
-        kernel_boot._run(vng, folder / "console")
-        _records.extend(kernel_boot._collect(folder / "shared/results"))
-        tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
-        _records.append({"name": "console", "console": "\n".join(tail)})
-        print(*_records[:-1], sep="\n")
 
 
 @pytest.mark.parametrize(

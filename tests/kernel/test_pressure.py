@@ -4,10 +4,7 @@ The emulated machine is slow and its CPUs share those of the host: what is told 
 the kernel's own counters, and only the verdicts are judged that no slowness changes.
 """
 
-import shlex
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,25 +25,9 @@ def records() -> dict[str, Any]:
     """What the guest program wrote, by the situation's name."""
     if reason := kernel_boot.missing():
         skip_real(reason)
-    with tempfile.TemporaryDirectory(prefix="kumo-pressure-") as name:
-        folder = Path(name)
-        (folder / "shared").mkdir()
-        script = kernel_boot.HERE / "pressure_guest.py"
-        words = [sys.executable, "-B", str(script), str(folder / "shared/results"), str(PROGRAM)]
-        command = f"cd / && PYTHONPATH={shlex.quote(kernel_boot.SOURCE)} {shlex.join(words)}"
-        vng = [
-            "timeout", "--kill-after=5", "600",
-            str(kernel_boot.CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p", "--verbose",
-            "--run", str(kernel_boot.kernel()), "--cpus", "4", "--memory", "1G",
-            "--append", "psi=1", "--user", "root", f"--rwdir={folder / 'shared'}",
-            "--exec", command,
-        ]  # fmt: skip
-        failure = kernel_boot._run(vng, folder / "console")
-        collected = kernel_boot._collect(folder / "shared/results")
-        if [record["name"] for record in collected][-1:] != ["end"]:
-            tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
-            pytest.fail("\n".join([str(failure), *tail]))
-    return {record["name"]: record for record in collected}
+    guest = [str(kernel_boot.HERE / "pressure_guest.py"), str(PROGRAM)]
+    ran = kernel_boot.run(guest, "--append", "psi=1", cpus=4)
+    return {record["name"]: record for record in ran.until("end")}
 
 
 def own(window: dict[str, Any]) -> dict[str, Any]:

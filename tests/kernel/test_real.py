@@ -3,10 +3,7 @@
 A user's cgroup is given to it as systemd delegates one: its directory and some files change owner.
 """
 
-import shlex
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,25 +24,12 @@ def records() -> dict[str, Any]:
     """What the guest program wrote, by the situation's name."""
     if reason := kernel_boot.missing():
         skip_real(reason)
-    with tempfile.TemporaryDirectory(prefix="kumo-real-") as name:
-        folder = Path(name)
-        (folder / "shared").mkdir()
-        script = kernel_boot.HERE / "real_guest.py"
-        words = [sys.executable, "-B", str(script), str(folder / "shared/results")]
-        path = shlex.quote(f"{kernel_boot.SOURCE}:{kernel_boot.HERE.parent}")
-        command = f"cd / && PYTHONPATH={path} {shlex.join(words)}"
-        vng = [
-            "timeout", "--kill-after=5", "600",
-            str(kernel_boot.CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p", "--verbose",
-            "--run", str(kernel_boot.kernel()), "--cpus", str(CPUS), "--memory", "1G",
-            "--user", "root", f"--rwdir={folder / 'shared'}", "--exec", command,
-        ]  # fmt: skip
-        failure = kernel_boot._run(vng, folder / "console")
-        collected = kernel_boot._collect(folder / "shared/results")
-        if [record["name"] for record in collected][-1:] != ["delegated"]:
-            tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
-            pytest.fail("\n".join([str(failure), *map(str, collected), *tail]))
-    return {record["name"]: record for record in collected}
+    ran = kernel_boot.run(
+        [str(kernel_boot.HERE / "real_guest.py")],
+        cpus=CPUS,
+        path=f"{kernel_boot.SOURCE}:{kernel_boot.HERE.parent}",
+    )
+    return {record["name"]: record for record in ran.until("delegated")}
 
 
 @pytest.mark.parametrize(

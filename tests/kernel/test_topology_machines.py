@@ -1,11 +1,9 @@
 """kumo's topology beside lscpu's and hwloc's in virtual machines of several shapes."""
 
-import shlex
+import functools
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,8 +38,11 @@ SHAPES: dict[str, tuple[list[str], dict[str, int]]] = {
     ),
 }
 SITUATIONS = ("whole", "mask", "one thread a core", "cpu5 off line", "cpuset")
-_records: dict[str, list[dict[str, Any]]] = {}
-_ends: dict[str, str] = {}
+
+
+@functools.cache
+def _ran(shape: str) -> kernel_boot.Ran:
+    return kernel_boot.run([str(kernel_boot.HERE / "topology_guest.py")], *SHAPES[shape][0])
 
 
 def records(shape: str) -> list[dict[str, Any]]:
@@ -50,27 +51,7 @@ def records(shape: str) -> list[dict[str, Any]]:
         skip_real(reason)
     if shutil.which("lstopo-no-graphics") is None:
         skip_real(f"no lstopo-no-graphics: {kernel_boot.INSTALL}")
-    if shape not in _records:
-        with tempfile.TemporaryDirectory(prefix="kumo-topology-") as name:
-            folder = Path(name)
-            script = kernel_boot.HERE / "topology_guest.py"
-            words = [sys.executable, "-B", str(script), str(folder / "shared/results")]
-            command = f"cd / && PYTHONPATH={shlex.quote(kernel_boot.SOURCE)} {shlex.join(words)}"
-            (folder / "shared").mkdir()
-            vng = [
-                "timeout", "--kill-after=5", "600",
-                str(kernel_boot.CACHE / "venv/bin/vng"), "--disable-kvm", "--force-9p",
-                "--verbose", "--run", str(kernel_boot.kernel()), "--cpus", "8", "--memory", "1G",
-                *SHAPES[shape][0], "--user", "root", f"--rwdir={folder / 'shared'}",
-                "--exec", command,
-            ]  # fmt: skip
-            failure = kernel_boot._run(vng, folder / "console")
-            _records[shape] = kernel_boot._collect(folder / "shared/results")
-            tail = (folder / "console").read_text(errors="replace").splitlines()[-40:]
-            _ends[shape] = "\n".join([str(failure), *tail])
-    if [record["name"] for record in _records[shape]][-1:] != ["end"]:
-        pytest.fail(_ends[shape])
-    return _records[shape]
+    return _ran(shape).until("end")
 
 
 def groups(pairs: Iterable[tuple[int, object]]) -> set[frozenset[int]]:
