@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import skip_real
 
 from command.conftest import VARIABLE, Kumo, machine, run
+from kumo._command.main import INTERRUPTED, main
 from kumo._command.verbs import VERBS
 
 SOME = machine("ecs-66-task-level-v1")
@@ -293,3 +295,22 @@ def test_a_fleet_without_its_engine(kumo: Kumo) -> None:
     missing = "kumo: ENGINE is missing (see kumo fleet --help)\n"
 
     assert kumo("fleet") == (2, "", missing)
+
+
+def test_an_interrupt_that_python_drops_ends_it_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Late:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def wait(options: object) -> int:
+        Late()
+        time.sleep(60)
+        return 0
+
+    hook = sys.unraisablehook
+    monkeypatch.setattr("kumo._command.version.run", wait)
+
+    assert main(["version"]) == INTERRUPTED
+    assert sys.unraisablehook is hook

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -16,8 +18,11 @@ def dispatch(arguments: Sequence[str]) -> int:
     from kumo._command.verbs import VERBS
 
     verb, words = split(arguments)
+    hook = sys.unraisablehook
     if verb == "run":
         _die_of_interrupts()
+    else:
+        sys.unraisablehook = _interrupt_again
     from kumo._command import output
     from kumo._command.options import Answered, load, make_parser, not_a_verb
     from kumo._errors import CannotRunError, InputError, UsageError
@@ -54,6 +59,8 @@ def dispatch(arguments: Sequence[str]) -> int:
         name = f"{error.filename}: " if error.filename else ""
         output.say(f"{name}{error.strerror or error}")
         return BAD_INPUT
+    finally:
+        sys.unraisablehook = hook
 
 
 def split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -84,3 +91,16 @@ def _die_of_interrupts() -> None:
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+    """Python drops what a destructor or callback raises, and an interrupt may come in one."""
+    import signal
+
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+    elif sys.platform == "win32":
+        signal.raise_signal(signal.SIGINT)
+    else:  # later: a signal that comes just before a call would not end it
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
