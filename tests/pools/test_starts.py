@@ -92,7 +92,7 @@ def test_it_is_logged_once_until_one_starts_again(
                 gate.set()
             assert all(future.result(MOMENT) for future in held)
             pool.resize(1)
-            until(lambda: len(pool._threads) == 1)
+            until(lambda: len(pool._threads) == pool.parked == 1)
             pool.resize(4)
             starts.refuse = RuntimeError
 
