@@ -293,6 +293,34 @@ def test_every_attribute_has_a_row(name: str, page: str, section: str, elsewhere
     assert public - words(column(rows)) == {elsewhere} - {""}
 
 
+def test_every_line_of_expect_has_a_row() -> None:
+    sections = [
+        path.read_text("utf-8", "replace").partition("-- expect --\n")[2].partition("\n-- ")[0]
+        for path in (ROOT / "tests/machines").glob("*.txt")
+    ]
+    used = {line.split()[0] for section in sections for line in section.splitlines() if line}
+    rows = table("docs/reference/machine-files.md", "line | meaning |")
+
+    assert {code.split()[0] for code in codes(column(rows))} == used
+
+
+# --- the source
+
+
+def test_every_room_is_in_the_page_on_architecture() -> None:
+    below = {"_cgroups", "_detectors", "_hot", "_system"}  # the text on how a count is made
+    rooms = {path.name for path in PACKAGE.glob("_*") if (path / "__init__.py").exists()}
+
+    assert codes(column(table("docs/understand/architecture.md", "room |"))) == rooms - below
+
+
+def test_every_place_to_begin_exists() -> None:
+    rows = table("docs/understand/architecture.md", "to add |")
+
+    assert len(rows) > 9
+    assert [path for path in codes(column(rows, 1)) if not (ROOT / path).exists()] == []
+
+
 # --- jobs
 
 
