@@ -105,7 +105,7 @@ OF_SOME_MACHINES = {"errno", "kumo._cgroups.unmounted"} | {
         "_slurm_format",
     )
 }
-FIRST_CALL = {"_interpreters", "_xxsubinterpreters", "itertools", "kumo._override", "select"} | {
+FIRST_CALL = {"_xxsubinterpreters", "kumo._override", "select"} | {
     f"kumo.{name}"
     for name in (
         *("_hot", "_hot.calls", "_hot.count", "_hot.descriptors", "_hot.grants", "_hot.kept"),

@@ -95,35 +95,41 @@ ANNOUNCED_BY_FILE: dict[str, str] = {
     "/proc/sysinfo": "hypervisor",
 }
 
+# Those of ANNOUNCED_BY_FILE that yield no limit.
+NOTES_ALONE = ("core_kinds",)
+
 # Detectors of ANNOUNCED that are about no batch scheduler.
 HOSTS = ("view", "interpreter", "platforms", "aws_lambda", "build_farm")
 
 
-def survey(system: System) -> Estimate:
-    """Return the estimate for *system*. Raise `OverrideError` if the override is not a count."""
+def survey(system: System, *, notes: bool = True) -> Estimate:
+    """Return the estimate for *system*. Raise `OverrideError` if the override is not a count.
+
+    Without *notes* the detectors that have nothing else are left out: the count is the same.
+    """
     limits: list[Limit] = []
-    notes: dict[Note, None] = {}
-    for detect in _detectors(system):
+    noted: dict[Note, None] = {}
+    for detect in _detectors(system, notes):
         try:
             for record in detect(system):
                 if isinstance(record, Limit):
                     limits.append(record)
                 else:
-                    notes[record] = None
+                    noted[record] = None
         except OSError as error:  # of what is not expected to fail: what was found before stays
-            notes[unreadable(str(error.filename), error)] = None
+            noted[unreadable(str(error.filename), error)] = None
         except ImportError as error:
             where = f"{MODULE}{error.name}"
-            notes[note("unreadable", where=where, error=type(error).__name__)] = None
-    notes.update(dict.fromkeys(_notes_on_all(limits)))
+            noted[note("unreadable", where=where, error=type(error).__name__)] = None
+    noted.update(dict.fromkeys(_notes_on_all(limits)))
     if _in_job(system):  # a scheduler binds its tasks, and nobody is to undo that
-        notes = {record: None for record in notes if record.code != "affinity-not-imposed"}
+        noted = {record: None for record in noted if record.code != "affinity-not-imposed"}
     if not any(map(_is_possible, limits)):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
-    return of_system(Estimate(limits, notes), system)
+    return of_system(Estimate(limits, noted), system)
 
 
-def _detectors(system: System) -> Iterator[Detector]:
+def _detectors(system: System, notes: bool) -> Iterator[Detector]:
     """Yield the detectors that apply on this system, from the narrowest scope."""
     linux = system.fact("platform") in KERNEL_LINUX
     announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
@@ -134,8 +140,8 @@ def _detectors(system: System) -> Iterator[Detector]:
         yield cgroup_quota.detect
     yield affinity.detect
     if linux:
-        files = ANNOUNCED_BY_FILE.items()
-        yield from _load(*dict.fromkeys(name for path, name in files if _has_file(system, path)))
+        wanted = {k: v for k, v in ANNOUNCED_BY_FILE.items() if notes or v not in NOTES_ALONE}
+        yield from _load(*dict.fromkeys(v for k, v in wanted.items() if _has_file(system, k)))
     yield machine.detect
 
 

@@ -10,7 +10,7 @@ import pytest
 import kumo._detectors
 from kumo._detectors._grants import whose
 from kumo._override import VARIABLE
-from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, OVERRIDE
+from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, NOTES_ALONE, OVERRIDE
 
 MODULES = {
     info.name: import_module(f"kumo._detectors.{info.name}")
@@ -31,6 +31,12 @@ def test_the_lazy_tables_are_what_the_modules_state(stated_as: str, table: dict[
     }
 
     assert stated == table
+
+
+@pytest.mark.parametrize("name", NOTES_ALONE)
+def test_what_a_count_leaves_out_has_no_limit(name: str) -> None:
+    assert name in ANNOUNCED_BY_FILE.values()
+    assert not hasattr(MODULES[name], "Limit")
 
 
 def test_the_override_is_loaded_by_its_name() -> None:

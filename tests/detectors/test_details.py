@@ -97,7 +97,9 @@ def test_each_system_has_its_detectors_from_the_narrowest_scope(
         "-- $KUMO_AVAILABLE_PARALLELISM --\n4\n"
     )
 
-    assert [each.__module__.rpartition(".")[2] for each in _detectors(system)] == modules
+    assert [
+        each.__module__.rpartition(".")[2] for each in _detectors(system, notes=True)
+    ] == modules
 
 
 @pytest.mark.parametrize(

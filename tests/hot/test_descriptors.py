@@ -57,7 +57,7 @@ before = kumo.available_parallelism()
 os.rename(sys.argv[1], sys.argv[1] + ".gone")
 os.environ["NSLOTS"] = "1"
 print(kumo.available_parallelism() == kumo.available_parallelism() == before)
-print(*(note.text.partition(" could")[0] for note in kumo.estimate().notes if "module" in note.text))
+print(*(note.text.partition(" could")[0] for note in kumo.estimate().notes if "grid_engine" in note.text))
 os.environ["KUMO_AVAILABLE_PARALLELISM"] = "3"
 print(kumo.available_parallelism())
 """

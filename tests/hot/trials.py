@@ -188,9 +188,9 @@ def threads_stay_on_the_fast_path(groups: list[Group]) -> Iterator[int]:
     surveys: list[object] = []
     real = _hot_kept.survey  # type: ignore[attr-defined]  # replaced where it is used
 
-    def counted(system: System) -> Estimate:
+    def counted(system: System, *, notes: bool = True) -> Estimate:
         surveys.append(system)
-        return real(system)
+        return real(system, notes=notes)
 
     _hot_kept.survey = counted  # type: ignore[attr-defined]
     kept = _hot_count._kept

@@ -227,7 +227,7 @@ def test_an_interrupt_before_the_command_ends_it_too(kumo: Kumo, tmp_path: Path)
         "import os, signal, sys, time\n"
         "from kumo._command import main as _cli\n"
         "import kumo._survey\n"
-        "def survey(*_): print(flush=True); time.sleep(60)\n"
+        "def survey(*_, **__): print(flush=True); time.sleep(60)\n"
         "kumo._survey.survey = survey\n"
         "sys.exit(_cli.main(['run', 'true']))\n"
     )

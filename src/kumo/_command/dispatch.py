@@ -26,8 +26,6 @@ def dispatch(arguments: Sequence[str]) -> int:
     from kumo._command import output
     from kumo._command.options import Answered, load, make_parser, not_a_verb
     from kumo._errors import CannotRunError, InputError, UsageError
-    from kumo._override import OverrideError
-    from kumo._system.machine_file import MachineError
 
     options: Namespace | None = None
     try:
@@ -49,7 +47,12 @@ def dispatch(arguments: Sequence[str]) -> int:
     except ProcessLookupError:
         output.say(f"--pid {getattr(options, 'pid', None)}: no such process")
         return BAD_INPUT
-    except (MachineError, OverrideError) as error:
+    except ValueError as error:
+        from kumo._override import OverrideError
+        from kumo._system.machine_file import MachineError
+
+        if not isinstance(error, (MachineError, OverrideError)):
+            raise
         output.say(_of_machine(options) + str(error))
         return BAD_INPUT
     except InputError as error:

@@ -47,10 +47,10 @@ def _main(arguments: Sequence[str]) -> int:
 
 
 def _plain() -> int:
-    from kumo._survey import estimate
+    from kumo._survey import open_system, survey
 
-    try:
-        count = estimate().parallelism  # asked once: nothing is worth keeping for a next time
+    try:  # asked once: nothing is worth keeping for a next time
+        count = survey(open_system("process", None, None), notes=False).parallelism
     except ValueError as error:
         output.say(str(error))
         return BAD_INPUT

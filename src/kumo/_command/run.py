@@ -116,7 +116,7 @@ def _survey(outer: Outer | None) -> Estimate:
     system = open_system("process", None, None)
     if outer is not None and VARIABLE in outer.given:
         system.asked[f"${VARIABLE}"] = None
-    return survey(system)
+    return survey(system, notes=False)
 
 
 def _headline(options: Namespace, estimate: Estimate, outer: Outer | None, count: int) -> str:

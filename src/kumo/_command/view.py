@@ -6,7 +6,7 @@ import os
 import sys
 
 from kumo._command.output import say, stderr_is_terminal
-from kumo._system.view import FILES
+from kumo._system.calls import VIEW
 from kumo._text import plural
 
 TYPE_CHECKING = False
@@ -20,6 +20,8 @@ def view_of(options: Namespace, count: int, environ: Mapping[str, str]) -> dict[
 
     Raise `InputError` if a view is asked for that cannot be had.
     """
+    if not options.view and not environ.get(VIEW):
+        return {}
     from kumo._launch.view import library, lowered, view_variables
 
     if not options.view:
@@ -56,6 +58,8 @@ def show(options: Namespace, count: int, environment: dict[str, str]) -> None:
     if options.view == "files" and why is None:
         missed = _cover(count, environment)
         if missed is None:
+            from kumo._system.view import FILES
+
             environment[FILES] = "1"
     if options.quiet:
         return

@@ -35,7 +35,6 @@ from __future__ import annotations
 
 import os
 import sys
-from errno import EMFILE, ENFILE
 
 from kumo._override import VARIABLE, parse_override
 from kumo._records import inf, round_cpus
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from kumo._system.live import Scope, System
 
 _ENCODED = VARIABLE.encode()
-EXHAUSTED = (EMFILE, ENFILE)
 if sys.platform == "linux":
     if TYPE_CHECKING:
         from kumo._hot.kept import Kept
@@ -129,14 +127,14 @@ def _survey(scope: Scope) -> float:
         try:
             return _survey_and_keep()
         except OSError as error:  # a module may have to be loaded yet
-            if error.errno not in EXHAUSTED:
+            if not _is_exhausted(error):
                 raise
             return _count_blindly(float(len(os.sched_getaffinity(0))))
         except ImportError:
             return _survey_without_keeping()
     from kumo._survey import open_system, survey
 
-    return survey(open_system(scope, None, None)).cpus
+    return survey(open_system(scope, None, None), notes=False).cpus
 
 
 if sys.platform == "linux":
@@ -154,7 +152,7 @@ if sys.platform == "linux":
             from kumo._survey import open_system, survey
 
             system = open_system("process", None, None)
-            return _judged(system, survey(system))
+            return _judged(system, survey(system, notes=False))
         except ImportError:
             return _count_blindly(float(len(os.sched_getaffinity(0))), "no module could be loaded")
 
@@ -182,7 +180,13 @@ if sys.platform == "linux":
     def _is_blind(system: System) -> bool:
         """Whether anything could not be read because no descriptor is left."""
         answers = tuple(system.asked.values())
-        return any(isinstance(a, OSError) and a.errno in EXHAUSTED for a in answers)
+        return any(isinstance(answer, OSError) and _is_exhausted(answer) for answer in answers)
+
+    def _is_exhausted(error: OSError) -> bool:
+        """Whether no descriptor is left."""
+        from errno import EMFILE, ENFILE  # within the interpreter: that needs no descriptor
+
+        return error.errno in (EMFILE, ENFILE)
 
     def _count_blindly(cpus_of_mask: float, why: str = "no file could be opened") -> float:
         """Return the count if a survey could not read what decides, and warn of it once."""

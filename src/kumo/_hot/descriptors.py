@@ -17,8 +17,8 @@ import sys
 
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
 
+import _thread
 from _weakref import ref
-from itertools import count, repeat
 
 # Not from `os`: gevent and eventlet put their own functions there.
 from posix import O_CLOEXEC, O_RDONLY, close, lseek, urandom
@@ -34,7 +34,7 @@ FLAGS = O_RDONLY | O_CLOEXEC
 SET, CURRENT = 0, 1  # SEEK_SET and SEEK_CUR
 LOWEST = 3  # those below it are the standard streams
 # The first one is random: another interpreter of the process marks its descriptors as well.
-_marks = count((1 << 24) + int.from_bytes(urandom(3), "little"))
+_marks = iter(range((1 << 24) + int.from_bytes(urandom(3), "little"), sys.maxsize))
 
 
 class StaleError(Exception):
@@ -101,10 +101,10 @@ def open_files(owner: object, paths: Sequence[str]) -> list[File]:
     """Open files for reading, which belong to *owner*. Raise `OSError`."""
     held = _open.setdefault(ref(owner), _Descriptors())
     first = len(held.numbers)
-    held.numbers.extend(map(open_file, paths, repeat(FLAGS)))
+    held.numbers.extend(map(open_file, paths, [FLAGS] * len(paths)))
     if min(held.numbers[first:]) < LOWEST:
         move_up(held.numbers, first)
-    held.marks.extend(map(lseek, held.numbers[first:], _marks, repeat(SET)))
+    held.marks.extend(map(lseek, held.numbers[first:], _marks, [SET] * len(paths)))
     return list(map(File, held.numbers[first:], held.marks[first:]))
 
 
@@ -118,8 +118,9 @@ def move_up(numbers: list[int], first: int) -> None:
     except ImportError:
         return  # they are ours all the same
     count = len(numbers) - first
-    numbers.extend(map(fcntl, numbers[first:], repeat(F_DUPFD_CLOEXEC), repeat(LOWEST)))
-    list[None]().extend(map(close, map(numbers.pop, repeat(first, count))))
+    commands, least = [F_DUPFD_CLOEXEC] * count, [LOWEST] * count
+    numbers.extend(map(fcntl, numbers[first:], commands, least))
+    list[None]().extend(map(close, map(numbers.pop, [first] * count)))
 
 
 def count_open() -> int:
@@ -157,13 +158,13 @@ def _close_all() -> None:
 
 
 def _is_sub_interpreter() -> bool:
-    for name in ("_interpreters", "_xxsubinterpreters"):  # since Python 3.13, and before
-        try:
-            current = __import__(name).get_current()
-        except (ImportError, AttributeError):
-            continue
-        return int(current[0] if isinstance(current, tuple) else current) != 0
-    return False
+    is_main = getattr(_thread, "_is_main_interpreter", None)  # since Python 3.12
+    if is_main is not None:
+        return not is_main()
+    try:
+        return int(__import__("_xxsubinterpreters").get_current()) != 0
+    except ImportError:
+        return False
 
 
 # It ends while its process goes on.

@@ -15,6 +15,7 @@ What it relies on, beyond the rule of docs/understand/how-kumo-decides.md:
 
 from __future__ import annotations
 
+import os
 import sys
 
 assert sys.platform == "linux"  # so that type checkers leave it out elsewhere
@@ -52,7 +53,7 @@ from kumo._hot.descriptors import (
 from kumo._hot.grants import Grants, granted
 from kumo._records import inf
 from kumo._survey import survey
-from kumo._system.view import kernel_mask, shown_cpus
+from kumo._system.calls import VIEW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,8 +179,12 @@ class Kept:
         # The isolated CPUs, and whether the process's own partition is isolated.
         self.apart: frozenset[int] = frozenset()
         self.alone = False
-        # sched_getaffinity is the view's, and not the kernel's.
-        self.viewed = shown_cpus() is not None
+        # How to ask the kernel from within a view, which replaces sched_getaffinity.
+        self.kernel_mask: Callable[[int], int] | None = None
+        if os.environ.get(VIEW):
+            from kumo._system.view import kernel_mask, shown_cpus
+
+            self.kernel_mask = kernel_mask if shown_cpus() is not None else None
         self.partitions: tuple[File, ...] = ()
         self.fixed: tuple[Fixed, ...] = ()
         self.grants = Grants()
@@ -304,7 +309,7 @@ class Kept:
     def _least(self, rate: float, calls: Calls) -> float:
         """Return the least limit; other threads are asked only if they can raise it."""
         most = min(rate, self.grants.least)
-        if self.viewed:
+        if self.kernel_mask is not None:
             most = min(most, self._online(calls))
         mask = self._mask(0)
         count = self._count(mask)
@@ -327,9 +332,9 @@ class Kept:
 
     def _mask(self, thread: int) -> set[int]:
         """Return the CPUs that a thread may use, 0 being the caller. Raise as the calls do."""
-        if not self.viewed:
+        if self.kernel_mask is None:
             return sched_getaffinity(thread)
-        mask = kernel_mask(thread)
+        mask = self.kernel_mask(thread)
         return {cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1}
 
     def _count(self, mask: set[int]) -> int:
@@ -378,14 +383,14 @@ def keep(system: System, publish: Callable[[Kept], object]) -> Estimate:
     maker = _maker
     if maker is not None and maker[1] > 0 and maker[0]() is not None:
         _maker = (maker[0], maker[1] - 1)
-        return survey(system)
+        return survey(system, notes=False)
     if count_open() >= MAX_OPEN:
-        return survey(system)
+        return survey(system, notes=False)
     kept = Kept()
     try:
         _maker = (ref(kept), MAX_SURVEYS)
         opened = _succeeds(kept.open)
-        estimate = survey(system)
+        estimate = survey(system, notes=False)
         if opened and _succeeds(lambda: _is_right(kept, estimate, system)):
             publish(kept)
             _maker = None
