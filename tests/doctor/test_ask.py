@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from doctor.programs import answers, wait_until_gone, write
+from late import interrupted_late
 from kumo._runtimes.runtimes import Belief
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
@@ -317,3 +318,12 @@ def test_an_interrupt_while_threads_start_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         answers(tmp_path, at_once=2)
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks in /proc for a thread that waits")
+def test_an_interrupt_just_before_the_wait_for_an_answer(tmp_path: Path) -> None:
+    write(tmp_path, "nproc", f"echo $$ > {tmp_path}/started; exec sleep 600")
+
+    with interrupted_late(tmp_path / "started"):
+        answers(tmp_path, timeout=600)
+    wait_until_gone(tmp_path / "started")

@@ -19,7 +19,8 @@ import kumo.fleet
 from fleet.nodes import explained, online, quota
 from kumo._errors import InputError
 from kumo._fleet import commands, mpi, slurm
-from kumo._fleet.commands import node_program, reports_in
+from kumo._fleet.commands import node_program, reports_in, run_all
+from late import interrupted_late
 
 REPORT = json.dumps({"schema": 1, "host": "HOST", "explain": explained(quota(1.0), online(2))})
 PRINT = f"printf '%s\\n' '{REPORT}' | sed \"s/HOST/$node/\""
@@ -277,3 +278,11 @@ def test_a_program_that_ignores_the_end_is_killed_with_its_session(
     assert (answer.key, answer.code) == ("one", None)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks in /proc for a thread that waits")
+def test_an_interrupt_just_before_the_wait_for_a_node(tmp_path: Path) -> None:
+    command = ["sh", "-c", f"echo $$ > {tmp_path}/started; exec sleep 600"]
+
+    with interrupted_late(tmp_path / "started"):
+        list(run_all({"node": command}, 600))

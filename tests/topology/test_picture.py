@@ -270,3 +270,11 @@ def test_what_a_snapshot_without_it_lacks_is_said() -> None:
         "taken as its own. The count is not affected. "
         "Mount /sys, or take the machine file with `kumo snapshot --topology`.",
     }
+
+
+def test_a_system_that_lists_no_cpus() -> None:
+    machine = Machine("-- !platform --\nlinux\n-- !affinity --\n65536\n")
+    lines = list(picture(read_topology(machine), read_cores(machine), 80))
+
+    assert lines[:3] == ["0 of 0 CPUs on 0 cores", "", "The system does not say which CPUs it has."]
+    assert [line.partition(":")[0] for line in lines[3:] if line] == ["malformed", "affinity-empty"]

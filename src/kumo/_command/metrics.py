@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PORT = 65535
 LOCALHOST = "127.0.0.1"
+LATEST = 1.0  # seconds until a signal is seen that came just before a wait, which it does not end
 DESCRIPTION = "Print limits and cgroup counters in the text format of Prometheus."
 DETAILS = """\
 It needs prometheus-client, which the extra "prometheus" brings.
@@ -113,4 +114,5 @@ def _serve(registry: CollectorRegistry, address: str, port: int) -> None:
     except OSError as error:
         raise InputError(f"--port {port} at {address!a}: {error.strerror or error}") from None
     say(f"serving http://{address}:{server.server_port}/metrics")
-    threading.Event().wait()
+    while not threading.Event().wait(LATEST):
+        pass

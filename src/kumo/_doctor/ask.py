@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 20.0
 PATIENCE = 2.0  # seconds for killed processes to be gone
+LATEST = 0.2  # seconds until a signal is seen that came just before a wait, which it does not end
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 NOT_FOUND = 127  # of a shell, and of the shims of pyenv and its like for a version not in use
 NOT_THERE = "not there"
@@ -183,7 +184,7 @@ def _ask_all(
         _start(threads, work, min(at_once, len(left)))
         if not threads:
             work()
-        for answer in _each_once(future.result() for future in futures):
+        for answer in _each_once(map(_result, futures)):
             answers.append(answer)
             answered(answer)
         return answers
@@ -200,6 +201,12 @@ def _ask_all(
     finally:
         for thread in threads:
             thread.join()
+
+
+def _result(future: Future[Answer]) -> Answer:
+    while not future.done():
+        wait([future], LATEST)
+    return future.result()
 
 
 def _start(threads: list[Thread], work: Callable[[], object], count: int) -> None:

@@ -23,12 +23,14 @@ from kumo._records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from typing import Any
 
 AT_ONCE = 32
 BEGIN = f'{{"schema": {node.SCHEMA}, "host": '  # of a report
 AS_TARGET = {"mpirun": "--hostfile hosts", "srun": "--partition debug"}
 END_SECONDS = 2.0  # from a request to end to the kill
+LATEST = 0.2  # seconds until a signal is seen that came just before a wait, which it does not end
 MAX_STDERR = 2**16
 # Runs the text of `node`, which is $0, with the first Python that there is.
 RUN_NODE = "\n".join(
@@ -120,10 +122,12 @@ def run_all(
 
     *answers* is how many reports one command may print.
     """
-    from concurrent.futures import ThreadPoolExecutor, as_completed
+    from concurrent.futures import ThreadPoolExecutor
+    from queue import Empty, SimpleQueue
     from threading import Event
 
     stopping = Event()
+    ended: SimpleQueue[Future[Answer]] = SimpleQueue()
     deadline = time.monotonic() + seconds
     most = answers * MAX_REPORT
 
@@ -136,8 +140,14 @@ def run_all(
             running = [threads.submit(run, key) for key in commands]
         except RuntimeError as error:  # a limit on threads or processes is reached
             raise InputError(f"{next(iter(commands.values()))[0]}: {error}") from None
-        for done in as_completed(running):
-            yield done.result()
+        for future in running:
+            future.add_done_callback(ended.put)
+        left = len(running)
+        while left:
+            with suppress(Empty):
+                answer = ended.get(timeout=LATEST).result()
+                left -= 1
+                yield answer
     finally:
         stopping.set()
         threads.shutdown(cancel_futures=True)

@@ -34,12 +34,8 @@ def picture(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[s
     cores = cores or topology.cores  # if the system does not say which CPUs are online
     yield from headline(topology, cores, width)
     yield ""
-    plan, rows = _planned(cores)
-    lines = _with_numbers(rows, frozenset(topology.cpus), width) or _with_signs(
-        plan, rows, topology, width
-    )
     # A Mac's names of kinds come from the system.
-    yield from (quoted(line.rstrip(), MAX_LINE) for line in lines)
+    yield from (quoted(line.rstrip(), MAX_LINE) for line in _drawn(topology, cores, width))
     if topology.accelerators:
         yield ""
     for device in topology.accelerators:
@@ -48,6 +44,15 @@ def picture(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[s
         yield "  ".join(quoted(word, 60) for word in words)
     for note in topology.notes:
         yield from ("", f"{note.code}: {note.text}")
+
+
+def _drawn(topology: Topology, cores: Sequence[Core], width: int) -> Iterable[str]:
+    if not cores:
+        return ["The system does not say which CPUs it has."]
+    plan, rows = _planned(cores)
+    return _with_numbers(rows, frozenset(topology.cpus), width) or _with_signs(
+        plan, rows, topology, width
+    )
 
 
 def short_list(cpus: Iterable[int]) -> str:
