@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-
 from doctor.programs import wait_until_asleep
 
 PATIENCE = 60.0

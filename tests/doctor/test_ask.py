@@ -12,9 +12,9 @@ from threading import Thread
 from typing import NoReturn
 
 import pytest
+from late import interrupted_late
 
 from doctor.programs import answers, wait_until_gone, write
-from late import interrupted_late
 from kumo._runtimes.runtimes import Belief
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from late import interrupted_late
 
 import kumo.fleet
 from fleet.nodes import explained, online, quota
 from kumo._errors import InputError
 from kumo._fleet import commands, mpi, slurm
 from kumo._fleet.commands import node_program, reports_in, run_all
-from late import interrupted_late
 
 REPORT = json.dumps({"schema": 1, "host": "HOST", "explain": explained(quota(1.0), online(2))})
 PRINT = f"printf '%s\\n' '{REPORT}' | sed \"s/HOST/$node/\""
