@@ -54,8 +54,8 @@ def test_believed_before_and_after_the_fix(tmp_path: Path, make_group: MakeGroup
     # mpirun itself in a quota of 1 still starts a rank for each core.
     inside = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(make_group(cpus=1).path)]
     ran = subprocess.run(
-        [*inside, sys.executable, "-m", "kumo", "fleet", "mpi", "--hostfile"],
-        capture_output=True, text=True, check=False, timeout=60,
+        [*inside, sys.executable, "-m", "kumo", "fleet", "mpi", "--hostfile", "--timeout", "120"],
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     cores = len(os.sched_getaffinity(0))
     if ranks() == cores:  # it counts cores, not their threads
@@ -64,14 +64,14 @@ def test_believed_before_and_after_the_fix(tmp_path: Path, make_group: MakeGroup
 
     hostfile = tmp_path / "hosts"
     hostfile.write_text("half slots=2\none slots=2  # a comment\n")
-    before = kumo.fleet.gather("mpi", f"--hostfile {hostfile}")
+    before = kumo.fleet.gather("mpi", f"--hostfile {hostfile}", timeout=120)
     assert {node.host: node.slots for node in before.nodes} == {"half": 2, "one": 2}
     assert [(place.excess, place.fix) for place in before.places] == [
         (1, "hostfile: half slots=1"), (1, "hostfile: one slots=1"),
     ]  # fmt: skip
 
     hostfile.write_text("half slots=1\none slots=1\n")
-    after = kumo.fleet.gather("mpi", f"--hostfile {hostfile}")
+    after = kumo.fleet.gather("mpi", f"--hostfile {hostfile}", timeout=120)
     assert {place.excess for place in after.places} == {0}
     assert len(after.nodes) == 2
     assert ranks("--hostfile", str(hostfile)) == 2

@@ -28,7 +28,7 @@ from kumo._command.main import main
 from kumo._fleet import ray
 cluster, procs = sys.argv[1:]
 for words in (["--set", "--dry-run"], ["--set"], ["--json"]):
-    main(["fleet", "ray", cluster, *words])
+    main(["fleet", "ray", cluster, "--timeout", "120", *words])
     print(end="\\f", flush=True)
 
 def send(number):

@@ -73,12 +73,12 @@ def test_believed_before_and_after_the_fix(
 
 
 def test_inside_an_allocation_and_its_hostfile(cluster: Cluster) -> None:
-    script = f"{sys.executable} -m kumo fleet slurm --json --hosts; echo $?; "
-    script += f"{sys.executable} -m kumo fleet slurm --hostfile"
+    fleet = f"{sys.executable} -m kumo fleet slurm --timeout {SECONDS}"
+    script = f"{fleet} --json --hosts; echo $?; {fleet} --hostfile"
 
     ran = subprocess.run(
         ["salloc", "-Q", "-w", "n1,n2", "-N", "2", "-n", "4", "sh", "-c", script],
-        capture_output=True, text=True, check=False, env=cluster.environment, timeout=SECONDS,
+        capture_output=True, text=True, check=False, env=cluster.environment, timeout=2 * SECONDS,
     )  # fmt: skip
 
     report, code, *hostfile = ran.stdout.splitlines()
