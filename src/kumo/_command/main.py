@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with *arguments*, the process's own by default; return its exit code."""
     if arguments is not None:
         return _main(arguments)
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1] == "run":  # the process soon ends, or is the command's
         gc.disable()
     code = _main(sys.argv[1:])
     gc.freeze()
