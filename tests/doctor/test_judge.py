@@ -53,6 +53,12 @@ def test_the_reason(call: str, version: str, cpus: int, limit: float, why: str) 
     assert judge(Belief(call, version, cpus), under(quota(limit)), {}).why.startswith(why)
 
 
+def test_a_version_may_be_as_long_as_a_program_prints_it() -> None:
+    belief = Belief("os.cpu_count()", "Python " + "9" * 5000, 8)
+
+    assert judge(belief, under(quota(2)), {"PYTHON_CPU_COUNT": "8"}).verdict == "over"
+
+
 @pytest.mark.parametrize(
     ("call", "version", "cpus", "variable", "value", "heeded"),
     [

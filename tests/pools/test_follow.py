@@ -346,7 +346,7 @@ def test_a_share_is_followed_and_not_below_the_minimum(monkeypatch: pytest.Monke
     assert "LOKY_MAX_CPU_COUNT" not in os.environ
 
 
-@pytest.mark.parametrize(("before", "then"), [("1", "1"), ("9", "3"), ("", "3")])
+@pytest.mark.parametrize(("before", "then"), [("1", "1"), ("9", "3"), ("", "3"), ("9" * 5000, "3")])
 def test_what_the_user_lets_loky_count_is_not_raised(
     monkeypatch: pytest.MonkeyPatch, before: str, then: str
 ) -> None:

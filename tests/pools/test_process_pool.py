@@ -275,6 +275,16 @@ def test_libraries_have_their_part_from_the_first(parallelism: Callable[[int], N
         assert set(pool.submit(blas_threads).result()) == {1}
 
 
+@pytest.mark.parametrize(("said", "each"), [("1", 1), ("9" * 5000, 2), ("\N{SUPERSCRIPT TWO}", 2)])
+def test_a_variable_that_is_a_number_limits_the_threads(
+    parallelism: Callable[[int], None], monkeypatch: pytest.MonkeyPatch, said: str, each: int
+) -> None:
+    parallelism(2)
+    monkeypatch.setenv("MKL_NUM_THREADS", said)
+    with kumo.ProcessPool("web", processes=1) as pool:
+        assert pool._crew.threads_of_each() == each
+
+
 def test_libraries_that_are_loaded_follow(parallelism: Callable[[int], None]) -> None:
     parallelism(2)
     with kumo.ProcessPool("web", maximum=1) as pool:

@@ -127,5 +127,5 @@ def mend_set(variable: str, count: int) -> str:
 
 def _reads_variable(belief: Belief, call: Call) -> bool:
     words = belief.version.partition("Python ")[2] or belief.version
-    version = tuple(int(part) for part in re.findall(r"\d+", words)[:2])
+    version = tuple(int(part) for part in re.findall(r"\d{1,9}", words)[:2])
     return bool(call.variable) and version >= call.since

@@ -14,7 +14,7 @@ from functools import partial
 from kumo._errors import InputError
 from kumo._fleet.portable import node_program, portable, run_program
 from kumo._fleet.reading import read_node, silent
-from kumo._text import plural
+from kumo._text import plural, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,10 +143,11 @@ def _check_reachable(target: str | None) -> None:
     import socket
 
     host, _, port = (target or "").rpartition(":")
-    if not host or "/" in host or not port.isdecimal():
+    number = whole_number(port)
+    if not host or "/" in host or number is None:
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
+        socket.create_connection((host.strip("[]"), number), CONNECT).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"ray: no cluster at {target}: {error}") from None
 

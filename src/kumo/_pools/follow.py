@@ -25,6 +25,7 @@ from math import inf
 
 from kumo._pools.budget import Share, as_share
 from kumo._pools.pool import NameInUseError, check_count, pools
+from kumo._text import whole_number
 from kumo._watch.eventloop import need_loop, running
 from kumo._watch.forks import in_child
 from kumo._watch.watch import watch
@@ -330,7 +331,7 @@ def _loky() -> Setting:
     # has then as many workers as this lets loky count; joblib's copy reads it too.
     variable = "LOKY_MAX_CPU_COUNT"
     before = os.environ.get(variable)
-    most = int(before) if before and before.isdecimal() and int(before) else inf
+    most = whole_number(before or "") or inf
 
     def set_count(count: int) -> None:
         os.environ[variable] = str(min(count, most))

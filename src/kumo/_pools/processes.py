@@ -44,6 +44,7 @@ from kumo._pools.worker_process import (
     call_all,
     result_of,
 )
+from kumo._text import whole_number
 from kumo._watch.forks import in_child
 from kumo._watch.say import say
 
@@ -506,8 +507,8 @@ class _Crew(Crew):
         part = self.source.of(parallelism)
         # Not `size` if that follows: it may be that of another estimate still.
         each = max(1, part // (self.bounds(part) if watch else self.size))
-        said = (os.environ.get(variable, "") for variable in VARIABLES)
-        return min([each, *(int(text) for text in said if text.isdecimal() and int(text))])
+        said = (whole_number(os.environ.get(variable, "")) for variable in VARIABLES)
+        return min([each, *filter(None, said)])
 
     def living_process(self) -> Worker:
         """Return this thread's process, which is started if there is none or it has ended."""
