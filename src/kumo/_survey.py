@@ -98,7 +98,7 @@ ANNOUNCED_BY_FILE: dict[str, str] = {
 # Those of ANNOUNCED_BY_FILE that yield no limit.
 NOTES_ALONE = ("core_kinds",)
 
-# Detectors of ANNOUNCED that are about no batch scheduler.
+# Detectors of ANNOUNCED that are about no batch scheduler: their modules state no ``SCHEDULERS``.
 HOSTS = ("view", "interpreter", "platforms", "aws_lambda", "build_farm")
 
 

@@ -8,9 +8,9 @@ from importlib import import_module
 import pytest
 
 import kumo._detectors
-from kumo._detectors._grants import whose
+from kumo._detectors._grants import SCHEDULERS, whose
 from kumo._override import VARIABLE
-from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, NOTES_ALONE, OVERRIDE
+from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, HOSTS, NOTES_ALONE, OVERRIDE
 
 MODULES = {
     info.name: import_module(f"kumo._detectors.{info.name}")
@@ -51,3 +51,22 @@ def test_what_is_announced_has_a_name() -> None:
 def test_a_variable_of_no_known_scheduler_is_shown_alone() -> None:
     assert whose("SLURM_JOB_ID") == "Slurm's $SLURM_JOB_ID"
     assert whose("LAVA_CPUS") == "$LAVA_CPUS"
+
+
+def test_a_scheduler_states_whose_its_variables_are() -> None:
+    stated = {
+        start: owner
+        for detector in MODULES.values()
+        for start, owner in getattr(detector, "SCHEDULERS", {}).items()
+    }
+
+    assert stated == SCHEDULERS
+    assert {start: whose(start) for start in stated} == {
+        start: f"{owner}'s ${start}" for start, owner in stated.items()
+    }
+
+
+def test_what_is_announced_and_states_no_scheduler_is_a_host() -> None:
+    without = {name for name in ANNOUNCED.values() if not hasattr(MODULES[name], "SCHEDULERS")}
+
+    assert without == {*HOSTS}

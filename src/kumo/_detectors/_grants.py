@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 MAX_CPUS = 2**20  # no host has more CPUs; larger values are something else
 COUNT_FORM = "a positive decimal integer"
 
-# Whose a variable is, by how its name begins; the longer beginning comes first.
+# Whose a variable is, by how its name begins; the longer beginning comes first. These are
+# the ``SCHEDULERS`` of each scheduler's module, written again here so that a note about one
+# does not load the others; a test compares the two.
 SCHEDULERS = {
     **{f"PBS_{name}": "TORQUE" for name in ("NP", "NUM_PPN", "VERSION")},
     **dict.fromkeys(("PBS", "NCPUS"), "PBS"),
@@ -27,6 +29,7 @@ SCHEDULERS = {
     "FLUX": "Flux",
     "OAR": "OAR",
     "PJM": "Fujitsu TCS",
+    "COBALT": "Cobalt",
     "NOMAD": "Nomad",
 }
 

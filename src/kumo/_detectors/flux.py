@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SOURCE = "Flux"
 # Of a task, and of the script that `flux batch` or the shell that `flux alloc` runs.
 ANNOUNCED = ("FLUX_JOB_ID", "FLUX_ENCLOSING_ID")
+SCHEDULERS = {"FLUX": SOURCE}
 SIZES = ("FLUX_JOB_SIZE", "FLUX_JOB_NNODES")
 
 

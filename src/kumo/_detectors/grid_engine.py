@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SOURCE = "Grid Engine"
 ANNOUNCED = ("NSLOTS",)
+SCHEDULERS = {"NSLOTS": SOURCE, "NHOSTS": SOURCE, "PE_HOSTFILE": SOURCE}
 NSLOTS, NHOSTS, HOSTFILE = "NSLOTS", "NHOSTS", "PE_HOSTFILE"
 LINE_FORM = "a host, its slots, a queue and processors"
 

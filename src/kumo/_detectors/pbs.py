@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 SOURCE = "PBS and TORQUE"
 ANNOUNCED = ("PBS_JOBID",)
+SCHEDULERS = {
+    **{f"PBS_{name}": "TORQUE" for name in ("NP", "NUM_PPN", "VERSION")},
+    **dict.fromkeys(("PBS", "NCPUS"), "PBS"),
+}
 COUNTS = "in the job, on a host that the file of PBS_NODEFILE lists"
 NODEFILE, NCPUS, NP, PPN = "PBS_NODEFILE", "NCPUS", "PBS_NP", "PBS_NUM_PPN"
 
