@@ -151,5 +151,6 @@ def test_every_fact_is_in_a_page() -> None:
 
     assert {"platform", "affinity", "hw.ncpu", "memory"} <= offered
     assert asked - offered == set()
-    pages = page("machine-files", "systems", "topology", "pressure")
+    rows = re.findall(r"^\|([^|]*)\|", page("machine-files"), re.MULTILINE)
+    pages = "".join(rows) + page("systems", "topology", "pressure")
     assert missing({f"!{name}" for name in offered}, pages) == set()

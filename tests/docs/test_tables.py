@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import pytest
 
 import kumo
 from kumo._cgroups.unmounted import GVISOR, WITHOUT
+from kumo._command import doctor_host_report, fleet
 from kumo._command.options import make_parser
 from kumo._command.verbs import VERBS
 from kumo._fleet.adapters import ENGINES
+from kumo._notes import NOTES
 from kumo._runtimes.runtimes import RUNTIMES
 from kumo._survey import ANNOUNCED, HOSTS
-from kumo._top.app import Levels, Top
+from kumo._top.app import TITLES, Levels, Top
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(kumo.__file__).parent
@@ -33,6 +35,20 @@ SHOWN_AS = {"faiss-cpu": "faiss", "opencv-python-headless": "OpenCV", "django": 
 ELSEWHERE = {
     "run": {"--memory-per-worker"},
     "measure": {"--pid"},
+}
+# Notes that say how something known counts. The others are about something that stays unknown.
+ON_WHAT_IS_KNOWN = {
+    "override-exceeds-machine",
+    "real-time",
+    "real-time-reset",
+    "burst-allowed",
+    "quota-below-one",
+    "grant-of-one-task",
+    "step-smaller-than-job",
+    "cpu-sets",
+    "topology-overlaps",
+    "topology-siblings-apart",
+    "view",
 }
 KEYS = {
     "up": "↑",
@@ -126,6 +142,8 @@ def test_every_platform_has_a_row() -> None:
     assert variables - codes(column(rows, 1)) == set()
     named = column(rows)
     assert [name for name in (*WITHOUT, GVISOR) if name not in named] == []
+    hidden = table("docs/reference/platforms.md", "platform | a process sees | hidden |")
+    assert {row[0] for row in hidden} == {row[0] for row in rows} - {"AWS SAM's emulator"}
 
 
 def test_every_farm_has_a_row() -> None:
@@ -156,7 +174,9 @@ def test_every_variable_that_kumo_reads_is_in_the_table() -> None:
     shown = codes(column(table("docs/reference/command.md", "variable | effect |")))
     files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.c")]
     named = {
-        name for path in files for name in re.findall(r"\bKUMO_[A-Z]\w*\b", path.read_text("utf-8"))
+        name
+        for path in files
+        for name in re.findall(r"\bKUMO_(?:[A-Z]|<NAME>_)\w*\b", path.read_text("utf-8"))
     }
     changes = {name for name in named if re.match("KUMO_(OLD|NEW|CHANGE)", name)}
     command = set().union(*(texts(tree) for _, tree in trees("_command")))
@@ -164,6 +184,116 @@ def test_every_variable_that_kumo_reads_is_in_the_table() -> None:
     assert changes == codes(column(table("docs/reference/command.md", "variable | content |")))
     assert named - changes - shown == set()
     assert (command & {"COLUMNS", "NO_COLOR", "TERM"}) - shown == set()
+
+
+# --- what is read, and what stays unknown
+
+
+def test_every_file_that_an_estimate_reads_has_a_row() -> None:
+    """Those of cgroups with ``DIR``, the directory of a level, before their names."""
+    shown = codes(column(table("docs/reference/machine-files.md", "path | for |")))
+    read = {
+        text
+        for room in ("_cgroups", "_detectors")
+        for _, tree in trees(room)
+        for text in texts(tree)
+    }
+    whole = {text for text in read if re.fullmatch(r"/(?:proc|sys)/\S+/\S+", text)}
+    of_cgroups = {
+        name
+        for text in read
+        for name in re.findall(r"^(?:.*/)?((?:cpu|cpuset|cgroup)\.[a-z_.]+)$", text)
+    }
+
+    assert whole - shown == {"/sys/devices/system/cpu"}  # a directory
+    assert {path for path in shown if path.startswith("/sys/")} - whole == set()
+    without_prefix = {"tasks", "cpus", "effective_cpus"}
+    assert {path.removeprefix("DIR/") for path in shown if path.startswith("DIR/")} == (
+        of_cgroups | without_prefix
+    )
+
+
+def test_every_call_of_other_systems_is_in_both_tables() -> None:
+    facts = codes(column(table("docs/reference/machine-files.md", "NAME |", "Systems other than")))
+    calls = column(table("docs/reference/systems.md", "system | call |"), 1)
+
+    assert len(facts) > 9
+    assert [fact for fact in facts if fact.removeprefix("!") not in calls] == []
+
+
+def test_every_verb_is_in_the_table_of_what_is_read() -> None:
+    shown = codes(column(table("docs/understand/security.md", "command | reads |")))
+    asking = {verb for verb in VERBS if verb not in ("help", "version")}
+    every = {f"{verb} --all" for verb in asking if "--all" in make_parser(verb).format_help()}
+
+    assert {code.split()[0] for code in shown} - {"kumo", "--pid", "--machine"} == asking
+    assert every | {"--pid N", "--machine FILE", "doctor --pid N", "top --pid N"} <= shown
+
+
+def test_every_use_of_the_network_is_in_the_page_on_security() -> None:
+    text = (DOCS / "understand" / "security.md").read_text("utf-8")
+    shown = set(re.findall(r"^- `kumo (\w+)[^`]*` ", text, re.MULTILINE))
+    reaching = {
+        path.relative_to(PACKAGE).parts
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"import (socket|urlopen|start_http_server)\b", path.read_text("utf-8"))
+    }
+
+    # A room has the name of its verb, and a module of the command too.
+    assert shown == {
+        Path(parts[-1 if parts[0] == "_command" else 0]).stem.strip("_") for parts in reaching
+    }
+
+
+def test_every_note_on_something_unknown_has_a_row() -> None:
+    rows = table("docs/understand/cannot-know.md", "unknown | note |")
+
+    assert codes(column(rows, 1)) == set(NOTES) - ON_WHAT_IS_KNOWN
+
+
+# --- columns
+
+
+@pytest.mark.parametrize(
+    ("page", "header", "section", "columns"),
+    [
+        ("guides/fleet", "column | meaning |", "## The table", fleet.COLUMNS),
+        (
+            "reference/doctor",
+            "column | content |",
+            "## All processes",
+            re.split("  +", doctor_host_report.HEADER.strip()),
+        ),
+        (
+            "reference/top",
+            "column | what it is |",
+            "## The table",
+            ["▶", *list(TITLES.values())[1:], "last 2 min", "some"],
+        ),
+    ],
+)
+def test_every_column_has_a_row(
+    page: str, header: str, section: str, columns: Sequence[str]
+) -> None:
+    rows = table(f"docs/{page}.md", header, section)
+
+    assert [row[0].strip("`") for row in rows] == [*columns]
+
+
+def test_every_verdict_on_a_setting_has_a_row() -> None:
+    rows = table("docs/reference/doctor.md", "verdict | meaning |", "## A process")
+    (annotation,) = (
+        node.annotation
+        for _, tree in trees("_doctor")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign)
+        and ast.unparse(node.target) == "verdict"
+        and "within" in texts(node.annotation)
+        and "other" in texts(node.annotation)
+    )
+
+    assert {code.split()[0].strip(",") for code in codes(column(rows))} == texts(annotation)
+    assert {"over by N", "over, no bound"} < codes(column(rows))
 
 
 # --- engines, runtimes, extras
@@ -225,6 +355,16 @@ def test_every_option_has_a_row(verb: str, page: str, section: str) -> None:
     assert shown == {option.partition("=")[0] for option in options} - ELSEWHERE.get(verb, set())
 
 
+def test_every_option_that_the_verbs_on_one_estimate_share_has_a_row() -> None:
+    rows = table("docs/reference/command.md", "option | effect |", "\n## Options\n")
+    helps = [make_parser(verb).format_help() for verb in ("count", "explain", "topology")]
+    shared = set.intersection(
+        *(set(re.findall(r"^  .*(--\w+)", text, re.MULTILINE)) for text in helps)
+    )
+
+    assert {code.split()[0] for code in codes(column(rows, 0))} == shared - {"--help"}
+
+
 @pytest.mark.parametrize("verb", ["doctor", "measure", "run"])
 def test_every_exit_code_has_a_row(verb: str) -> None:
     header = "exit code | meaning |" if verb == "measure" else "code | meaning |"
@@ -248,6 +388,13 @@ def test_every_verb_with_json_has_a_row() -> None:
         and isinstance(node.value, ast.Constant)
     }
 
+    links = set(re.findall(r"\]\(([^)]+)\)", column(rows, 2)))
+    headings = {
+        f"{path.name}#{heading.lower().replace(' ', '-')}"
+        for path in REFERENCE.glob("*.md")
+        for heading in re.findall(r"^##+ (JSON.*)$", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert headings - links == {"command.md#json"}  # `command.md#the-object` is below it
     with_json = {verb for verb in VERBS if "--json" in make_parser(verb).format_help()}
     assert verbs - {""} == with_json - {"count"}
     assert {int(row[1]) for row in rows} == numbers
@@ -259,7 +406,8 @@ def test_every_key_has_a_row() -> None:
     shown = column(table("docs/reference/top.md", "key | what it does |"))
 
     named = set(re.findall(r"[\w-]+|[^\w\s]", shown))
-    assert {key for key in keys if not named & {key, key.capitalize()}} == set()
+    other = {key.capitalize() for key in named if len(key) > 1}
+    assert {key for key in keys if key.capitalize() not in other} - named == set()
 
 
 # --- the library
@@ -273,6 +421,7 @@ def test_every_key_has_a_row() -> None:
         ("Note", "api", "## Note", ""),
         ("ThreadPool", "api", "## ThreadPool", ""),
         ("ProcessPool", "api", "## ProcessPool", ""),
+        ("Budget", "api", "## Budget", ""),
         ("Watch", "api", "### Watch", ""),
         ("Change", "api", "### Change", ""),
         ("Follow", "api", "### Follow", ""),
@@ -290,7 +439,9 @@ def test_every_attribute_has_a_row(name: str, page: str, section: str, elsewhere
     made: Any = getattr(kumo, name)
 
     public = {attribute for attribute in dir(made) if not attribute.startswith("_")}
-    assert public - words(column(rows)) == {elsewhere} - {""}
+    # The name before the arguments, or of a pool's attribute: `pool.name`.
+    shown = {re.split(r"\W", code.partition(".")[2] or code)[0] for code in codes(column(rows))}
+    assert public - shown == {elsewhere} - {""}
 
 
 def test_every_line_of_expect_has_a_row() -> None:
@@ -308,7 +459,9 @@ def test_every_line_of_expect_has_a_row() -> None:
 
 
 def test_every_room_is_in_the_page_on_architecture() -> None:
+    text = (DOCS / "understand" / "architecture.md").read_text("utf-8")
     below = {"_cgroups", "_detectors", "_hot", "_system"}  # the text on how a count is made
+    assert below - codes(text.partition("## How a count is made")[2].partition("\n## ")[0]) == set()
     rooms = {path.name for path in PACKAGE.glob("_*") if (path / "__init__.py").exists()}
 
     assert codes(column(table("docs/understand/architecture.md", "room |"))) == rooms - below
