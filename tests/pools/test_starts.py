@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -244,3 +248,66 @@ def test_a_finalizer_that_is_cut_short_is_made_good_by_the_next_pool(
         assert crew in Crew.all
     with kumo.ThreadPool("web other", threads=1):
         until(lambda: crew not in Crew.all)
+
+
+# --- what a signal handler raises at any moment
+
+
+class InterruptError(Exception):
+    """What a handler raises."""
+
+
+def test_an_exception_while_a_thread_is_made_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Cut(threading.Thread):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            raise InterruptError
+
+    pool = kumo.ThreadPool("web", threads=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", Cut)
+        with pytest.raises(InterruptError):
+            pool.submit(int)
+
+    assert pool.submit(int).result(MOMENT) == 0
+    pool.shutdown()
+
+
+class Opcodes:
+    """Raises at opcode number *at* of the function *name*, and counts them."""
+
+    def __init__(self, name: str, at: int) -> None:
+        self.name, self.at, self.seen = name, at, 0
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_name != self.name:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.seen += 1
+            if self.seen == self.at:
+                raise InterruptError
+        return self
+
+
+@pytest.mark.parametrize("max_waiting", [0, 1])
+def test_an_exception_while_a_worker_is_woken_leaves_none_parked(max_waiting: int) -> None:
+    before = sys.gettrace()
+    at, raised = 0, True
+    pool = kumo.ThreadPool("web", threads=1, max_waiting=max_waiting)
+    while raised:
+        at += 1
+        pool.submit(int).result(MOMENT)
+        until(lambda: pool._crew.parked)
+        opcodes = Opcodes("wake", at)
+        sys.settrace(opcodes)
+        try:
+            with suppress(InterruptError):
+                pool.submit(int)
+        finally:
+            sys.settrace(before)
+        raised = opcodes.seen == at
+
+    assert at > 10
+    pool.shutdown()

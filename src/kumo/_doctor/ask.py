@@ -27,6 +27,7 @@ from typing import NamedTuple
 from kumo._runtimes.runtimes import RUNTIMES, read_executable
 from kumo._system.process import read_stat
 from kumo._text import quoted, whole_number
+from kumo._watch.locks import new_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Running:
     """The processes that have been started and not been waited for, so that all can be killed."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = new_lock(Lock)
         self._processes: set[Popen[bytes]] = set()
         self._stopped = False
 

@@ -28,6 +28,7 @@ from kumo._pools.pool import NameInUseError, check_count, pools
 from kumo._text import whole_number
 from kumo._watch.eventloop import need_loop, running
 from kumo._watch.forks import in_child
+from kumo._watch.locks import new_lock
 from kumo._watch.watch import watch
 
 TYPE_CHECKING = False
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 # Guards whether a follower is closed, and how many wait. One for all, since a forked child, which
 # may get it locked, renews it.
-_lock = threading.RLock()
+_lock = new_lock(threading.RLock)
 
 
 class Waiters:
@@ -375,7 +376,7 @@ NAMES = ", ".join(sorted([*FOLLOWERS, "asyncio"]))
 
 def _after_fork() -> None:
     global _lock
-    _lock = threading.RLock()
+    _lock = new_lock(threading.RLock)
 
 
 in_child(_after_fork)

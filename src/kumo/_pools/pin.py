@@ -23,6 +23,7 @@ from kumo._cgroups.cpuset import isolated_cpus
 from kumo._system.live import LiveSystem
 from kumo._topology.read import read_topology
 from kumo._topology.records import KINDS
+from kumo._watch.locks import new_lock
 
 CAN_PIN = hasattr(os, "sched_setaffinity")
 
@@ -43,7 +44,7 @@ class Places:
     """Which CPU each worker of a pool has."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = new_lock(threading.Lock)
         self.used: Counter[int] = Counter()
 
     def take(self) -> int:

@@ -29,6 +29,7 @@ from kumo._pools.budget import Share, as_share
 from kumo._pools.task import SHUT_DOWN
 from kumo._text import plural
 from kumo._watch.forks import in_child
+from kumo._watch.locks import new_lock
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("kumo")
 _pools: weakref.WeakValueDictionary[str, Pool] = weakref.WeakValueDictionary()
-_naming = threading.RLock()  # a pool that is collected meanwhile may be shut down
+_naming = new_lock(threading.RLock)  # a pool that is collected meanwhile may be shut down
 
 
 def pools() -> dict[str, Pool]:
@@ -306,7 +307,7 @@ def _teller(gone: weakref.ref[Pool], crew: Crew) -> Callable[[str], None]:
 
 def _after_fork() -> None:
     global _naming
-    _naming = threading.RLock()
+    _naming = new_lock(threading.RLock)
 
 
 in_child(_after_fork)

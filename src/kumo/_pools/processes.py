@@ -46,6 +46,7 @@ from kumo._pools.worker_process import (
 )
 from kumo._text import whole_number
 from kumo._watch.forks import in_child
+from kumo._watch.locks import new_lock
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 # A pool of a fixed size has no watch, and nothing watches the environment.
 FRESH_SECONDS = 0.1
 
-_states = threading.RLock()  # a signal's handler may look at another future meanwhile
+_states = new_lock(threading.RLock)  # a signal's handler may look at another future meanwhile
 
 
 class ProcessPool(Pool):
@@ -451,11 +452,13 @@ class _Crew(Crew):
         for future, _ in tasks:
             future.come_back()
         self.put_back(tasks)  # another worker may send them at once
+        reserved: list[threading.Thread] = []
         with self.lock:
             woken = sum(self.wake(0) for _ in tasks)
             wanted = min(self.limit - self.workers, len(tasks) - woken)
-            threads = [self.reserve() for _ in range(wanted)]
-        self.start_all([thread for thread in threads if thread is not None])
+            for _ in range(wanted):
+                self.reserve(reserved)
+        self.start_all(reserved)
 
     def put_back(self, tasks: list[Any]) -> None:
         """Put tasks before all others in the queue."""
@@ -590,7 +593,7 @@ def _chunks(calls: Iterator[T], size: int) -> Iterator[list[T]]:
 
 def _after_fork() -> None:
     global _states
-    _states = threading.RLock()
+    _states = new_lock(threading.RLock)
 
 
 in_child(_after_fork)

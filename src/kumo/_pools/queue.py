@@ -12,6 +12,8 @@ Its guarantees, with what each rests on:
 - Nothing is logged and no foreign code is called while a lock is held. A handler may look at the
   pool; a finalizer that ends a pool takes no lock (`abandon`).
 - Workers are let go after their present task, never in it. Those that leave are still joined.
+- What a signal handler raises between any two bytecodes leaves the lock free (`locks.py`), takes no
+  place, and leaves no worker parked that is not in the list: such steps are one call each.
 - In a forked child nothing is left of the parent's tasks and workers. A worker that has forked
   finds that its place is not there any more, and ends.
 """
@@ -24,11 +26,14 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from itertools import count
+from operator import methodcaller
 
 from kumo._pools.task import BROKEN, EXITING, SHUT_DOWN, STANDARD_LOGGER, run
 from kumo._text import plural
 from kumo._watch.forks import check, in_child
+from kumo._watch.locks import new_lock
 from kumo._watch.say import say
 from kumo._watch.thread import drop as drop_watch
 
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from kumo._watch.watch import Watch
 
 LOGGER = logging.getLogger("kumo")
+RELEASE = methodcaller("release")
 
 # From here on Python starts no thread, and nobody can do anything about it. Before 3.13 the error
 # is a plain RuntimeError, and it may come before Python calls `_exit`.
@@ -115,7 +121,7 @@ class Crew:
 
     def renew(self) -> None:
         """Begin without tasks and workers, as in a forked child: they are the parent's."""
-        self.lock = threading.Lock()  # for all that follows, and `size`
+        self.lock = new_lock(threading.Lock)  # for all that follows, and `size`
         self.tasks: deque[Task] = deque()
         self.parked: list[threading.Lock] = []  # what each of them waits for, the last one last
         self.workers = 0  # those that work or are parked, and the places that are reserved
@@ -130,28 +136,36 @@ class Crew:
         check()
         if _orphaned:
             sweep()
-        with self.lock:
-            if self.closed:
-                raise self.closed()
-            self.tasks.append(task)
-            # The one parked longest: one that has just parked may still be on its way there.
-            if (self.parked and self.wake(0)) or self.workers >= self.most:
-                return
-            thread = self.reserve()
-        if thread is not None and (error := self.start(thread)):
-            self.refuse(error, task)
+        reserved: list[threading.Thread] = []
+        try:
+            with self.lock:
+                if self.closed:
+                    raise self.closed()
+                self.tasks.append(task)
+                # The one parked longest: one that has just parked may still be on its way there.
+                if (self.parked and self.wake(0)) or self.workers >= self.most:
+                    return
+                self.reserve(reserved)
+            for thread in reserved:
+                if error := self.start(thread):
+                    self.refuse(error, task)
+        except BaseException:
+            self.take_all_back(reserved)
+            raise
 
-    def reserve(self) -> threading.Thread | None:
-        """Take a place for one more worker and return its thread, to be started.
+    def reserve(self, reserved: list[threading.Thread]) -> None:
+        """Take a place for one more worker and add its thread to *reserved*, to be started.
 
-        `None` if no thread is needed. The lock is held.
+        Add none if no thread is needed. The lock is held. What a signal handler raises meanwhile
+        takes no place: the caller takes back what is in *reserved*.
         """
-        self.workers += 1
         number = next(number for number in count() if number not in self.threads)
         thread = threading.Thread(target=self.work, args=(number,), name=f"{self.name}-{number}")
+        reserved.append(thread)
+        # A handler runs only after a call, so the place is taken as a whole.
         self.threads[number] = thread
+        self.workers += 1
         self.starting.add(thread)
-        return thread
 
     def start(self, thread: threading.Thread) -> Exception | None:
         """Start a worker that has a place; return why it could not be, without the place then."""
@@ -174,6 +188,11 @@ class Crew:
                 self.workers -= 1
                 for number in [n for n, other in self.threads.items() if other is thread]:
                     del self.threads[number]
+
+    def take_all_back(self, threads: list[threading.Thread]) -> None:
+        """Take their places from workers that have not begun."""
+        for thread in threads:
+            self.take_back(thread)
 
     def refuse(self, error: Exception, task: Task | None = None) -> None:
         """Do without a worker that could not be started, and log that once.
@@ -281,28 +300,32 @@ class Crew:
         Without *watch* the size follows nothing from now on.
         """
         check()
-        with self.lock:
-            followed = self.watch
-            if watch is not None and watch is not followed:
-                return False
-            self.watch, self.size = watch, size
-            self.set_limit()
-            wanted = 0 if self.closed else min(self.most - self.workers, len(self.tasks))
-            threads = [self.reserve() for _ in range(wanted)]
-            for _ in range(min(self.workers - self.limit, len(self.parked))):
-                self.wake()
-        if followed is not watch and followed is not None:
-            followed.close()
-        self.start_all([thread for thread in threads if thread is not None])
+        reserved: list[threading.Thread] = []
+        try:
+            with self.lock:
+                followed = self.watch
+                if watch is not None and watch is not followed:
+                    return False
+                self.watch, self.size = watch, size
+                self.set_limit()
+                wanted = 0 if self.closed else min(self.most - self.workers, len(self.tasks))
+                for _ in range(wanted):
+                    self.reserve(reserved)
+                for _ in range(min(self.workers - self.limit, len(self.parked))):
+                    self.wake()
+            if followed is not watch and followed is not None:
+                followed.close()
+            self.start_all(reserved)
+        except BaseException:
+            self.take_all_back(reserved)
+            raise
         return True
 
     def start_all(self, threads: list[threading.Thread]) -> None:
         """Start workers that have a place; if one cannot be, the rest is not tried."""
-        while threads:
-            error = self.start(threads.pop())
-            if error:
-                for thread in threads:
-                    self.take_back(thread)
+        for thread in threads:
+            if error := self.start(thread):
+                self.take_all_back(threads)
                 self.refuse(error)
                 return
 
@@ -329,7 +352,9 @@ class Crew:
     def wake(self, at: int = -1) -> bool:
         """Let the one go on that is parked at this place; whether there was one."""
         try:
-            self.parked.pop(at).release()
+            # In one call of C functions: between two a signal handler may raise, and a worker that
+            # is not in the list any more would be parked for ever.
+            next(map(RELEASE, iter(partial(self.parked.pop, at), None)))
         except IndexError:  # it has gone on by itself
             return False
         return True

@@ -20,7 +20,7 @@ import math
 import threading
 import time
 
-from kumo._pools.queue import Crew
+from kumo._pools.queue import RELEASE, Crew
 from kumo._pools.task import run
 
 TYPE_CHECKING = False
@@ -90,18 +90,16 @@ class WaitingCrew(Crew):
         self.begun.discard(threading.current_thread())
         super().forget(number)
 
-    def reserve(self) -> threading.Thread | None:
+    def reserve(self, reserved: list[threading.Thread]) -> None:
         if self.workers - self.pacing >= self.quick:
             if self.pacing or self.slow:
-                return None
+                return
             self.slow = True
-        thread = None
         if self.spare:
             self.wake_spare()
         else:
-            thread = super().reserve()
+            super().reserve(reserved)
         self.set_limit()
-        return thread
 
     def take_back(self, thread: threading.Thread) -> None:
         super().take_back(thread)
@@ -110,9 +108,11 @@ class WaitingCrew(Crew):
             self.set_limit()
 
     def wake_spare(self) -> None:
+        wake = map(RELEASE, iter(self.spare.pop, None))
+        # A signal handler may raise after a call, and so only when all of this has been done.
         self.workers += 1
         self.woken += 1
-        self.spare.pop().release()
+        next(wake)
 
     def initialize(self) -> None:
         self.begun.add(threading.current_thread())
@@ -225,16 +225,16 @@ class WaitingCrew(Crew):
 
         Call `unblock` if the answer is `True`, and only then.
         """
-        me, thread = threading.current_thread(), None
+        me = threading.current_thread()
+        reserved: list[threading.Thread] = []
         with self.lock:
             if me in self.waiters or me not in self.begun:
                 return False
             self.waiters[me] = time.monotonic() - self.resumed.pop(me, 0.0)
             self.set_limit()
             if self.tasks and self.workers < self.most and not self.parked:
-                thread = self.reserve()
-        if thread is not None and (error := self.start(thread)):
-            self.refuse(error)
+                self.reserve(reserved)
+        self.start_all(reserved)
         return True
 
     def unblock(self) -> None:

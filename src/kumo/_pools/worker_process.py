@@ -37,6 +37,7 @@ from importlib import import_module
 
 from kumo._pools.messages import Inbox, Packer, unpack, write
 from kumo._runtimes.knobs import KNOBS
+from kumo._watch.locks import new_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ VARIABLES = [knob.name for knob in KNOBS.values() if knob.use == "inner"]
 _LATER = [name for name in VARIABLES if KNOBS[name].group in ("omp", "blas")]
 # multiprocessing keeps its list of children without a lock. A fork waits for it, since what
 # multiprocessing and loky lock while a process starts would stay locked in the child.
-_starting = threading.RLock()
+_starting = new_lock(threading.RLock)
 
 _NUMBERS = 250  # of messages; at most half of them are in use at a time
 _END = b"\xff"  # the token after which there are no more
@@ -80,7 +81,7 @@ class Worker:
         """Start the process, whose libraries are to use *threads* threads. Do not wait."""
         context = import_module("loky.backend").get_context("loky")
         self.pid = os.getpid()
-        self.lock = threading.Lock()  # for `flight`, the tokens and what follows from them
+        self.lock = new_lock(threading.Lock)  # for `flight`, the tokens and what follows from them
         self.flight: dict[int, Any] = {}  # what it was sent and has not answered, in order
         self.sent: deque[tuple[int, int]] = deque()  # messages that may be in the pipe, and sizes
         self.bytes = 0  # of these
@@ -458,7 +459,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork() -> None:
     global _starting
-    _starting = threading.RLock()
+    _starting = new_lock(threading.RLock)
 
 
 if hasattr(os, "register_at_fork"):

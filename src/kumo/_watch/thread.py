@@ -36,6 +36,7 @@ from kumo._system.calls import affinity_mask
 from kumo._watch.bell import WHILE_GROWING, Bell
 from kumo._watch.change import Readings
 from kumo._watch.forks import check, in_child, is_uwsgi_master
+from kumo._watch.locks import new_lock
 from kumo._watch.say import say
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ MAX_SAID = 100  # different errors that are remembered as logged
 PAUSE = 0.1  # seconds after something went wrong: it may go wrong again at once
 # Guards what is here, and every watch. It can be taken again by a signal handler, whose thread
 # may have it already.
-lock = threading.RLock()
+lock = new_lock(threading.RLock)
 _thread: threading.Thread | None = None
 _bell: Bell | None = None  # the thread's
 _exiting = False  # the interpreter: no thread is started any more
@@ -280,7 +281,7 @@ def _after_fork() -> None:
     """
     global lock, _bell, _thread
     bell = _bell
-    lock, _bell, _thread = threading.RLock(), None, None
+    lock, _bell, _thread = new_lock(threading.RLock), None, None
     if bell is not None:
         bell.close()  # its descriptors are shared with the parent
     watches = _present()
