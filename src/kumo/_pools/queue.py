@@ -12,8 +12,8 @@ Its guarantees, with what each rests on:
 - Nothing is logged and no foreign code is called while a lock is held. A handler may look at the
   pool; a finalizer that ends a pool takes no lock (`abandon`).
 - Workers are let go after their present task, never in it. Those that leave are still joined.
-- An exception of a signal handler at any bytecode leaves the lock free (`locks.py`), takes no place,
-  and leaves no worker parked that is not in the list: such steps are one call each.
+- An exception of a signal handler leaves the lock free (`locks.py`), takes no place, and leaves no
+  worker parked that is not in the list: each such step is one call.
 - In a forked child nothing is left of the parent's tasks and workers. A worker that has forked
   finds that its place is not there any more, and ends.
 """
