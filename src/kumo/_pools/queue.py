@@ -146,9 +146,7 @@ class Crew:
                 if (self.parked and self.wake(0)) or self.workers >= self.most:
                     return
                 self.reserve(reserved)
-            for thread in reserved:
-                if error := self.start(thread):
-                    self.refuse(error, task)
+            self.start_all(reserved, task)
         except BaseException:
             self.take_all_back(reserved)
             raise
@@ -321,13 +319,17 @@ class Crew:
             raise
         return True
 
-    def start_all(self, threads: list[threading.Thread]) -> None:
-        """Start workers that have a place; if one cannot be, the rest is not tried."""
-        for thread in threads:
-            if error := self.start(thread):
+    def start_all(self, threads: list[threading.Thread], task: Task | None = None) -> None:
+        """Start workers that have a place, and take them out of *threads*.
+
+        If one cannot be started, the rest is not tried; *task* is that of `refuse`.
+        """
+        while threads:
+            if error := self.start(threads[-1]):
                 self.take_all_back(threads)
-                self.refuse(error)
+                self.refuse(error, task)
                 return
+            threads.pop()
 
     def close(self, why: Refusal, drop: bool = False) -> list[Task]:
         """Take no more tasks, and return those that with *drop* are not to be run."""
