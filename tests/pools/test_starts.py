@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import logging
 import sys
 import threading
@@ -311,3 +312,8 @@ def test_an_exception_while_a_worker_is_woken_leaves_none_parked(max_waiting: in
 
     assert at > 10
     pool.shutdown()
+
+
+def test_a_pool_that_outlives_the_modules_can_wake_its_workers() -> None:
+    """Its finalizer runs when their globals are `None`."""
+    assert inspect.getclosurevars(Crew.wake).globals == {}

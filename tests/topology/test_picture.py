@@ -12,7 +12,7 @@ from bare import MEASURED, PLAIN
 from kumo._command.topology import as_dict
 from kumo._snapshot import snapshot
 from kumo._system.machine_file import Machine
-from kumo._topology.picture import picture, short_list
+from kumo._topology.picture import _wrapped, picture, short_list
 from kumo._topology.read import read_cores, read_topology
 
 MACHINES = Path(__file__).with_name("machines")
@@ -278,3 +278,11 @@ def test_a_system_that_lists_no_cpus() -> None:
 
     assert lines[:3] == ["0 of 0 CPUs on 0 cores", "", "The system does not say which CPUs it has."]
     assert [line.partition(":")[0] for line in lines[3:] if line] == ["malformed", "affinity-empty"]
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [(14, ["one, two,", "three"]), (15, ["one, two, three"]), (8, ["one,", "two,", "three"])],
+)
+def test_a_line_has_room_for_its_comma(width: int, lines: list[str]) -> None:
+    assert list(_wrapped(["one", "two", "three"], width)) == lines

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from kumo._watch.watch import Watch
 
 LOGGER = logging.getLogger("kumo")
-RELEASE = methodcaller("release")
 
 # From here on Python starts no thread, and nobody can do anything about it. Before 3.13 the error
 # is a plain RuntimeError, and it may come before Python calls `_exit`.
@@ -84,8 +83,11 @@ class Crew:
 
     step: Callable[..., None] = staticmethod(run)  # what a worker does with a task
 
-    # Those that take tasks or have workers. A global would be gone before the last pool is.
+    # Globals would be gone before the last pool is. Those that take tasks or have workers:
     all: ClassVar[set[Crew]] = set()
+    # What `wake` calls:
+    release: ClassVar[Any] = methodcaller("release")
+    bind: ClassVar[type[partial[Any]]] = partial
 
     def __init__(
         self,
@@ -356,7 +358,7 @@ class Crew:
         try:
             # In one call of C functions: between two a signal handler may raise, and a worker that
             # is not in the list any more would be parked for ever.
-            next(map(RELEASE, iter(partial(self.parked.pop, at), None)))
+            next(map(self.release, iter(self.bind(self.parked.pop, at), None)))
         except IndexError:  # it has gone on by itself
             return False
         return True

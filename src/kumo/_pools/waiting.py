@@ -20,7 +20,7 @@ import math
 import threading
 import time
 
-from kumo._pools.queue import RELEASE, Crew
+from kumo._pools.queue import Crew
 from kumo._pools.task import run
 
 TYPE_CHECKING = False
@@ -108,7 +108,7 @@ class WaitingCrew(Crew):
             self.set_limit()
 
     def wake_spare(self) -> None:
-        wake = map(RELEASE, iter(self.spare.pop, None))
+        wake = map(self.release, iter(self.spare.pop, None))
         # A signal handler may raise after a call, and so only when all of this has been done.
         self.workers += 1
         self.woken += 1

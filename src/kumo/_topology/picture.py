@@ -140,8 +140,9 @@ def _span(low: int, high: int) -> str:
 
 def _wrapped(parts: Sequence[str], width: int) -> Iterator[str]:
     line = ""
-    for part in parts:
-        if line and len(line) + 2 + len(part) > width:
+    for number, part in enumerate(parts, 1):
+        comma = number < len(parts)  # if the part ends its line
+        if line and len(line) + 2 + len(part) + comma > width:
             yield f"{line},"
             line = part
         else:
