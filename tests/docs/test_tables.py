@@ -144,6 +144,13 @@ def test_every_platform_has_a_row() -> None:
     assert [name for name in (*WITHOUT, GVISOR) if name not in named] == []
     hidden = table("docs/reference/platforms.md", "platform | a process sees | hidden |")
     assert {row[0] for row in hidden} == {row[0] for row in rows} - {"AWS SAM's emulator"}
+    plain = table(
+        "docs/reference/platforms.md", "platform |", "## Platforms without a special rule"
+    )
+    verified = table("docs/reference/platforms.md", "platform | verified by |")
+    names = {name for row in rows + plain for name in row[0].partition(":")[0].split(", ")}
+    names -= {"DigitalOcean App Platform"}  # its documents name nothing that could be verified
+    assert {name for row in verified for name in row[0].split(", ")} == names
 
 
 def test_every_farm_has_a_row() -> None:
@@ -207,10 +214,40 @@ def test_every_file_that_an_estimate_reads_has_a_row() -> None:
 
     assert whole - shown == {"/sys/devices/system/cpu"}  # a directory
     assert {path for path in shown if path.startswith("/sys/")} - whole == set()
+    of_a_process = {name for room in ("_cgroups", "_detectors") for name in asked_of_proc(room)}
+    assert {"cgroup", "status"} <= of_a_process  # so the search works
+    paths = {f"/proc/{own}/{name}" for own in ("self", "thread-self") for name in of_a_process}
+    assert paths - shown == set()
     without_prefix = {"tasks", "cpus", "effective_cpus"}
     assert {path.removeprefix("DIR/") for path in shown if path.startswith("DIR/")} == (
         of_cgroups | without_prefix
     )
+
+
+def asked_of_proc(room: str) -> Iterator[str]:
+    """Yield the names of the files in ``/proc`` on the process or thread of the estimate."""
+    for _, tree in trees(room):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "system.proc":
+                yield ast.literal_eval(node.args[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "system"),
+    [
+        ("aix", "AIX"),
+        ("freebsd", "FreeBSD"),
+        ("macos", "macOS"),
+        ("netbsd", "NetBSD"),
+        ("openbsd", "OpenBSD"),
+        ("sunos", "illumos"),
+    ],
+)
+def test_every_call_of_a_system_has_its_row(module: str, system: str) -> None:
+    rows = table("docs/reference/systems.md", "system | call |")
+    calls = column([row for row in rows if system in row[0]], 1)
+
+    assert [n for n in import_module(f"kumo._system.{module}").FACTS if n not in calls] == []
 
 
 def test_every_call_of_other_systems_is_in_both_tables() -> None:
