@@ -10,7 +10,7 @@ import pytest
 import kumo._detectors
 from kumo._detectors._grants import SCHEDULERS, whose
 from kumo._override import VARIABLE
-from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, HOSTS, NOTES_ALONE, OVERRIDE
+from kumo._survey import ANNOUNCED, ANNOUNCED_BY_FILE, ELSEWHERE, HOSTS, NOTES_ALONE, OVERRIDE
 
 MODULES = {
     info.name: import_module(f"kumo._detectors.{info.name}")
@@ -33,10 +33,17 @@ def test_the_lazy_tables_are_what_the_modules_state(stated_as: str, table: dict[
     assert stated == table
 
 
-@pytest.mark.parametrize("name", NOTES_ALONE)
-def test_what_a_count_leaves_out_has_no_limit(name: str) -> None:
-    assert name in ANNOUNCED_BY_FILE.values()
-    assert not hasattr(MODULES[name], "Limit")
+def test_what_a_count_leaves_out_has_no_limit() -> None:
+    without = {name for name in ANNOUNCED_BY_FILE.values() if not hasattr(MODULES[name], "Limit")}
+
+    assert without == {*NOTES_ALONE}
+
+
+def test_every_detector_is_asked() -> None:
+    always = {"affinity", "cgroup_quota", "machine", "override"}
+    lazy = {*ANNOUNCED.values(), *ANNOUNCED_BY_FILE.values(), *ELSEWHERE}
+
+    assert {name for name in MODULES if hasattr(MODULES[name], "detect")} == always | lazy
 
 
 def test_the_override_is_loaded_by_its_name() -> None:
