@@ -16,6 +16,7 @@ from kumo._cgroups.unmounted import GVISOR, WITHOUT
 from kumo._command import doctor_host_report, fleet
 from kumo._command.options import make_parser
 from kumo._command.verbs import VERBS
+from kumo._detectors.machine import CALLS
 from kumo._fleet.adapters import ENGINES
 from kumo._notes import NOTES
 from kumo._runtimes.runtimes import RUNTIMES
@@ -254,6 +255,9 @@ def test_every_call_of_other_systems_is_in_both_tables() -> None:
     facts = codes(column(table("docs/reference/machine-files.md", "NAME |", "Systems other than")))
     calls = column(table("docs/reference/systems.md", "system | call |"), 1)
 
+    online = table("docs/reference/machine-files.md", "NAME |", "Systems other than")
+    counted = [codes(row[0]) for row in online if row[1] == "the number of online CPUs"]
+    assert counted == [{f"!{name}" for name in CALLS} - {"!cpus"}]
     assert len(facts) > 9
     assert [fact for fact in facts if fact.removeprefix("!") not in calls] == []
 
