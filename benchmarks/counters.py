@@ -39,7 +39,9 @@ def main() -> int:
         needs="root, a writable cgroup v1 hierarchy of the cpu controller and prometheus_client",
         rounds=300,
     )
-    parser.add_argument("--scrapes", type=int, default=9, help="rounds of a scrape; default: 9")
+    parser.add_argument(
+        "--scrapes", type=harness.count, default=9, help="rounds of a scrape; default: 9"
+    )
     options = parser.parse_args()
     top = _groups.needed_mount_point()
     run = harness.begin("counters", options, unit="ms of CPU time, one figure a round")

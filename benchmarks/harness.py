@@ -59,7 +59,7 @@ def parser(
         "Caveats: see the top of the file.",
     )
     if rounds is not None:
-        made.add_argument("--rounds", type=_count, default=rounds, help=f"default: {rounds}")
+        made.add_argument("--rounds", type=count, default=rounds, help=f"default: {rounds}")
     made.add_argument(
         "--results", type=Path, default=RESULTS, metavar="DIR", help="where the results are kept"
     )
@@ -70,7 +70,8 @@ def parser(
     return made
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Return the number of an option that takes 1 or more."""
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
     return int(text)

@@ -98,9 +98,11 @@ def _options() -> argparse.Namespace:
     parser = harness.parser(
         __doc__, takes="some tens of minutes on 2 idle CPUs", needs="mutmut 3.8"
     )
-    parser.add_argument("--count", type=int, default=1000, help="how many changes to draw")
+    parser.add_argument(
+        "--count", type=harness.count, default=1000, help="how many changes to draw"
+    )
     parser.add_argument("--seed", type=int, default=11, help="of the draw")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=harness.count, default=2)
     parser.add_argument(
         "--seconds", type=float, default=0, help="begin no further change after this time"
     )

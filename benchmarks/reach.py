@@ -327,7 +327,9 @@ def main() -> int:
     parser.add_argument("--old", required=True, help="a Python 3.11 with them")
     parser.add_argument("--npm", required=True, help="a node_modules directory")
     parser.add_argument("--kumo", default=str(Path(sys.executable).with_name("kumo")))
-    parser.add_argument("--cpus", type=int, default=4, help="the quota, and the right count")
+    parser.add_argument(
+        "--cpus", type=harness.count, default=4, help="the quota, and the right count"
+    )
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("-k", default="", help="only programs whose name matches")
     parser.add_argument("--update", action="store_true", help="write their rows into the results")

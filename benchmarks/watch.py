@@ -83,7 +83,9 @@ def main() -> int:
         rounds=10,
     )
     parser.add_argument("--seconds", type=float, default=30, help="of a round; default: 30")
-    parser.add_argument("--changes", type=int, default=300, help="for the delays; default: 300")
+    parser.add_argument(
+        "--changes", type=harness.count, default=300, help="for the delays; default: 300"
+    )
     parser.add_argument("--peers", type=Path, metavar="DIR", help="of get_peers.py; for Go")
     options = parser.parse_args()
     _groups.needed_mount_point()

@@ -75,6 +75,28 @@ def test_a_row_is_marked_if_its_rounds_differ_by_a_fifth() -> None:
     assert harness.MARK_MEANS not in harness.table(("what", "median"), rows[:1])
 
 
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [
+        ("counters.py", "--scrapes"),
+        ("mutants.py", "--count"),
+        ("mutants.py", "--processes"),
+        ("reach.py", "--cpus"),
+        ("watch.py", "--changes"),
+    ],
+)
+def test_an_option_that_counts_refuses_0(script: str, option: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(BENCHMARKS / script), f"{option}=0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"argument {option}: '0' is not a number of 1 or more" in ran.stderr
+
+
 def test_a_run_keeps_each_figure_and_describes_the_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
