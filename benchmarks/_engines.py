@@ -71,13 +71,11 @@ class Group:
         self.path.mkdir()
 
     def set(self, cpus: float | None) -> None:
-        text = "-1" if cpus is None else str(int(cpus * 100_000))
-        (self.path / "cpu.cfs_quota_us").write_text(text)
+        _groups.set_quota(self.path, cpus)
 
     def start(self, *command: Any, **options: Any) -> subprocess.Popen[str]:
         """Start a command in the cgroup, in a session of its own."""
-        shell = 'echo $$ > "$0" && exec "$@"'
-        words = ["sh", "-c", shell, str(self.path / "cgroup.procs"), *map(str, command)]
+        words = _groups.inside(self.path, *map(str, command))
         return subprocess.Popen(words, text=True, start_new_session=True, **options)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PERIOD = 100_000  # µs, the kernel's own default
+_KILLS = 200  # at most, with a moment between them
 _SHARES = 262_144  # the most: before others in need of the CPU
 
 
@@ -56,6 +58,29 @@ def join(directory: Path) -> None:
     (directory / "cgroup.procs").write_text(str(os.getpid()))
 
 
+def inside(group: Path, *command: str) -> list[str]:
+    """The words that run a command in *group*."""
+    return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *command]
+
+
+def set_quota(group: Path, cpus: float | None) -> None:
+    """Give *group* a quota; `None` takes it away."""
+    text = "-1" if cpus is None else str(round(cpus * _PERIOD))
+    (group / "cpu.cfs_quota_us").write_text(text)
+
+
+def kill(group: Path) -> None:
+    """End whatever runs in *group*, and wait until it has left."""
+    for _ in range(_KILLS):
+        left = (group / "cgroup.procs").read_text().split()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        if not left:
+            return
+        time.sleep(0.05)
+
+
 def chain(leaf: Path) -> list[Path]:
     """The directories from *leaf* up to the mount point, both included."""
     point = _point()
@@ -78,7 +103,7 @@ def nested(name: str, depth: int, cpus: int, limited: str) -> Iterator[Path]:
             (directory / "cpu.shares").write_text(str(_SHARES))
             if limited == "each" or level == 0:
                 (directory / "cpu.cfs_period_us").write_text(str(_PERIOD))
-                (directory / "cpu.cfs_quota_us").write_text(str(cpus * _PERIOD))
+                set_quota(directory, cpus)
         yield directory
     finally:
         for group in reversed(made):

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import _groups
 import _loops
 
 IN_C = "the same in C"
@@ -71,7 +72,7 @@ class Seer:
         self.quota = os.open(group / "cpu.cfs_quota_us", os.O_WRONLY)
         self.by_affinity = by_affinity
         self.process = subprocess.Popen(
-            ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group), *command],
+            _groups.inside(group, *command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -122,7 +122,7 @@ def _made(groups: list[Path]) -> Iterator[None]:
         for group in groups:
             group.mkdir()
             stack.callback(group.rmdir)
-            (group / "cpu.cfs_quota_us").write_text("100000")
+            _groups.set_quota(group, 1)
         yield
 
 

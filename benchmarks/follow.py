@@ -44,7 +44,6 @@ import _follow_table
 import _groups
 import harness
 
-PERIOD = 100_000
 WARM = 0.2  # seconds
 CHANGE = 2.0
 ARM = str(Path(__file__).with_name("_follow_arm.py"))
@@ -106,7 +105,7 @@ def main() -> int:
 def _run(group: Path, cell: str, arm: str) -> dict[str, Any]:
     """One arm once: what it did in each phase."""
     what, quotas, seconds, _ = CELLS[cell]
-    _set_quota(group, quotas[0])
+    _groups.set_quota(group, quotas[0])
     with _program(group, "beat") as beat, _program(group, what, arm) as program:
         _line(beat)
         size = int(_line(program))
@@ -114,7 +113,7 @@ def _run(group: Path, cell: str, arm: str) -> dict[str, Any]:
         marks = [_mark(program, group)]
         for number, quota in enumerate(quotas):
             if number:
-                _set_quota(group, quota)
+                _groups.set_quota(group, quota)
             time.sleep(seconds)
             marks.append(_mark(program, group))
         ends = json.loads(program.communicate()[0])
@@ -173,10 +172,6 @@ def _line(program: subprocess.Popen[str]) -> str:
     if not line:
         raise RuntimeError(f"the arm {program.args} has ended")
     return line
-
-
-def _set_quota(group: Path, cpus: float) -> None:
-    (group / "cpu.cfs_quota_us").write_text(str(round(cpus * PERIOD)))
 
 
 if __name__ == "__main__":

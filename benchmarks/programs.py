@@ -43,7 +43,6 @@ from programs.programs import (  # noqa: E402 - it finds its neighbours first
 from programs.traps import EXPORTED, KUMO, TRAPS, Trap  # noqa: E402 - the same
 
 QUOTA = 1  # CPUs, and the count that is right under it
-JOIN = ("sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"')
 
 
 def main() -> int:
@@ -52,9 +51,7 @@ def main() -> int:
         takes="3 minutes",
         needs="root, a writable cgroup v1 hierarchy of the cpu controller, and the programs",
     ).parse_args()
-    if reason := _groups.why_not():
-        print(reason, file=sys.stderr)
-        return 1
+    _groups.needed_mount_point()
     started = time.monotonic()
     results: dict[str, Any] = {
         "host": harness.host(),
@@ -77,7 +74,7 @@ def program_row(program: Program, group: Path) -> dict[str, Any]:
         return row | {"missing": "it is not installed"}
     harness.progress(f"{program.variable}: {program.name}")
     value, count = told(program)
-    inside = [*JOIN, str(group)]
+    inside = _groups.inside(group)
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         make_ready(program, work)

@@ -29,7 +29,6 @@ import math
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -164,17 +163,18 @@ class Bench:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
             place = Path(name) / "run"
             shutil.copytree(fresh, place, symlinks=True)
-            cpus = self.options.cpus * 100_000 if quota else -1
-            (self.group / "cpu.cfs_quota_us").write_text(str(cpus))
+            _groups.set_quota(self.group, self.options.cpus if quota else None)
             container = [*CONTAINER, str(self.group), str(_groups.mount_point())]
             process = subprocess.Popen(
-                ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(self.group),
-                 *container, *stand_in, *kumo, *self.command(program, alone=alone)],
+                _groups.inside(
+                    self.group, *container, *stand_in, *kumo, *self.command(program, alone=alone)
+                ),
                 cwd=place / "work", env=self.environment(place), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             most, late = self.watch(process, program, right)
-            self.end(process)
+            _groups.kill(self.group)
+            process.wait()
         return {"most": most, "late": late, "code": process.returncode}
 
     def watch(
@@ -192,19 +192,6 @@ class Bench:
                 return most, True
             time.sleep(0.005)
         return most, False
-
-    def end(self, process: subprocess.Popen[bytes]) -> None:
-        """End what is left in the group, which holds nothing but the program."""
-        for _ in range(200):
-            left = (self.group / "cgroup.procs").read_text().split()
-            for pid in left:
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            if process.poll() is not None and not left:
-                return
-            time.sleep(0.05)
 
 
 def _made(directory: Path) -> Path:
@@ -337,9 +324,7 @@ def main() -> int:
     harness.end_cleanly()
     if not options.as_it_is:
         harness.go_first()
-    if reason := _groups.why_not():
-        print(reason, file=sys.stderr)
-        return 1
+    _groups.needed_mount_point()
     if not os.path.exists(options.kumo):
         parser.error(f"there is no {options.kumo}: --kumo says where it is")
     name = f"reach-{options.cpus}"

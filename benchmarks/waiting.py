@@ -46,7 +46,6 @@ WARM = 0.2  # seconds
 QUEUED = 512  # tasks that have not ended, at any moment
 WHOLE = 0.01  # seconds of one task, waiting and computing
 BEAT = 0.002
-PERIOD = 100_000
 MOST = 128  # workers that may wait
 FIXED = (1, 2, 4, 8, 16, 32, 64, 128)
 WAITING = (1.0, 0.9, 0.5, 0.1, 0.0)
@@ -166,10 +165,7 @@ def one_row(work: str, waits: float, options: argparse.Namespace) -> dict[str, A
 def measure(options: argparse.Namespace, rows: dict[str, Any]) -> None:
     for quota in options.quota:
         with _groups.returning(), _groups.nested("waiting", 1, 2, "each") as group:
-            if quota != "none":
-                (group / "cpu.cfs_quota_us").write_text(str(round(float(quota) * PERIOD)))
-            else:
-                (group / "cpu.cfs_quota_us").write_text("-1")
+            _groups.set_quota(group, None if quota == "none" else float(quota))
             _groups.join(group)
             for work in options.work:
                 for waits in options.waiting:

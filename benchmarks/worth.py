@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -46,8 +45,7 @@ def arms(kumo: str, cpus: int) -> dict[str, tuple[list[str], dict[str, str]]]:
 def seconds(group: Path, command: list[str], variables: dict[str, str]) -> float:
     """Run the program in the group, and return what it prints."""
     process = subprocess.Popen(
-        ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group),
-         "nice", "-n", str(NICE), *command],
+        _groups.inside(group, "nice", "-n", str(NICE), *command),
         env={"PATH": os.environ["PATH"], "HOME": "/tmp", "PYTHONWARNINGS": "ignore", **variables},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
@@ -57,11 +55,7 @@ def seconds(group: Path, command: list[str], variables: dict[str, str]) -> float
     except subprocess.TimeoutExpired:
         return LIMIT
     finally:
-        for pid in (group / "cgroup.procs").read_text().split():
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        _groups.kill(group)
         process.wait()
     if process.returncode:
         raise SystemExit(errors[-2000:])
@@ -70,7 +64,7 @@ def seconds(group: Path, command: list[str], variables: dict[str, str]) -> float
 
 def row(work: Work, quota: float, options: argparse.Namespace, group: Path) -> dict[str, Any]:
     """Return the medians and spreads of one piece of work under one quota."""
-    (group / "cpu.cfs_quota_us").write_text(str(round(quota * 100_000)))
+    _groups.set_quota(group, quota)
     ways = arms(options.kumo, os.cpu_count() or 1)
     program = [options.python, "-c", START + work.code]
     turns = {
@@ -145,9 +139,7 @@ def main() -> int:
     parser.add_argument("--kumo", default=str(Path(sys.executable).with_name("kumo")))
     parser.add_argument("-k", default="", help="only work whose name matches")
     options = parser.parse_args()
-    if reason := _groups.why_not():
-        print(reason, file=sys.stderr)
-        return 1
+    _groups.needed_mount_point()
     chosen = [work for work in WORKS if re.search(options.k, work.name)]
     results = before(options)
     with _groups.nested("worth", 1, 1, "each") as group:
