@@ -6,6 +6,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from errno import EBUSY
 
 import events
 import trials
@@ -13,6 +14,18 @@ from v1 import Group
 
 import kumo
 from kumo._hot import count as _hot_count
+
+
+def replace(fresh: int, number: int) -> None:
+    """Put a descriptor in the place of another, which a thread may be about to open: dup(2)."""
+    while True:
+        try:
+            os.dup2(fresh, number)
+        except OSError as error:
+            if error.errno != EBUSY:
+                raise
+        else:
+            return
 
 
 class World:
@@ -90,7 +103,7 @@ class World:
             path = directory / self.choose.choice(["cpu.cfs_quota_us", "cpu.cfs_period_us"])
             fresh = os.open(path, os.O_RDONLY)
             if fresh != number:
-                os.dup2(fresh, number)
+                replace(fresh, number)
                 os.close(fresh)
 
     def fork(self) -> None:

@@ -292,6 +292,10 @@ class Opcodes:
         return self
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12),
+    reason="Python 3.12 takes no notice of f_trace_opcodes that is set while it traces",
+)
 @pytest.mark.parametrize("max_waiting", [0, 1])
 def test_an_exception_while_a_worker_is_woken_leaves_none_parked(max_waiting: int) -> None:
     before = sys.gettrace()
