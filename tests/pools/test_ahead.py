@@ -137,7 +137,7 @@ def test_tasks_that_were_sent_ahead_have_the_number_of_threads_that_holds_when_t
         monkeypatch.setenv("KUMO_AVAILABLE_PARALLELISM", "1")
         until(lambda: pool.threads == 1)
         until(lambda: not any(len(worker.flight) > 1 for worker in pool._crew.supplied))
-        assert pool.queued == 3
+        until(lambda: pool.queued == 3)
         gate.touch()
         assert [future.result(MOMENT) for future in futures] == [0, 1, 2]
         assert after.result(MOMENT) == "1"
