@@ -35,6 +35,16 @@ def show_rate(cpus: float) -> str:
     return f"{cpus:.2f}" if cpus >= 0.01 else f"{cpus:.1g}"
 
 
+def show_decimal(value: float | None) -> str:
+    """Return *value* with two decimals, ``-`` for `None`."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def show_share(value: float | None) -> str:
+    """Return *value* as a percentage, ``-`` for `None`."""
+    return "-" if value is None else f"{value:.0%}"
+
+
 def repr_short(text: str) -> str:
     """Return *text* between quotes, on one line, in printable ASCII, cut if it is long."""
     return ascii(text if len(text) <= 60 else text[:60] + "...")

@@ -12,7 +12,7 @@ from kumo._fleet.gather import ask_all, paired
 from kumo._fleet.groups import excess_of
 from kumo._fleet.setting import wanted_slots
 from kumo._records import fields_of, round_cpus
-from kumo._text import plural, quoted, show_rate
+from kumo._text import plural, quoted, show_rate, show_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _cells(group: Group, hosts: bool) -> tuple[str, ...]:
         "-" if group.inside is None else str(group.inside),
         "-" if group.cpus == inf else show_rate(group.cpus) if rate else f"{group.cpus:g}",
         quoted(f"{group.source} {group.where} {group.text}".rstrip(), 90),
-        "-" if group.throttled is None else f"{group.throttled:.0%}",
+        show_share(group.throttled),
         verdict,
         quoted(group.fix, 120) or "-",
     )

@@ -18,7 +18,7 @@ from kumo._errors import InputError
 from kumo._pressure.pressure import watched
 from kumo._pressure.records import Verdict
 from kumo._records import fields_of
-from kumo._text import quoted, show_rate
+from kumo._text import quoted, show_decimal, show_rate, show_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,12 +136,13 @@ def _lines(pressure: Pressure, held: Verdict, *, itself: bool) -> Iterator[str]:
         for lines in table(COLUMNS, [_cells(level) for level in pressure.levels]):
             yield from lines
     yield ""
-    used, waiting, idle = map(_decimal, (pressure.used, pressure.waiting, pressure.idle))
+    used, waiting, idle = map(show_decimal, (pressure.used, pressure.waiting, pressure.idle))
+    elsewhere, steal = show_decimal(pressure.elsewhere), show_share(pressure.steal)
     if not itself:  # of the command alone it is not worth saying
         yield f"process   {used} CPUs used and {waiting} waited for; threads: {pressure.threads}"
     yield (
-        f"CPUs      {idle} of {pressure.cpus} idle, elsewhere {_decimal(pressure.elsewhere)}, "
-        f"steal {_share(pressure.steal)}; some thread of the host waited {_share(pressure.host)}"
+        f"CPUs      {idle} of {pressure.cpus} idle, elsewhere {elsewhere}, "
+        f"steal {steal}; some thread of the host waited {show_share(pressure.host)}"
     )
     late = pressure.lateness
     if late is not None:
@@ -165,16 +166,8 @@ def _cells(level: Level) -> tuple[str, ...]:
     return (
         quoted(level.where, 200),
         "-" if level.quota == inf else show_rate(level.quota),
-        "-" if level.used is None else f"{level.used:.2f}",
+        show_decimal(level.used),
         *counts,
-        _share(level.some),
-        _share(level.full),
+        show_share(level.some),
+        show_share(level.full),
     )
-
-
-def _decimal(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"

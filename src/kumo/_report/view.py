@@ -14,7 +14,7 @@ from kumo._explain import headline, show_cpus
 from kumo._pressure.records import Verdict
 from kumo._report import drawing
 from kumo._report.facts import subject
-from kumo._text import plural, quoted, show_rate
+from kumo._text import plural, quoted, show_rate, show_share
 from kumo._topology.picture import headline as counts_of
 
 TYPE_CHECKING = False
@@ -236,14 +236,10 @@ def _numbers(
     if not lines or len(samples) < 2:
         return None
     rows = [
-        (f"{samples[at].at:.1f}", [_percent(line.shares[at]) for line in lines])
+        (f"{samples[at].at:.1f}", [show_share(line.shares[at]) for line in lines])
         for at in range(len(samples) - 1)
     ]
     return {"heads": [quoted(line.where, bounds.where) for line in lines], "rows": rows}
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
 
 
 # --- the process

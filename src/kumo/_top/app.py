@@ -24,7 +24,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
-from kumo._text import show_rate
+from kumo._text import show_decimal, show_rate, show_share
 from kumo._top.model import (
     SORTS,
     Model,
@@ -424,15 +424,15 @@ class Top(App[int]):
         history = sparkline(row.history, now.at if now else 0.0, widths[5])
         segments = [
             Segment(mark + set_cell_size(name, room) + " ", BLUE if row.binds else PLAIN),
-            Segment(f"{_cpus(row.quota):>6} {_decimal(row.used):>6} "),
+            Segment(f"{_cpus(row.quota):>6} {show_decimal(row.used):>6} "),
             Segment(
-                f"{bar(row.share, BAR)}{_share(row.share):>5} ", DIM if not row.share else PLAIN
+                f"{bar(row.share, BAR)}{show_share(row.share):>5} ", DIM if not row.share else PLAIN
             ),
-            Segment(f"{_share(throttled):>6} ", hurt),
+            Segment(f"{show_share(throttled):>6} ", hurt),
             Segment(history, hurt if any(part for *_, part in row.history) else DIM),
         ]
         if len(widths) > 6:
-            segments.append(Segment(f" {_share(row.some):>{widths[6]}}"))
+            segments.append(Segment(f" {show_share(row.some):>{widths[6]}}"))
         length = sum(segment.cell_length for segment in segments)
         return [*segments, Segment(" " * max(0, width - length))]
 
@@ -559,11 +559,3 @@ class Top(App[int]):
 
 def _cpus(value: float | None) -> str:
     return "-" if value is None else show_rate(value)
-
-
-def _decimal(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"

@@ -8,7 +8,7 @@ are many. Only lists and notes that have no place to break are wider than the te
 
 from __future__ import annotations
 
-from kumo._text import quoted
+from kumo._text import plural, quoted
 from kumo._topology.split import PLACES, boundaries, slowness
 
 TYPE_CHECKING = False
@@ -82,12 +82,12 @@ def headline(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[
     """Yield the counts, then kinds, then isolated and offline CPUs, in lines of *width*."""
     worth = f", worth {topology.capacity:.2f} of the fastest" if _is_uneven(topology) else ""
     yield (
-        f"{len(topology.cpus)} of {_count(len(topology.online) or len(topology.cpus), 'CPU')} on "
-        f"{_count(topology.physical_cores, 'core')}{worth}"
+        f"{len(topology.cpus)} of {plural(len(topology.online) or len(topology.cpus), 'CPU')} on "
+        f"{plural(topology.physical_cores, 'core')}{worth}"
     )
     yield from _wrapped(
         [
-            _count(number, name)
+            plural(number, name)
             for name, number in (
                 ("package", len({core.package for core in cores})),
                 ("NUMA node", len({core.node for core in cores})),
@@ -102,10 +102,6 @@ def headline(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[
     for name, cpus in (("isolated", topology.isolated), ("offline", topology.offline)):
         if cpus:
             yield f"{name}: {short_list(cpus)}"
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def _is_uneven(topology: Topology) -> bool:
@@ -131,7 +127,7 @@ def _kinds(cores: Sequence[Core]) -> Iterator[str]:
         shown = f" (capacity {_span(min(capacities), max(capacities))})" if uneven else ""
         if kind or threads or shown:
             name = quoted(f"{kind} core".strip(), 60)
-            yield f"{_count(len(some), name)}{threads}{shown}"
+            yield f"{plural(len(some), name)}{threads}{shown}"
 
 
 def _span(low: int, high: int) -> str:
