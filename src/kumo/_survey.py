@@ -133,7 +133,8 @@ def _detectors(system: System, notes: bool) -> Iterator[Detector]:
     """Yield the detectors that apply on this system, from the narrowest scope."""
     linux = system.fact("platform") in KERNEL_LINUX
     announced = dict.fromkeys(name for key, name in ANNOUNCED.items() if _announced(system, key))
-    if _may_be_set(system, OVERRIDE):
+    # Another's environment may be closed, which the override's detector reports.
+    if _announced(system, OVERRIDE, if_closed=True):
         yield from _load("override")
     yield from _load(*announced, *(() if linux else ELSEWHERE))
     if linux:
@@ -176,19 +177,12 @@ def _in_job(system: System) -> bool:
     return any(name not in HOSTS and _announced(system, key) for key, name in ANNOUNCED.items())
 
 
-def _announced(system: System, key: str) -> bool:
+def _announced(system: System, key: str, *, if_closed: bool = False) -> bool:
     try:
         answer = system.fact(key[1:]) if key[0] == "!" else system.env(key)
     except OSError:
-        return False  # another's environment: the override's detector reports it
+        return if_closed
     return answer is not None
-
-
-def _may_be_set(system: System, name: str) -> bool:
-    try:
-        return system.env(name) is not None
-    except OSError:
-        return True  # another's environment cannot be read, which the detector reports
 
 
 def _is_possible(limit: Limit) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kumo._command.output import paragraph, table
 from kumo._doctor.judge import judge, limit_in_words
-from kumo._explain import as_dict
+from kumo._explain import as_dict, show_notes
 from kumo._text import quoted, show_rate
 
 TYPE_CHECKING = False
@@ -189,8 +189,7 @@ def _heading(estimate: Estimate) -> dict[str, Any]:
 
 
 def _notes(estimate: Estimate) -> list[str]:
-    texts = [f"{note.code}: {note.text}" for note in estimate.notes]
-    return [line for text in texts for line in (*paragraph(text), "")]
+    return [line for note in show_notes(estimate) for line in (*paragraph(note), "")]
 
 
 def _verdict(verdict: str, by: int | None) -> str:

@@ -70,13 +70,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._show("")
+        self.show("")
 
     def show(self, text: str) -> None:
         """Replace the line by *text*."""
-        self._show(text)
-
-    def _show(self, text: str) -> None:
         if stderr_is_terminal():
             _to_stderr(CLEAR_LINE + text)
 

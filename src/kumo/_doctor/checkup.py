@@ -87,23 +87,22 @@ class Checkup(NamedTuple):
 
 
 def check(
-    pid: int, window: float = WINDOW, step: float = STEP, looked: Callable[[], None] | None = None
+    pid: int,
+    window: float = WINDOW,
+    step: float = STEP,
+    looked: Callable[[], object] = lambda: None,
 ) -> Checkup:
     """Watch process *pid* for *window* seconds, with a look at its threads every *step* seconds.
 
     *looked* is called after each look. Raise `InputError` if the process cannot be seen.
     """
     try:
-        return _check(pid, window, step, looked or _ignore)
+        return _check(pid, window, step, looked)
     except OSError as error:
         raise InputError(f"--pid {pid}: {error.strerror}") from None
 
 
-def _ignore() -> None:
-    """Do nothing after a look."""
-
-
-def _check(pid: int, window: float, step: float, looked: Callable[[], None]) -> Checkup:
+def _check(pid: int, window: float, step: float, looked: Callable[[], object]) -> Checkup:
     remarks: list[str] = []
     started = start_time(pid)
     system = open_system("process", pid, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kumo._override import VARIABLE
 from kumo._records import Record, round_cpus
 from kumo._runtimes.knobs import KNOBS
-from kumo._text import quoted, repr_short, whole_number
+from kumo._text import aligned, quoted, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -221,8 +221,4 @@ def as_text(decisions: list[Decision]) -> str:
         for d in decisions
         if d.action == action
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
-        f"{action:{widths[0]}}  {name:{widths[1]}}  {value:>{widths[2]}}  {why}".rstrip()
-        for action, name, value, why in rows
-    )
+    return "\n".join(aligned(rows, (2,)))

@@ -34,7 +34,6 @@ from kumo._watch.watch import watch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
     from typing import Any
 
     from kumo._pools.budget import Part
@@ -222,12 +221,7 @@ class Follow:
     def __enter__(self) -> Follow:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _changed(self, change: Change) -> None:
