@@ -36,16 +36,6 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 SOURCE = "build farms"
-ANNOUNCED = (
-    "NIX_BUILD_TOP",
-    "CONDA_BUILD",
-    "RPM_PACKAGE_NAME",
-    "DEB_RULES_REQUIRES_ROOT",
-    "EBUILD_PHASE",
-    "FLATPAK_BUILDER_BUILDDIR",
-    "CRAFT_PART_NAME",
-    "SNAPCRAFT_PART_BUILD",
-)
 # The farm's marker, the variable with the count, and what its users call the grant.
 FARMS = (
     ("NIX_BUILD_TOP", "NIX_BUILD_CORES", "Nix: cores of a build"),
@@ -57,6 +47,7 @@ FARMS = (
     ("CRAFT_PART_NAME", "CRAFT_PARALLEL_BUILD_COUNT", "Snapcraft: jobs of a part"),
     ("SNAPCRAFT_PART_BUILD", "SNAPCRAFT_PARALLEL_BUILD_COUNT", "Snapcraft: jobs of a part"),
 )
+ANNOUNCED = tuple(marker for marker, _, _ in FARMS)
 ALL = "NIX_BUILD_CORES"  # in it, 0 stands for all CPUs
 SHELL = "IN_NIX_SHELL"  # an interactive one, in which no build runs
 

@@ -5,7 +5,7 @@ docs/reference/platforms.md has the sources, and the platforms that hide nothing
 
 from __future__ import annotations
 
-from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
+from kumo._cgroups.levels import V2, levels, read_own
 from kumo._cgroups.quota import level_limits
 from kumo._cgroups.unmounted import GVISOR
 from kumo._notes import malformed, note
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
     from kumo._system.live import System
 
 SOURCE = "platforms"
-ANNOUNCED = (
-    "ECS_CONTAINER_METADATA_URI_V4",
-    "K_SERVICE",
-    "CLOUD_RUN_JOB",
-    "CLOUD_RUN_WORKER_POOL",
-    "DYNO",
-    "FLY_MACHINE_ID",
-    "CIRCLECI",
-    "CONTAINER_APP_NAME",
-    "CONTAINER_APP_JOB_NAME",
-    "RAILWAY_SERVICE_ID",
-    "RAILWAY_ENVIRONMENT_NAME",
-    "RENDER",
-    "!sandbox",
-)
 CLOUD_RUN = (
     "Cloud Run",
     "a limit below one CPU, or the CPU time between requests,",
@@ -75,6 +60,7 @@ HIDES: dict[str, tuple[str, str, str]] = {
     "RAILWAY_ENVIRONMENT_NAME": RAILWAY,
     "RENDER": ("Render", "the instance type's number of CPUs", "the service's instance type"),
 }
+ANNOUNCED = (*HIDES, "!sandbox")
 # Those that hide nothing if their quota is visible.
 QUOTA_SHOWS_IT = (
     "CIRCLECI",
@@ -127,11 +113,7 @@ def _hidden(system: System, variable: str) -> bool:
 
 def _shows_quota(system: System) -> bool:
     """Whether a level that can be seen has a quota."""
-    try:
-        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
-        mounts, _ = read_mounts(system)
-    except OSError:
-        return False  # the detector of quotas reports it
+    paths, mounts = read_own(system)
     return any(
         isinstance(record, Limit) and record.cpus < inf
         for controller in ("cpu", V2)
@@ -148,11 +130,7 @@ def _shows_task(system: System) -> bool:
     Format: ``4:cpu,cpuacct:/ecs/TASK/CONTAINER``, on v2
     ``0::/ecstasks.slice/ecstasks-TASK.slice/…``; https://github.com/aws/amazon-ecs-agent
     """
-    try:
-        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
-        mounts, _ = read_mounts(system)
-    except OSError:
-        return False  # the detector of quotas reports it
+    paths, mounts = read_own(system)
     return any(
         path.startswith(("/ecs/", "/ecstasks"))
         and len(levels(system, controller, path, mounts).directories) > 1

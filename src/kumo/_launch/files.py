@@ -19,13 +19,12 @@ import re
 import sys
 from errno import EPERM
 
-from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
+from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-ONLINE = "/sys/devices/system/cpu/online"
 CPUINFO = "/proc/cpuinfo"
 NODES = "/sys/devices/system/node"
 # include/uapi/linux/sched.h, include/uapi/linux/mount.h

@@ -77,12 +77,8 @@ def _resource_set(pid: int | None) -> str | None:
         pointer("rs_free", rset, library=LIBRARY)
 
 
-def _online(pid: int | None) -> str | None:
-    return online_processors()
-
-
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "ra_getrset": _resource_set,
     "lpar_get_info": _partition,
-    "SC_NPROCESSORS_ONLN": _online,
+    "SC_NPROCESSORS_ONLN": online_processors,
 }

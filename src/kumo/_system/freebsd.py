@@ -66,12 +66,8 @@ def _rules(pid: int | None) -> str | None:
     return buffer.value.decode("utf-8", "surrogateescape")
 
 
-def _count(pid: int | None) -> str | None:
-    return sysctl_count("hw.ncpu")
-
-
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "cpuset_getaffinity": _affinity,
     "rctl_get_limits": _rules,
-    "hw.ncpu": _count,
+    "hw.ncpu": lambda pid: sysctl_count("hw.ncpu"),
 }

@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _active(pid: int | None) -> str | None:
-    return sysctl_count("hw.activecpu")
-
-
 def _levels(pid: int | None) -> str | None:
     lines = []
     for level in range(int(sysctl_count("hw.nperflevels") or 0)):
@@ -26,6 +22,6 @@ def _levels(pid: int | None) -> str | None:
 
 
 FACTS: dict[str, Callable[[int | None], str | None]] = {
-    "hw.activecpu": _active,
+    "hw.activecpu": lambda pid: sysctl_count("hw.activecpu"),
     "hw.perflevel": _levels,
 }

@@ -68,7 +68,7 @@ def sysctl_count(name: str) -> str | None:
     return None if value is None else str(int.from_bytes(value, sys.byteorder))
 
 
-def online_processors() -> str | None:
+def online_processors(pid: int | None) -> str | None:
     """Return what ``sysconf`` gives for the processors online, `None` if it is not a call."""
     if sys.platform == "win32":
         return None

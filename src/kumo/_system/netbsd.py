@@ -41,11 +41,7 @@ def _affinity(pid: int | None) -> str:
     return process if pid is not None else f"{process}\nthread {_set(0, call('_lwp_self'))}"
 
 
-def _online(pid: int | None) -> str | None:
-    return sysctl_count("hw.ncpuonline")
-
-
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "sched_getaffinity_np": _affinity,
-    "hw.ncpuonline": _online,
+    "hw.ncpuonline": lambda pid: sysctl_count("hw.ncpuonline"),
 }

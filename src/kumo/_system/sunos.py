@@ -61,12 +61,8 @@ def _caps(pid: int | None) -> str | None:
     return "\n".join(f"{name} {value}" for name in CAPS for value in _values(name)) or None
 
 
-def _online(pid: int | None) -> str | None:
-    return online_processors()
-
-
 FACTS: dict[str, Callable[[int | None], str | None]] = {
     "pset_info": _set,
     "getrctl": _caps,
-    "SC_NPROCESSORS_ONLN": _online,
+    "SC_NPROCESSORS_ONLN": online_processors,
 }
