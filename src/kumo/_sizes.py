@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
+from kumo._cgroups.levels import V2, levels, read_own
 from kumo._records import Estimate, Limit
 from kumo._text import error_name, is_whole, whole_number
 from kumo._topology.read import capacities, read_topology
@@ -111,11 +111,7 @@ def memory_limits(system: System, each: int) -> Iterator[Limit]:
 
 
 def _levels(system: System) -> Iterator[tuple[str, str]]:
-    try:
-        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
-        mounts, _ = read_mounts(system)
-    except OSError:
-        return  # the detector of quotas reports it
+    paths, mounts = read_own(system)
     home = "memory" if "memory" in paths else V2
     if home not in paths:
         return

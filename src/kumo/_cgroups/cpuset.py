@@ -15,8 +15,8 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html, at cpuset.cpus.partition
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
-from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts
-from kumo._cgroups.quota import ancestors_hidden
+from kumo._cgroups.levels import V2, levels, parse_membership, read_mounts, read_own
+from kumo._cgroups.quota import ancestors_hidden, first_file
 from kumo._notes import malformed
 from kumo._records import Limit
 
@@ -53,7 +53,7 @@ def fallbacks(system: System) -> Iterator[Limit]:
 
 def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
     status = system.proc("status")
-    for line in (_text(system, status) or "").split("\n"):
+    for line in (text_of(system, status) or "").split("\n"):
         name, _, value = line.partition(":")
         if name == "Cpus_allowed_list":
             yield "affinity", status, value
@@ -61,7 +61,7 @@ def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
         mounts = read_mounts(system)[0]
     except OSError:
         return
-    paths = parse_membership(_text(system, system.proc("cgroup")) or "")[0]
+    paths = parse_membership(text_of(system, system.proc("cgroup")) or "")[0]
     for controller, names in FILES.items():
         if controller not in paths:
             continue
@@ -70,12 +70,12 @@ def _other_sources(system: System) -> Iterator[tuple[str, str, str]]:
         for directory in [shown for level in visible.directories for shown in level]:
             for name in names:
                 path = f"{directory}/{name}"
-                yield "cpuset", path, _text(system, path) or ""
+                yield "cpuset", path, text_of(system, path) or ""
 
 
 def online_cpus(system: System) -> int:
     """Return the mask of the CPUs that are online; 0 if it is not known."""
-    return _cpus(system, ONLINE)
+    return cpus_in(system, ONLINE)
 
 
 def allowed_cpus(system: System, mask: int) -> tuple[int, str] | None:
@@ -87,18 +87,14 @@ def allowed_cpus(system: System, mask: int) -> tuple[int, str] | None:
     online = online_cpus(system)
     if not online & ~mask:
         return None
-    try:
-        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
-        mounts, _ = read_mounts(system)
-    except OSError:
-        return None
+    paths, mounts = read_own(system)
     home = "cpuset" if "cpuset" in paths else V2
     if home not in paths:
         return None
     visible = levels(system, home, paths[home], mounts)
     for directory in [shown for level in visible.directories for shown in level]:
         for name in FILES[home]:
-            cpus = _cpus(system, f"{directory}/{name}") & online
+            cpus = cpus_in(system, f"{directory}/{name}") & online
             if cpus:
                 return cpus, f"{directory}/{name}"
     if not visible.directories or ancestors_hidden(system, home, visible):
@@ -143,25 +139,21 @@ def _partitions(system: System) -> Iterator[tuple[str, str]]:
     except OSError:
         return  # the detector of quotas reports it
     for directories in levels(system, V2, paths[V2], mounts).directories:
-        for directory in directories:
-            where = f"{directory}/{PARTITION}"
-            try:
-                text = system.read(where)
-            except OSError:
-                continue
-            if text is not None:
-                yield where, text
-                break
+        state = first_file(system, [f"{directory}/{PARTITION}" for directory in directories])
+        if state is not None:
+            yield state
 
 
-def _cpus(system: System, path: str) -> int:
+def cpus_in(system: System, path: str) -> int:
+    """Return the mask of the CPUs that a file lists; 0 if it cannot be read, or is not a list."""
     try:
-        return parse_cpulist(_text(system, path) or "")
+        return parse_cpulist(text_of(system, path) or "")
     except ValueError:
         return 0
 
 
-def _text(system: System, path: str) -> str | None:
+def text_of(system: System, path: str) -> str | None:
+    """Return a file's text; `None` if it is not there, or cannot be read."""
     try:
         return system.read(path)
     except OSError:

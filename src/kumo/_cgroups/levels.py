@@ -379,6 +379,18 @@ def _is_own(system: System, directory: str) -> bool:
     return False
 
 
+def read_own(system: System) -> tuple[dict[str, str], list[Mount]]:
+    """Return the process's cgroup paths and the visible mounts; none if they cannot be read.
+
+    The detector of quotas reports that.
+    """
+    try:
+        paths, _ = parse_membership(system.read(system.proc("cgroup")) or "")
+        return paths, read_mounts(system)[0]
+    except OSError:
+        return {}, []
+
+
 def read_mounts(system: System) -> tuple[list[Mount], list[Note]]:
     """Return the visible cgroup mounts. Raise `OSError` if the table cannot be read."""
     mounts, bad = parse_mounts(system.read("/proc/self/mountinfo") or "")

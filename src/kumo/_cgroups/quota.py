@@ -140,8 +140,8 @@ def seams(
             top = (visible.directories[-1] or [*visible.covered.values()])[0]
             yield note("ancestors-hidden", top=quoted(top))
         if controller == V2 and system.scope == "process":
-            kind = _first(system, [f"{own}/cgroup.type" for own in visible.directories[0]])
-            if (kind or "").strip() == "threaded":
+            kind = first_file(system, [f"{own}/cgroup.type" for own in visible.directories[0]])
+            if kind is not None and kind[1].strip() == "threaded":
                 yield note("threaded-cgroup", path=shown)
 
 
@@ -154,24 +154,25 @@ def ancestors_hidden(system: System, controller: str, visible: Levels) -> bool:
     tops = visible.directories[-1]
     if controller == V2:
         below_root = [f"{top}/{name}" for top in tops for name in ("cgroup.events", "cpu.max")]
-        if _first(system, below_root) is not None:
+        if first_file(system, below_root) is not None:
             return True
-        if _first(system, [f"{top}/cgroup.procs" for top in tops]) is not None:
+        if first_file(system, [f"{top}/cgroup.procs" for top in tops]) is not None:
             return False
-    elif _first(system, [f"{top}/cgroup.sane_behavior" for top in tops]) is not None:
+    elif first_file(system, [f"{top}/cgroup.sane_behavior" for top in tops]) is not None:
         return False
     namespace = system.fact("cgroup_namespace")
     return not visible.whole or namespace not in (None, INITIAL_NAMESPACE)
 
 
-def _first(system: System, paths: list[str]) -> str | None:
+def first_file(system: System, paths: list[str]) -> tuple[str, str] | None:
+    """Return the first of *paths* that is there and can be read, and its text."""
     for path in paths:
         try:
             text = system.read(path)
         except OSError:
             continue
         if text is not None:
-            return text
+            return path, text
     return None
 
 

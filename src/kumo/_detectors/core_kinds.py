@@ -10,6 +10,7 @@ differ, or are not the strongest.
 from __future__ import annotations
 
 from kumo._cgroups.cpulist import parse_cpulist
+from kumo._cgroups.cpuset import cpus_in, text_of
 from kumo._detectors._kinds import CAPACITY_ALIKE, FREQUENCY_ALIKE, HYBRID, fastest
 from kumo._notes import note
 from kumo._text import whole_number
@@ -58,7 +59,7 @@ def _usable(system: System) -> int:
 
 def _named(system: System, mask: int) -> list[tuple[str, int]]:
     """Return each kind that the system names, with its number of CPUs in *mask*."""
-    counts = [(kind, (_cpus(system, path) & mask).bit_count()) for kind, path in HYBRID.items()]
+    counts = [(kind, (cpus_in(system, path) & mask).bit_count()) for kind, path in HYBRID.items()]
     return [(kind, count) for kind, count in counts if count]
 
 
@@ -99,16 +100,5 @@ def _levels(speeds: list[int], name: str, alike: float) -> list[tuple[str, int]]
     return levels
 
 
-def _cpus(system: System, path: str) -> int:
-    try:
-        return parse_cpulist(system.read(path) or "")
-    except (OSError, ValueError):
-        return 0
-
-
 def _read_number(system: System, cpu: int, name: str) -> int:
-    try:
-        text = (system.read(f"{CPU}/cpu{cpu}/{name}") or "").strip()
-    except OSError:
-        return 0
-    return whole_number(text) or 0
+    return whole_number((text_of(system, f"{CPU}/cpu{cpu}/{name}") or "").strip()) or 0

@@ -12,7 +12,7 @@ is ``Limited``, and not to how many CPUs, so that there is a note and no limit.
 
 from __future__ import annotations
 
-from kumo._cgroups.cpulist import ONLINE, parse_cpulist
+from kumo._cgroups.cpuset import online_cpus, text_of
 from kumo._notes import malformed, note
 from kumo._records import Limit, inf
 from kumo._text import whole_number
@@ -64,8 +64,8 @@ def is_limited(text: str) -> bool:
 
 def detect(system: System) -> Iterator[Limit | Note]:
     # Everybody may read both. If /proc is closed, the detector of quotas reports it.
-    yield from _partition(system, _text(system, LPARCFG))
-    if is_limited(_text(system, SYSINFO) or ""):
+    yield from _partition(system, text_of(system, LPARCFG))
+    if is_limited(text_of(system, SYSINFO) or ""):
         yield note(
             "platform-hides",
             platform="a capped LPAR of IBM Z",
@@ -73,13 +73,6 @@ def detect(system: System) -> Iterator[Limit | Note]:
             place="the LPAR's capping on the Hardware Management Console",
             differs="is less",
         )
-
-
-def _text(system: System, path: str) -> str | None:
-    try:
-        return system.read(path)
-    except OSError:
-        return None
 
 
 def _partition(system: System, text: str | None) -> Iterator[Limit | Note]:
@@ -92,9 +85,6 @@ def _partition(system: System, text: str | None) -> Iterator[Limit | Note]:
         return
     if not shown:  # no partition of PowerVM, as under KVM
         return
-    try:
-        online = parse_cpulist(system.read(ONLINE) or "").bit_count()
-    except (OSError, ValueError):
-        online = 0  # the detector of the machine reports it
+    online = online_cpus(system).bit_count()
     cpus = entitled * online if online else inf
     yield Limit("entitlement", "rate", cpus, LPARCFG, shown)

@@ -17,8 +17,9 @@ from collections import Counter
 from math import floor, inf
 from typing import NamedTuple
 
-from kumo._cgroups.cpu_stat import difference, parse_cpu_stat
+from kumo._cgroups.cpu_stat import difference
 from kumo._doctor.process import LOOKS, MAX_WINDOW, owner_of
+from kumo._pressure.counters import read_throttling
 from kumo._survey import survey
 from kumo._system.live import LiveSystem, read_file
 from kumo._system.process import parse_stat, read_stat
@@ -182,7 +183,9 @@ class _Watch:
 
     def throttling(self) -> dict[str, Throttling | None]:
         """Return what each quota has done since it was first met."""
-        return {where: difference(then, _cpu_stat(where)) for where, then in self._before.items()}
+        return {
+            where: difference(then, read_throttling(where)) for where, then in self._before.items()
+        }
 
     def _place(self, process: Process) -> bool:
         """Find out what limits the process, and return whether that could be read."""
@@ -203,19 +206,12 @@ class _Watch:
         place = self.places[process] = self._known[key]
         for where, _ in place.quotas:
             if where not in self._before:
-                self._before[where] = _cpu_stat(where)
+                self._before[where] = read_throttling(where)
         return True
 
 
 def _masks(threads: str) -> str:
     return " ".join(sorted({line.partition(" ")[2] for line in threads.split("\n")}))
-
-
-def _cpu_stat(where: str) -> Throttling | None:
-    try:
-        return parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
-    except OSError:
-        return None
 
 
 def _look(pid: int, stat: ProcessStat, most: int) -> Look:

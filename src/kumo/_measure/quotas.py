@@ -6,9 +6,7 @@ import os
 from math import inf
 from typing import NamedTuple
 
-from kumo._cgroups.cpu_stat import parse_cpu_stat
-from kumo._pressure.counters import quota_limits
-from kumo._system.live import read_file
+from kumo._pressure.counters import quota_limits, read_throttling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +33,7 @@ def read_quotas(limits: Sequence[Limit]) -> list[Quota]:
     quotas = []
     for limit in limits:
         where, period = os.path.dirname(limit.where), limit.period
-        try:
-            throttling = parse_cpu_stat(read_file(f"{where}/cpu.stat") or "")
-        except OSError:
-            continue  # then it cannot be distinguished from a hidden quota
+        throttling = read_throttling(where)  # without it, it is as a hidden quota
         if throttling is not None and period is not None:
             quotas.append(Quota(where, period, throttling.throttled))
     return quotas

@@ -181,6 +181,16 @@ def read_counters(limit: Limit, read: Callable[[str], str]) -> Counters:
     return _counters(hierarchy_of(limit.where), where, cpus, limit.period, read)
 
 
+def read_throttling(directory: str) -> Throttling | None:
+    """Return what the quota of a cgroup's directory has done; `None` if that cannot be read."""
+    from kumo._system.live import read_file
+
+    try:
+        return parse_cpu_stat(read_file(f"{directory}/cpu.stat") or "")
+    except OSError:
+        return None
+
+
 def _counters(
     controller: str,
     where: str,
