@@ -69,11 +69,6 @@ def plural(number: int | str, unit: str) -> str:
     return f"{number} {unit}{'es' if unit.endswith('s') else 's'}"
 
 
-def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the lines of a table, its columns aligned: numbers to the right."""
-    return aligned([header, *rows], numeric(rows))
-
-
 def numeric(rows: Sequence[tuple[str, ...]]) -> tuple[int, ...]:
     """Return the columns of numbers and percentages, or ``-`` for a number that there is not."""
     columns = zip(*rows, strict=True)

@@ -8,14 +8,14 @@ from math import inf
 import pytest
 
 from kumo._cgroups.cpu_stat import Throttling
-from kumo._command.doctor_report import ProcessReport, RuntimesReport
+from kumo._command.doctor_report import ProcessReport, RuntimesReport, head, lines_of
+from kumo._command.output import table
 from kumo._doctor.ask import Answer, Question
 from kumo._doctor.checkup import Checkup, QuotaLevel
 from kumo._doctor.process import Family, Setting
 from kumo._notes import note
 from kumo._records import Estimate, Limit
 from kumo._runtimes.runtimes import RUNTIMES, Belief
-from kumo._text import table
 
 ROWS = {runtime.name: runtime for runtime in RUNTIMES}
 QUOTA = Limit("quota", "rate", 1.0, "/sys/fs/cgroup/a/cpu.max", "100000 100000")
@@ -33,6 +33,12 @@ def runtimes(*cpus: int) -> RuntimesReport:
     return RuntimesReport(
         ESTIMATE, [*answers, silent], ["R", "joblib", ".NET", "joblib, physical cores"], {}
     )
+
+
+def text_of(report: RuntimesReport) -> str:
+    """What the command prints, one part after the other."""
+    rows = [line for answer in report.answers for line in lines_of(answer, report.estimate, {})]
+    return "\n".join([head(report.estimate), *rows, report.rest()])
 
 
 def process(**changes: object) -> ProcessReport:
@@ -56,16 +62,16 @@ def process(**changes: object) -> ProcessReport:
 
 def test_the_columns_are_aligned_and_numbers_to_the_right() -> None:
     assert table(("name", "n"), [("a", "1"), ("long name", "12.5"), ("b", "-")]) == [
-        "name          n",
-        "a             1",
-        "long name  12.5",
-        "b             -",
+        ["name          n"],
+        ["a             1"],
+        ["long name  12.5"],
+        ["b             -"],
     ]
 
 
 def test_the_runtimes_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    lines = runtimes(2, 1).text().splitlines()
+    lines = text_of(runtimes(2, 1)).splitlines()
 
     assert lines[0] == "1  (quota 1.00 at /sys/fs/cgroup/a/cpu.max)"
     assert lines[2].split() == ["believes", "verdict", "asked"]
@@ -85,7 +91,7 @@ def test_two_pythons_are_told_apart() -> None:
         for name, program in [("nproc", "/bin/nproc"), ("Python", "/a/py"), ("Python", "/b/py")]
     ]
 
-    lines = RuntimesReport(ESTIMATE, answers, [], {}).text().splitlines()
+    lines = text_of(RuntimesReport(ESTIMATE, answers, [], {})).splitlines()
 
     assert [line[22:] for line in lines[3:6]] == [
         "nproc (nproc 1)", "Python (Python 1, /a/py)", "Python (Python 1, /b/py)",
@@ -95,7 +101,7 @@ def test_two_pythons_are_told_apart() -> None:
 def test_the_rows_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
-    lines = runtimes(2, 1).text().splitlines()
+    lines = text_of(runtimes(2, 1)).splitlines()
 
     assert max(map(len, lines)) <= 80
     assert "".join(lines).count("over by 1") == 1
@@ -140,7 +146,7 @@ def test_what_is_right_or_under_is_not_oversubscribed() -> None:
     report = runtimes(1)
 
     assert not report.oversubscribed
-    assert report.text().endswith("not oversubscribed: none of those asked would use more than 1")
+    assert text_of(report).endswith("not oversubscribed: none of those asked would use more than 1")
     assert report.data()["runtimes"][0]["why"] is None
 
 
@@ -148,7 +154,7 @@ def test_nothing_was_found() -> None:
     report = RuntimesReport(ESTIMATE, [], ["R"], {})
 
     assert not report.oversubscribed
-    assert "believes" in report.text()
+    assert "believes" in text_of(report)
     assert report.data()["runtimes"] == []
 
 
@@ -233,7 +239,7 @@ def test_the_files_that_were_run_and_an_empty_entry_of_path() -> None:
     skipped = RuntimesReport(ESTIMATE, [answer], [], {"PATH": "/bin:"})
     plain = RuntimesReport(ESTIMATE, [answer], [], {"PATH": "/bin"})
 
-    assert r"  Ruby: /odd\x1b/ruby" in skipped.text().split("\n")
-    assert "PATH has an empty entry" in skipped.text()
-    assert "PATH has" not in plain.text()
+    assert r"  Ruby: /odd\x1b/ruby" in text_of(skipped).split("\n")
+    assert "PATH has an empty entry" in text_of(skipped)
+    assert "PATH has" not in text_of(plain)
     assert (skipped.data()["empty_path_entries"], plain.data()["empty_path_entries"]) == (1, 0)

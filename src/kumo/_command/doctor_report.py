@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kumo._command.output import paragraph, table
 from kumo._doctor.judge import judge, limit_in_words
+from kumo._doctor.process import family_rows
 from kumo._explain import as_dict, show_notes
 from kumo._text import quoted, show_rate
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kumo._doctor.ask import Answer
     from kumo._doctor.checkup import Checkup, QuotaLevel
     from kumo._doctor.judge import Finding
-    from kumo._doctor.process import Family, Setting
+    from kumo._doctor.process import Setting
     from kumo._records import Estimate
 
 SCHEMA = 1
@@ -79,12 +80,6 @@ class RuntimesReport:
         """Whether a runtime believes in more than the count."""
         return any(finding.verdict == "over" for _, finding in self.findings)
 
-    def text(self) -> str:
-        """Return the report for people, without a final newline."""
-        rows = [answer_lines(answer, finding) for answer, finding in self.findings]
-        lines = [head(self.estimate), *(line for lines in rows for line in lines)]
-        return "\n".join([*lines, self.rest()])
-
     def rest(self) -> str:
         """Return what follows the rows, without a final newline."""
         lines = []
@@ -139,7 +134,7 @@ class ProcessReport:
         below = f" and {seen.descendants} below it" if seen.descendants else ""
         name = f"process {seen.pid} ({quoted(seen.name, 60)}){below}"
         lines = [f"{name}: {_headline(seen.estimate)}", ""]
-        lines += _table(THREADS, [*map(_family_cells, seen.threads), _total_cells(seen.threads)])
+        lines += _table(THREADS, family_rows(seen.threads))
         if seen.settings:
             count = seen.estimate.parallelism
             rows = [_setting_cells(setting, count) for setting in seen.settings]
@@ -148,10 +143,7 @@ class ProcessReport:
             lines += ["", *_table(LEVELS, [_level_cells(level) for level in seen.levels])]
         if seen.remarks:
             lines += ["", *seen.remarks]
-        judged = "oversubscribed" if seen.oversubscribed else "not oversubscribed"
-        if seen.throttled:
-            judged = f"{'oversubscribed, and ' * seen.oversubscribed}throttled in every period"
-        lines += ["", *_notes(seen.estimate), f"{judged}, as seen for {seen.window:.1f} s"]
+        lines += ["", *_notes(seen.estimate), f"{seen.judged}, as seen for {seen.window:.1f} s"]
         return "\n".join(lines)
 
     def data(self) -> dict[str, Any]:
@@ -211,7 +203,7 @@ def head(estimate: Estimate) -> str:
     return "\n".join([*paragraph(_headline(estimate)), "", RUNTIMES])
 
 
-def answer_lines(answer: Answer, finding: Finding) -> list[str]:
+def _lines(answer: Answer, finding: Finding) -> list[str]:
     """Return the row of one belief: what was answered, how to fix it, and why it is so."""
     name, program = answer.question.runtime.name, quoted(answer.question.program, 200)
     version = f"{name} {quoted(finding.belief.version, 40)}"
@@ -227,7 +219,7 @@ def answer_lines(answer: Answer, finding: Finding) -> list[str]:
 def lines_of(answer: Answer, estimate: Estimate, environment: Mapping[str, str]) -> list[str]:
     """Return the rows of an answer."""
     findings = [judge(belief, estimate, environment) for belief in answer.beliefs]
-    return [line for finding in findings for line in answer_lines(answer, finding)]
+    return [line for finding in findings for line in _lines(answer, finding)]
 
 
 def _finding(answer: Answer, finding: Finding) -> dict[str, Any]:
@@ -242,16 +234,6 @@ def _finding(answer: Answer, finding: Finding) -> dict[str, Any]:
         "why": finding.why or None,
         "mend": finding.mend or None,
     }
-
-
-def _family_cells(family: Family) -> tuple[str, ...]:
-    name = quoted(family.name, 60)
-    return name, str(family.number), f"{family.runnable:.1f}", family.owner
-
-
-def _total_cells(threads: Sequence[Family]) -> tuple[str, ...]:
-    runnable = sum(family.runnable for family in threads)
-    return "all", str(sum(family.number for family in threads)), f"{runnable:.1f}", ""
 
 
 def _setting_cells(setting: Setting, count: int) -> tuple[str, ...]:

@@ -82,6 +82,13 @@ class Checkup(NamedTuple):
         """Whether a quota throttled it in every period."""
         return any(each.throttled >= each.periods > 0 for each in self._throttlings())
 
+    @property
+    def judged(self) -> str:
+        """The verdict in words."""
+        if self.throttled:
+            return f"{'oversubscribed, and ' * self.oversubscribed}throttled in every period"
+        return "oversubscribed" if self.oversubscribed else "not oversubscribed"
+
     def _throttlings(self) -> list[Throttling]:
         return [level.throttling for level in self.levels if level.throttling is not None]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kumo._doctor.judge import mend_set
 from kumo._runtimes.knobs import KNOBS
-from kumo._text import whole_number
+from kumo._text import quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,6 +89,14 @@ def _with_others(known: list[Family], samples: Sequence[Sequence[ProcessStat]]) 
     number = max(len(sample) for sample in samples) - sum(family.number for family in kept)
     runnable = sum(family.runnable for family in others)
     return [*kept, Family(OTHERS, max(number, 1), runnable, "")]
+
+
+def family_rows(threads: Sequence[Family], most: int | None = None) -> list[tuple[str, ...]]:
+    """Return the cells of *most* families, by default all, and at the end those of all threads."""
+    number, runnable = sum(f.number for f in threads), sum(f.runnable for f in threads)
+    rows = [(quoted(f.name, 60), f.number, f.runnable, f.owner) for f in threads[:most]]
+    cells = [*rows, ("all", number, runnable, "")]
+    return [(name, str(n), f"{mean:.1f}", owner) for name, n, mean, owner in cells]
 
 
 def owner_of(name: str) -> str:

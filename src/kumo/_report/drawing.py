@@ -316,17 +316,15 @@ def _name(names: Sequence[str], key: Sequence[object]) -> str:
 def _places(
     groups: Sequence[_Group], own: frozenset[int], width: int, title: str, alone: bool
 ) -> str:
+    parts = [(group.name or "machine", group.cores) for group in groups[:MAX_BARS]]
+    if rest := groups[MAX_BARS:]:
+        parts.append((f"{len(rest)} more", [core for group in rest for core in group.cores]))
     rows = []
-    for group in groups[:MAX_BARS]:
-        cpus = [cpu for core in group.cores for cpu in core.siblings]
+    for name, cores in parts:
+        cpus = [cpu for core in cores for cpu in core.siblings]
         mine = len(own.intersection(cpus))
         value = f"{mine} of {plural(len(cpus), 'CPU')} may be used"
-        rows.append((group.name or "machine", value, mine / len(cpus), False))
-    if len(groups) > MAX_BARS:
-        rest = [cpu for group in groups[MAX_BARS:] for core in group.cores for cpu in core.siblings]
-        mine = len(own.intersection(rest))
-        value = f"{mine} of {plural(len(rest), 'CPU')} may be used"
-        rows.append((f"{len(groups) - MAX_BARS} more", value, mine / len(rest), False))
+        rows.append((name, value, mine / len(cpus), False))
     return _bars(rows, width, title, alone)
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from typing import NamedTuple
 
+from kumo._doctor.process import family_rows
 from kumo._explain import headline, show_cpus
 from kumo._pressure.records import Verdict
 from kumo._report import drawing
@@ -255,24 +256,12 @@ def _topology(facts: Facts) -> list[str]:
 def _judged(checkup: Checkup | None) -> str:
     if checkup is None:
         return ""
-    judged = "oversubscribed" if checkup.oversubscribed else "not oversubscribed"
-    if checkup.throttled:
-        judged = f"{'oversubscribed, and ' * checkup.oversubscribed}throttled in every period"
     below = f", with {checkup.descendants} below it" if checkup.descendants else ""
-    return f"kumo doctor: {judged}{below}"
+    return f"kumo doctor: {checkup.judged}{below}"
 
 
-def _threads(checkup: Checkup | None, most: int) -> list[tuple[str, str, str, str]]:
-    families = checkup.threads if checkup is not None else []
-    rows = [
-        (quoted(each.name, 60), str(each.number), f"{each.runnable:.1f}", each.owner)
-        for each in families[:most]
-    ]
-    if families:
-        runnable = sum(each.runnable for each in families)
-        number = sum(each.number for each in families)
-        rows.append(("all", str(number), f"{runnable:.1f}", ""))
-    return rows
+def _threads(checkup: Checkup | None, most: int) -> list[tuple[str, ...]]:
+    return family_rows(checkup.threads, most) if checkup and checkup.threads else []
 
 
 def _setting(setting: Setting, estimate: Estimate) -> tuple[str, str, str, str]:

@@ -80,7 +80,8 @@ def short_list(cpus: Iterable[int]) -> str:
 
 def headline(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[str]:
     """Yield the counts, then kinds, then isolated and offline CPUs, in lines of *width*."""
-    worth = f", worth {topology.capacity:.2f} of the fastest" if _is_uneven(topology) else ""
+    is_uneven = topology.capacity != len(topology.cpus)
+    worth = f", worth {topology.capacity:.2f} of the fastest" if is_uneven else ""
     yield (
         f"{len(topology.cpus)} of {plural(len(topology.online) or len(topology.cpus), 'CPU')} on "
         f"{plural(topology.physical_cores, 'core')}{worth}"
@@ -102,10 +103,6 @@ def headline(topology: Topology, cores: Sequence[Core], width: int) -> Iterator[
     for name, cpus in (("isolated", topology.isolated), ("offline", topology.offline)):
         if cpus:
             yield f"{name}: {short_list(cpus)}"
-
-
-def _is_uneven(topology: Topology) -> bool:
-    return topology.capacity != len(topology.cpus)
 
 
 def _dies(cores: Sequence[Core]) -> int:
