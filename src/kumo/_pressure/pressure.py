@@ -12,9 +12,11 @@ from errno import ESRCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from kumo._pressure.read import Reading
     from kumo._pressure.records import Pressure
+    from kumo._records import Estimate
 
 PROBE_SECONDS = 0.005  # seconds that the probe sleeps at a time
 PROGRESS_SECONDS = 1.0  # seconds between two reports of progress
@@ -72,7 +74,6 @@ def _watch(
     pid: int | None, seconds: float, probing: bool, show: Callable[[float], None] | None = None
 ) -> Pressure:
     from kumo._pressure.read import read
-    from kumo._pressure.window import pressure_between
     from kumo._survey import open_system, survey
     from kumo._system.process import start_time
 
@@ -85,20 +86,36 @@ def _watch(
     late = _sleep(seconds, show) if probing else []
     if not probing:
         _wait(seconds, show)
+    return since(pid, started, estimate, before, late, system.fact("tid") if probing else None)
+
+
+def since(
+    pid: int | None,
+    started: int | None,
+    estimate: Estimate,
+    before: Reading,
+    late: Sequence[float] = (),
+    probe: str | None = None,
+) -> Pressure:
+    """Return the pressure since the reading *before*, as `pressure_between` does.
+
+    Raise `ProcessLookupError` if process *pid*, which had *started* then, has ended.
+    """
+    from kumo._pressure.read import read
+    from kumo._pressure.window import pressure_between
+    from kumo._survey import open_system
+    from kumo._system.process import start_time
+
+    gone = ProcessLookupError(ESRCH, "the process has ended", str(pid))
     try:
-        later = open_system("process", pid, None)
+        system = open_system("process", pid, None)
     except ProcessLookupError:
-        raise _ended(pid) from None
-    after = read(later, estimate, time.monotonic())
-    if pid is not None and before.threads and not after.threads:
-        raise _ended(pid)
-    if pid is not None and start_time(pid) != started:  # the number is another process's now
-        raise _ended(pid)
-    return pressure_between(estimate, before, after, late, system.fact("tid") if probing else None)
-
-
-def _ended(pid: int | None) -> ProcessLookupError:
-    return ProcessLookupError(ESRCH, "the process has ended", str(pid))
+        raise gone from None
+    after = read(system, estimate, time.monotonic())
+    # The number may be another process's now.
+    if pid is not None and (start_time(pid) != started or (before.threads and not after.threads)):
+        raise gone
+    return pressure_between(estimate, before, after, late, probe)
 
 
 def _wait(seconds: float, show: Callable[[float], None] | None) -> None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from kumo._doctor.checkup import Checkup
     from kumo._doctor.process import Setting
     from kumo._pressure.counters import Counters
-    from kumo._pressure.read import Reading
     from kumo._pressure.records import Pressure
     from kumo._records import Estimate
     from kumo._system.live import System
@@ -63,6 +62,7 @@ def gather(pid: int | None, seconds: float, on_step: Callable[[float], None]) ->
     """
     from kumo._doctor.checkup import check
     from kumo._doctor.process import judge_variables
+    from kumo._pressure.pressure import since
     from kumo._pressure.read import read
     from kumo._survey import open_system
     from kumo._system.process import start_time
@@ -90,7 +90,10 @@ def gather(pid: int | None, seconds: float, on_step: Callable[[float], None]) ->
         checkup = check(pid, seconds, step, looked)
         settings, remarks = checkup.settings, checkup.remarks
     passed = time.monotonic() - begun
-    seen = _pressure(pid, started, estimate, before)
+    try:
+        seen = since(pid, started, estimate, before)
+    except ProcessLookupError:
+        seen = None
     return Facts(
         pid, when, passed, estimate, topology, cores, machine, small, samples, seen, checkup,
         settings, remarks,
@@ -128,24 +131,6 @@ def _wait(seconds: float, step: float, looked: Callable[[], None]) -> None:
         if left <= 0:
             return
         time.sleep(min(step, left))
-
-
-def _pressure(
-    pid: int | None, started: int | None, estimate: Estimate, before: Reading
-) -> Pressure | None:
-    """Return the pressure on the process since *before*; `None` if it has ended."""
-    from kumo._pressure.read import read
-    from kumo._pressure.window import pressure_between
-    from kumo._survey import open_system
-    from kumo._system.process import start_time
-
-    try:
-        after = read(open_system("process", pid, None), estimate, time.monotonic())
-    except ProcessLookupError:
-        return None
-    if pid is not None and (start_time(pid) != started or (before.threads and not after.threads)):
-        return None
-    return pressure_between(estimate, before, after)
 
 
 def subject(facts: Facts) -> str:
