@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from kumo._cgroups.cpulist import format_cpulist
 from kumo._command.launch_options import add_choice, check_names
 from kumo._command.output import write
 from kumo._command.view import show, view_of
@@ -143,6 +144,4 @@ def _cpus_to_pin(count: int) -> tuple[int, ...]:
 
 
 def _shown(cpus: tuple[int, ...]) -> str:
-    from kumo._cgroups.cpulist import format_cpulist
-
     return f"CPUs {format_cpulist(sum(1 << cpu for cpu in cpus))}"

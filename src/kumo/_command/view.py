@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from kumo._cgroups.cpulist import format_cpulist, parse_cpulist
 from kumo._command.output import say, stderr_is_terminal
-from kumo._system.calls import VIEW
+from kumo._system.calls import VIEW, affinity_mask
 from kumo._text import plural
 
 TYPE_CHECKING = False
@@ -34,7 +35,6 @@ def _isolated() -> str:
 
     If all of this cgroup's are isolated, there are no others, and the list is empty.
     """
-    from kumo._cgroups.cpulist import format_cpulist
     from kumo._cgroups.cpuset import EVERY_CPU, isolated_cpus
     from kumo._survey import open_system
 
@@ -86,11 +86,9 @@ def show(options: Namespace, count: int, environment: dict[str, str]) -> None:
 
 def _cover(count: int, environment: Mapping[str, str]) -> str | None:
     """Replace the files; return why that cannot be done."""
-    from kumo._cgroups.cpulist import parse_cpulist
     from kumo._launch.files import NODES, cover, file_texts
     from kumo._launch.view import ISOLATED as GIVEN
     from kumo._launch.view import first
-    from kumo._system.calls import affinity_mask
 
     try:
         isolated = parse_cpulist(environment.get(GIVEN) or "")

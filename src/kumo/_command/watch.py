@@ -9,6 +9,7 @@ from kumo._command.notify import Target, check_command, parse_signal, run_comman
 from kumo._command.options import add_json, add_pid, seconds
 from kumo._command.output import write, write_json
 from kumo._errors import UsageError
+from kumo._explain import as_dict
 from kumo._survey import estimate
 from kumo._watch.bell import WHILE_GROWING, Bell
 from kumo._watch.change import Change, ProcessReadings, Readings, Settling, describe
@@ -131,6 +132,4 @@ def _changes(
 
 
 def _as_dict(present: Estimate, change: Change | None) -> dict[str, Any]:
-    from kumo._explain import as_dict
-
     return {**as_dict(present), "change": None if change is None else change.what}

@@ -69,7 +69,6 @@ class Answer(Record):
 def node_program(pressure: float | None, before: str = "") -> list[str]:
     """Return the command that an engine is to run on a node; *before* is shell text before it."""
     import inspect
-    import sys
 
     source = inspect.getsource(node)
     seconds = [] if pressure is None else [repr(pressure)]

@@ -21,15 +21,15 @@ from kumo._fleet.reading import (
     parse_report,
     silent,
 )
+from kumo._fleet.records import Node
 from kumo._override import OverrideError
+from kumo._records import fields_of
 from kumo._system.machine_file import MAX_FILE_BYTES, MachineError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TextIO
-
-    from kumo._fleet.records import Node
 
 SLOTS = 'the line\'s own "slots", else the online CPUs, which is what most engines take'
 FIX = "the engine's own option, with $(kumo)"
@@ -134,8 +134,6 @@ def _node_of_line(line: str, place: int, name: str) -> Node:
 
 
 def _node_of_machine(text: str, name: str, estimates: Estimates) -> Node:
-    from kumo._fleet.records import Node
-
     try:
         if len(text) > MAX_FILE_BYTES:
             raise MachineError(f"more than {MAX_FILE_BYTES} characters are not a machine file")
@@ -148,9 +146,6 @@ def _node_of_machine(text: str, name: str, estimates: Estimates) -> Node:
 
 def _with_online(node: Node) -> Node:
     """Return *node* with the slots that an engine has there which counts the online CPUs."""
-    from kumo._fleet.records import Node
-    from kumo._records import fields_of
-
     estimate: Any = node.estimate
     return Node(**{**fields_of(node), "slots": _online(estimate)})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from kumo._errors import InputError
 from kumo._fleet.adapters import load
 from kumo._fleet.records import Fleet
 from kumo._text import plural
@@ -38,8 +39,6 @@ def gather(
     itself cannot be asked: it is not installed or not running. If another engine can, the one
     that cannot is a silent node instead.
     """
-    from kumo._errors import InputError
-
     try:
         pairs = paired(engine, target)
     except InputError as error:
@@ -57,8 +56,6 @@ def paired(
     engine: str | Sequence[str], target: str | Sequence[str | None] | None
 ) -> list[tuple[str, str | None]]:
     """Return each engine with its target. Raise `InputError`."""
-    from kumo._errors import InputError
-
     engines = engine.split(",") if isinstance(engine, str) else list(engine)
     targets = [target] if isinstance(target, str) or target is None else list(target)
     if len(targets) > len(engines):
@@ -85,7 +82,6 @@ def ask_all(
     An engine that cannot be asked is a silent node if another one can: the answers of the others
     count.
     """
-    from kumo._errors import InputError
     from kumo._fleet.reading import silent
 
     nodes: list[Node] = []

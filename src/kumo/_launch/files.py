@@ -20,6 +20,7 @@ import sys
 from errno import EPERM
 
 from kumo._cgroups.cpulist import ONLINE, format_cpulist, parse_cpulist
+from kumo._system.native import call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,11 +133,11 @@ def _enter(texts: Mapping[str, str]) -> None:
         raise StepError("mount namespaces are Linux's")
     uid, gid = os.geteuid(), os.getegid()
     try:
-        _call("unshare", CLONE_NEWNS)
+        call("unshare", CLONE_NEWNS)
     except OSError as error:
         if error.errno != EPERM:
             raise StepError(f"unshare: {error.strerror}") from None
-        _step("unshare", _call, "unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        _step("unshare", call, "unshare", CLONE_NEWUSER | CLONE_NEWNS)
         _step("writing setgroups", _write, "/proc/self/setgroups", "deny")
         _step("writing uid_map", _write, "/proc/self/uid_map", f"{uid} {uid} 1")
         _step("writing gid_map", _write, "/proc/self/gid_map", f"{gid} {gid} 1")
@@ -157,7 +158,7 @@ def _lay_over(texts: Mapping[str, str]) -> None:
                 os.chmod(f"{place}/{number}", 0o444)
                 _mount(os.fsencode(f"{place}/{number}"), path, None, MS_BIND)
         finally:
-            _call("umount2", os.fsencode(place), MNT_DETACH)  # what is bound keeps it alive
+            call("umount2", os.fsencode(place), MNT_DETACH)  # what is bound keeps it alive
     finally:
         os.rmdir(place)
 
@@ -179,13 +180,4 @@ def _mount(
 ) -> None:
     from ctypes import c_ulong
 
-    _call("mount", source, os.fsencode(target), kind, c_ulong(flags), data)
-
-
-def _call(name: str, *arguments: object) -> None:
-    import ctypes
-
-    library = ctypes.CDLL(None, use_errno=True)
-    if getattr(library, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    call("mount", source, os.fsencode(target), kind, c_ulong(flags), data)

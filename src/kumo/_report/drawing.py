@@ -21,6 +21,7 @@ from typing import NamedTuple
 from kumo._explain import show_cpus
 from kumo._text import plural, quoted, show_rate
 from kumo._topology.picture import headline
+from kumo._topology.records import Core
 from kumo._topology.split import slowness
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from kumo._pressure.records import Level
     from kumo._records import Estimate, Limit
-    from kumo._topology.records import Core, Topology
+    from kumo._topology.records import Topology
 
 WIDE, NARROW = 720, 328  # pixels
 MAX_LIMITS = 12  # rows; the others share one
@@ -277,8 +278,6 @@ def topology(
 
 
 def _with_others(record: Topology) -> list[Core]:
-    from kumo._topology.records import Core
-
     known = {cpu for core in record.cores for cpu in core.siblings}
     others = [Core((cpu,), (cpu,)) for cpu in record.online if cpu not in known]
     return [*record.cores, *others]
