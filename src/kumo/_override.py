@@ -5,7 +5,7 @@ https://docs.kumomta.com/reference/kumo/available_parallelism/
 
 from __future__ import annotations
 
-from kumo._text import is_whole, repr_short
+from kumo._text import is_whole, repr_short, whole_number
 
 VARIABLE = "KUMO_AVAILABLE_PARALLELISM"
 # kumod parses it as a Rust usize.
@@ -37,6 +37,7 @@ class OverrideError(ValueError):
 
 def parse_override(text: str) -> int:
     """Return the count. Raise `OverrideError` for what is not a positive decimal integer."""
-    if text.isascii() and text.isdigit() and len(text) <= 4000 and 0 < int(text) <= MAX_OVERRIDE:
-        return int(text)
+    count = whole_number(text, 4000)
+    if count and count <= MAX_OVERRIDE:
+        return count
     raise OverrideError(VARIABLE, text)
