@@ -23,7 +23,7 @@ from kumo._override import OverrideError
 from kumo._pressure.counters import quota_limits, read_counters
 from kumo._survey import open_system, survey
 from kumo._system.live import LiveSystem, read_file
-from kumo._system.process import parse_stat, read_environ, start_time
+from kumo._system.process import parse_stat, read_environ, read_stat, start_time
 from kumo._text import error_name, quoted, whole_number
 
 TYPE_CHECKING = False
@@ -111,17 +111,18 @@ def check(
 
 def _check(pid: int, window: float, step: float, looked: Callable[[], object]) -> Checkup:
     remarks: list[str] = []
-    started = start_time(pid)
+    stat = read_stat(pid)
     system = open_system("process", pid, None)
     estimate = survey(system)
-    name = parse_stat(_read(f"/proc/{pid}/stat")).name
+    if stat is None:
+        raise ProcessLookupError(ESRCH, "no such process", str(pid))
     settings = _settings(pid, estimate, remarks)
     by_place = {each.where: each for each in (*_below(pid), *quota_limits(estimate.limits))}
     limits = [*by_place.values()]
     before = _counters(pid, limits, remarks)
     start = time.monotonic()
     looks = []
-    for look in _samples(pid, started, window, step):
+    for look in _samples(pid, stat.started, window, step):
         looks.append(look)
         looked()
     samples = [threads for threads, _ in looks]
@@ -136,7 +137,9 @@ def _check(pid: int, window: float, step: float, looked: Callable[[], object]) -
     ]
     threads = families(samples)
     below = max((number for _, number in looks), default=0)
-    return Checkup(pid, name, estimate, took, len(looks), below, threads, settings, levels, remarks)
+    return Checkup(
+        pid, stat.name, estimate, took, len(looks), below, threads, settings, levels, remarks
+    )
 
 
 def _below(pid: int) -> list[Limit]:
@@ -174,13 +177,6 @@ def _counters(pid: int, limits: list[Limit], remarks: list[str]) -> list[Counter
             return ""
 
     return [read_counters(limit, read) for limit in limits]
-
-
-def _read(path: str) -> str:
-    text = read_file(path)
-    if text is None:
-        raise ProcessLookupError(ESRCH, "no such process", path)
-    return text
 
 
 def _samples(

@@ -174,8 +174,8 @@ def quota_limits(limits: Iterable[Limit]) -> list[Limit]:
     ]
 
 
-def read_counters(limit: Limit, read: Callable[[str], str]) -> Counters:
-    """Return the counters of the level whose quota is *limit*; *read* gives ``""`` for no file."""
+def read_counters(limit: Limit, read: Callable[[str], str | None]) -> Counters:
+    """Return the counters of the level whose quota is *limit*, as far as *read* can read them."""
     cpus = limit.cpus if limit.cpus < inf else None
     where = limit.where.rpartition("/")[0]
     return _counters(hierarchy_of(limit.where), where, cpus, limit.period, read)

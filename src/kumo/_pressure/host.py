@@ -30,12 +30,6 @@ def cgroups_with_quota(
     At most *most* cgroups are looked at. *progress* is called with their number so far.
     """
 
-    def read(path: str) -> str:
-        try:
-            return system.read(path) or ""
-        except OSError:
-            return ""  # the cgroup has gone, or may not be read
-
     mounts, _ = read_mounts(system)
     groups: list[Counters] = []
     looked = 0
@@ -49,7 +43,7 @@ def cgroups_with_quota(
                     progress(looked)
                 limit = directory_limit(system, controller, directory)
                 if limit is not None and limit.cpus < inf:
-                    groups.append(read_counters(limit, read))
+                    groups.append(read_counters(limit, system.read))
     return groups, True
 
 
