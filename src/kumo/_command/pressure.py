@@ -16,7 +16,7 @@ from kumo._command.output import (
 )
 from kumo._errors import InputError
 from kumo._pressure.pressure import watched
-from kumo._pressure.records import Verdict
+from kumo._pressure.rules import watched_itself
 from kumo._records import fields_of
 from kumo._text import quoted, show_decimal, show_rate, show_share
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kumo._command.options import Parser
-    from kumo._pressure.records import Level, Pressure
+    from kumo._pressure.records import Level, Pressure, Verdict
 
 SCHEMA = 1
 SILENT = 1.0  # seconds; what takes longer says so
@@ -66,11 +66,7 @@ def _held(pressure: Pressure, options: argparse.Namespace) -> Verdict:
     """The steady verdict. That the command itself idles is not worth saying."""
     if options.pid is not None or pressure.steady.code != "idle":
         return pressure.steady
-    return Verdict(
-        "idle",
-        "kumo watched itself alone, and no quota of its cgroups hurts",
-        "Name the process that you ask about: kumo pressure --pid N.",
-    )
+    return watched_itself("pressure")
 
 
 def _window(options: argparse.Namespace, before: Pressure | None = None) -> Pressure:

@@ -54,6 +54,15 @@ def steadied(pressure: Pressure, before: Pressure) -> Pressure:
     return Pressure(**{**fields_of(pressure), "held": None if again else before.steady})
 
 
+def watched_itself(verb: str) -> Verdict:
+    """Return the verdict of a command that has watched itself, which idles."""
+    return Verdict(
+        "idle",
+        "kumo watched itself alone, and no quota of its cgroups hurts",
+        f"Name the process that you ask about: kumo {verb} --pid N.",
+    )
+
+
 def _quota(pressure: Pressure) -> Verdict | None:
     """Nothing but a quota that is set, and that has throttled, is ever called a quota."""
     hurting = [level for level in _throttled(pressure) if _hurts(level, pressure)]

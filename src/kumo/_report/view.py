@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kumo._doctor.process import family_rows
 from kumo._explain import headline, show_cpus
 from kumo._pressure.records import Verdict
+from kumo._pressure.rules import watched_itself
 from kumo._report import drawing
 from kumo._report.facts import subject
 from kumo._text import plural, quoted, show_rate, show_share
@@ -126,11 +127,7 @@ def _verdict(facts: Facts) -> Verdict | None:
         return None
     verdict = facts.seen.verdict
     if facts.pid is None and verdict.code == "idle":  # the command itself idles
-        return Verdict(
-            "idle",
-            "kumo watched itself alone, and no quota of its cgroups hurts",
-            "Name the process that you ask about: kumo report --pid N.",
-        )
+        return watched_itself("report")
     evidence, advice = (quoted(_nameless(each), 400) for each in (verdict.evidence, verdict.advice))
     return Verdict(verdict.code, evidence, advice)
 
