@@ -105,13 +105,15 @@ class Record(_Base):
             cls = type(self)
             names = cls.__match_args__
             if named or len(values) != len(names):
+                given = list(values)
                 for name in names[len(values) :]:
                     if name in named:
-                        values += (named.pop(name),)
+                        given.append(named.pop(name))
                     elif name in cls._defaults:
-                        values += (cls._defaults[name],)
-                if named or len(values) != len(names):
+                        given.append(cls._defaults[name])
+                if named or len(given) != len(names):
                     raise TypeError(f"{cls.__name__} takes {', '.join(names)}, each once")
+                values = given
             for name, value in zip(names, values):  # noqa: B905 - of one length
                 _store(self, name, value)
 

@@ -163,7 +163,7 @@ def _wanted(
         share = max(1, count // workers)
         each = "for the only worker" if workers == 1 else f"for each of {workers} workers"
         return knob.number(share), f"{knob.reader}: {each}"
-    if knob.servers and servers:
+    if servers and (knob.servers or knob.use == "workers"):
         return knob.number(count), f"{knob.reader}: as many workers as CPUs"
     if knob.use == "workers" and not _named(knob, chosen):
         return None, f"--workers auto: {knob.why}"

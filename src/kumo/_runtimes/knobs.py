@@ -41,45 +41,20 @@ class Knob(Record):
     """One variable: the program that reads it, what is emitted and when, why, and the evidence."""
 
     name: str
-    reader: str
     use: Use
-    group: str
-    effect: str
-    sees: str
     why: str
     source: str
     known: str
-    form: str
-    most: int | None
-    unless: tuple[str, ...]
-    at_one: bool
-    least: int
-    servers: bool
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        use: Use,
-        why: str,
-        source: str,
-        known: str,
-        reader: str = "",
-        group: str = "",
-        effect: str = "",
-        sees: str = "",
-        form: str = "{}",
-        most: int | None = None,
-        unless: tuple[str, ...] = (),
-        at_one: bool = False,
-        least: int = 1,
-        servers: bool = False,
-    ) -> None:
-        self._set(
-            name=name, reader=reader, use=use, group=group, effect=effect, sees=sees, why=why,
-            source=source, known=known, form=form, most=most, unless=unless,
-            at_one=at_one, least=least, servers=servers or use == "workers",
-        )  # fmt: skip
+    reader: str = ""
+    group: str = ""
+    effect: str = ""
+    sees: str = ""
+    form: str = "{}"
+    most: int | None = None
+    unless: tuple[str, ...] = ()
+    at_one: bool = False
+    least: int = 1
+    servers: bool = False
 
     @property
     def redundant(self) -> bool:
