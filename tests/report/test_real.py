@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import skip_real
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import TIMEOUT, environment, in_groups, kumo
+from website.conftest import browser  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -91,27 +89,9 @@ def test_the_report_of_a_throttled_process(report: tuple[Path, dict[str, object]
     assert json.loads(again.stdout) == answer
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    for package in ("playwright", "axe_playwright_python"):
-        if find_spec(package) is None:
-            skip_real(f"{package} is not installed: pip install '.[site]'")
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        skip_real("chromium is not installed: sh tests/website/install.sh")
-    with sync_playwright() as playwright:
-        # Chromium refuses its own sandbox to root.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield browser
-        browser.close()
-
-
-def opened(browser: Browser, file: Path, **options: Any) -> tuple[Page, list[str]]:
+def opened(chromium: Browser, file: Path, **options: Any) -> tuple[Page, list[str]]:
     """Open the page, and return it with its requests and all that its console says."""
-    context = browser.new_context(**options)
+    context = chromium.new_context(**options)
     context.set_default_timeout(60_000)  # a loaded machine is no failure
     page = context.new_page()
     seen: list[str] = []
@@ -123,7 +103,7 @@ def opened(browser: Browser, file: Path, **options: Any) -> tuple[Page, list[str
 
 
 @pytest.mark.site
-def test_the_report_in_a_browser(report: tuple[Path, dict[str, object]], browser: Browser) -> None:
+def test_the_report_in_a_browser(report: tuple[Path, dict[str, object]], browser: Browser) -> None:  # noqa: F811
     from axe_playwright_python.sync_playwright import Axe
 
     file, _ = report
@@ -132,7 +112,7 @@ def test_the_report_in_a_browser(report: tuple[Path, dict[str, object]], browser
     assert page.locator("svg").first.is_visible()
     assert not page.locator("table").first.is_visible()
     page.get_by_text("The limits as a table").click()
-    assert page.locator("table").first.is_visible()
+    page.locator("table").first.wait_for()
     assert seen == [file.as_uri()]
 
     for scheme, width in (("light", 1280), ("dark", 1280), ("light", 360)):
@@ -153,4 +133,4 @@ def test_the_report_in_a_browser(report: tuple[Path, dict[str, object]], browser
     page.emulate_media(media="print")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
-    assert page.locator("table").first.is_visible()
+    page.locator("table").first.wait_for()

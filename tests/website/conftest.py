@@ -62,7 +62,7 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for package in ("mkdocs", "material", "mkdocstrings", "playwright", "axe_playwright_python"):
+    for package in ("mkdocs", "material", "mkdocstrings"):
         if find_spec(package) is None:
             skip_real(f"{package} is not installed: pip install '.[site]'")
     folder = tmp_path_factory.mktemp("site")
@@ -85,8 +85,11 @@ def site(built: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
-def browser(built: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="module")  # while it is open, the thread has an event loop
+def browser() -> Iterator[Browser]:
+    for package in ("playwright", "axe_playwright_python"):
+        if find_spec(package) is None:
+            skip_real(f"{package} is not installed: pip install '.[site]'")
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium")
