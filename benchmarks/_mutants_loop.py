@@ -1,6 +1,6 @@
 """Runs the tests once for each change, in a fork of a process that has collected them.
 
-    python _mutants_loop.py WORK PROCESSES SECONDS    the names on stdin; a line a result in WORK
+    python _mutants_loop.py WORK PROCESSES    the names on stdin; a line a result in WORK
 
 mutmut starts pytest anew for each change, which takes seconds with 4,000 tests. Here the tests
 are collected once. A child has one change switched on, by mutmut's own variable, and runs the
@@ -17,7 +17,6 @@ import resource
 import shutil
 import signal
 import sys
-import time
 from collections import Counter
 from contextlib import suppress
 from importlib import import_module
@@ -43,10 +42,9 @@ WALL_SECONDS = 1800  # also on a machine that has little time for it
 
 
 class Loop:
-    def __init__(self, work: Path, names: list[str], processes: int, seconds: float) -> None:
+    def __init__(self, work: Path, names: list[str], processes: int) -> None:
         self.results = work / "outcomes.tsv"
         self.work, self.names, self.processes = work, names, processes
-        self.end = time.monotonic() + seconds if seconds else float("inf")
         stats = json.loads((work / "mutants" / "mutmut-stats.json").read_text("utf-8"))
         self.reach = stats["tests_by_mangled_function_name"]
         self.duration = stats["duration_by_test"]
@@ -69,8 +67,6 @@ class Loop:
     def _try(self, names: list[str], *, quick: bool) -> None:
         """Start a child for each, and wait for all. *quick*: with the tests that cost little."""
         for name in names:
-            if time.monotonic() > self.end and name != "none":
-                break
             tests = self._tests(name, quick)
             if not tests and not self.reach.get(function_of(name)):
                 self._note(name, "not covered")
@@ -175,7 +171,7 @@ def function_of(name: str) -> str:
 
 
 def main() -> int:
-    work, processes, seconds, *tests = sys.argv[1:]
+    work, processes, *tests = sys.argv[1:]
     names: list[str] = json.load(sys.stdin)
     os.chdir(Path(work) / "mutants")
     sys.path[:] = [str(Path(work) / "mutants" / "src"), *sys.path[1:]]
@@ -184,7 +180,7 @@ def main() -> int:
         with suppress(ImportError, AssertionError):  # of another system
             import_module(module)
     options = ["-x", "-q", "--capture=sys", "-p", "no:cacheprovider", "-n0"]
-    plugins: list[Any] = [Loop(Path(work), names, int(processes), float(seconds))]
+    plugins: list[Any] = [Loop(Path(work), names, int(processes))]
     return int(pytest.main([*options, "--hypothesis-seed=0", *tests], plugins=plugins))
 
 

@@ -47,14 +47,17 @@ MOST_SETS = 64
 
 def main() -> int:
     parser = harness.parser(
-        __doc__, takes="2 minutes", needs="a checkout of util-linux, of hwloc, or of both"
+        __doc__,
+        takes="2 minutes",
+        needs="a checkout of util-linux, of hwloc, or of both",
+        first=False,
     )
     parser.add_argument("--util-linux", type=Path, metavar="CHECKOUT")
     parser.add_argument("--hwloc", type=Path, metavar="CHECKOUT")
     options = parser.parse_args()
     if not (options.util_linux or options.hwloc):
         parser.error("name a checkout: --util-linux, --hwloc or both")
-    run = harness.begin("dumps", options, first=False)
+    run = harness.begin("dumps", options)
     cases: list[Case] = []
     versions = {}
     with tempfile.TemporaryDirectory(prefix="kumo-dumps-") as folder:

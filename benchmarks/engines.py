@@ -43,6 +43,7 @@ def main() -> int:
         needs="root, two CPUs, a writable cgroup v1 hierarchy of the cpu controller, distributed, "
         "ray, celery and redis from PyPI, redis-server and Open MPI",
         rounds=5,
+        first=False,
     )
     parser.add_argument(
         "engines", nargs="*", metavar="ENGINE", help=f"of {', '.join(ENGINES)}; default: all"
@@ -52,8 +53,9 @@ def main() -> int:
     if unknown := [name for name in engines if name not in ENGINES]:
         parser.error(f"{unknown[0]!r} is none of {', '.join(ENGINES)}")
     _groups.needed_mount_point()
-    run = harness.begin("engines", options, first=False, unit="by arm, a round: tasks a second, "
-                        "seconds late at p99, slots")  # fmt: skip
+    run = harness.begin(
+        "engines", options, unit="by arm, a round: tasks a second, seconds late at p99, slots"
+    )
     versions = [version_of(name) for name in engines]
     with tempfile.TemporaryDirectory(prefix="kumo-e-") as place:
         rows = [row for engine in engines for row in _rows(engine, options.rounds, Path(place))]

@@ -45,12 +45,12 @@ Results = dict[str, Any]
 
 
 def parser(
-    doc: str | None, *, takes: str, needs: str = "", rounds: int | None = None
+    doc: str | None, *, takes: str, needs: str = "", rounds: int | None = None, first: bool = True
 ) -> argparse.ArgumentParser:
     """Return a parser whose help has the question, what it needs and how long it takes.
 
     *doc* is the benchmark's docstring, whose first line is the question. Without *rounds* there
-    is no option for them.
+    is no option for them. The run has the highest priority, unless *first* is false.
     """
     question = (doc or "").partition("\n")[0]
     made = argparse.ArgumentParser(
@@ -63,10 +63,9 @@ def parser(
     made.add_argument(
         "--results", type=Path, default=RESULTS, metavar="DIR", help="where the results are kept"
     )
-    made.add_argument(
-        "--as-it-is", action="store_true", help="do not take the highest priority, if it would"
-    )
-    made.set_defaults(question=question.rstrip('"'))
+    if first:
+        made.add_argument("--as-it-is", action="store_true", help="without the highest priority")
+    made.set_defaults(question=question.rstrip('"'), as_it_is=not first)
     return made
 
 
@@ -87,7 +86,10 @@ class Run:
         self.started = time.monotonic()
 
     def end(self, as_markdown: Callable[[Results], str], **results: Any) -> int:
-        """Add *results*, print the tables, keep both files, and return the exit code 0."""
+        """Add *results*, print the tables, keep both files, and return the exit code 0.
+
+        A run that takes long does so after each part.
+        """
         self.results |= results
         self.results["seconds"] = round(time.monotonic() - self.started)
         self.results["host"]["load after"] = load()
@@ -95,15 +97,22 @@ class Run:
         return 0
 
 
-def begin(name: str, options: argparse.Namespace, *, first: bool = True, **about: Any) -> Run:
-    """Begin a run, with *first* at the highest priority; *about* goes to the results."""
+def begin(name: str, options: argparse.Namespace, **about: Any) -> Run:
+    """Begin a run; *about* goes to the results."""
     end_cleanly()
-    if first and not options.as_it_is:
+    if not options.as_it_is:
         go_first()
     results: Results = {"question": options.question, "host": host()}
     if "rounds" in options:
         results["rounds"] = options.rounds
     return Run(name, options, results | about)
+
+
+def kept(name: str, options: argparse.Namespace) -> Results:
+    """Return the results of the last run; nothing if there are none."""
+    file = options.results / f"{name}.json"
+    results: Results = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return results
 
 
 def take_turns(
@@ -151,13 +160,14 @@ def take_group_turns(
     return taken
 
 
-def output(command: Sequence[str], **options: Any) -> str:
+def output(command: Sequence[str | Path], **options: Any) -> str:
     """Return what a program prints. If it fails, the benchmark ends with what it says."""
     ran = subprocess.run(
         command, capture_output=True, text=True, check=False, **{"timeout": 300, **options}
     )
     if ran.returncode:
-        sys.exit(f"{' '.join(command)[:200]} failed: {ran.stderr[-2000:]}")
+        said = f"{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
+        sys.exit(f"{' '.join(map(str, command))[:200]} failed: {said}")
     printed: str = ran.stdout
     return printed
 

@@ -32,7 +32,6 @@ import tempfile
 from collections import Counter
 from difflib import unified_diff
 from importlib.metadata import version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +80,14 @@ on_dependency_change = "ignore"
 
 def main() -> int:
     options = _options()
-    run = harness.begin(
-        "mutants", options, first=False, mutmut=version("mutmut"), seed=options.seed
-    )
-    mutants, known = _kept(options) if options.survivors else ({}, {})
+    run = harness.begin("mutants", options, mutmut=version("mutmut"), seed=options.seed)
+    mutants, known = {}, {}
+    if options.survivors:
+        before = harness.kept("mutants", options)
+        mutants, known = before["mutants"], before["survivors"]
     names = prepare(options)
-    todo = [name for name in known if name in names] if options.survivors else draw(names, options)
-    try_all(options, todo)
+    drawn = random.Random(options.seed).sample(names, min(options.count, len(names)))
+    try_all(options, [name for name in known if name in names] if options.survivors else drawn)
     mutants |= read_outcomes(options.work)
     missed = [name for name, outcome in mutants.items() if outcome in MISSED]
     survivors = {name: known.get(name) or change_of(options.work, name) for name in missed}
@@ -95,36 +95,16 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = harness.parser(
-        __doc__, takes="some tens of minutes on 2 idle CPUs", needs="mutmut 3.8"
-    )
-    parser.add_argument(
-        "--count", type=harness.count, default=1000, help="how many changes to draw"
-    )
-    parser.add_argument("--seed", type=int, default=11, help="of the draw")
-    parser.add_argument("--processes", type=harness.count, default=2)
-    parser.add_argument(
-        "--seconds", type=float, default=0, help="begin no further change after this time"
-    )
-    parser.add_argument(
-        "--survivors", action="store_true", help="try those of the kept results again"
-    )
-    parser.add_argument(
-        "--go-on", action="store_true", help="with what an interrupted run has left in --work"
-    )
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path(tempfile.gettempdir(), "kumo-mutants"),
-        help="a folder for the copy of the code",
-    )
+    parser = harness.parser(__doc__, takes="30 minutes", needs="mutmut 3.8", first=False)
+    add = parser.add_argument
+    add("--count", type=harness.count, default=1000, help="how many changes to draw")
+    add("--seed", type=int, default=11, help="of the draw")
+    add("--processes", type=harness.count, default=2)
+    add("--survivors", action="store_true", help="try those of the kept results again")
+    add("--go-on", action="store_true", help="with what an interrupted run has left in --work")
+    work = Path(tempfile.gettempdir(), "kumo-mutants")
+    add("--work", type=Path, default=work, help="a folder for the copy of the code")
     return parser.parse_args()
-
-
-def _kept(options: argparse.Namespace) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return what became of each change in the kept results, and the survivors."""
-    results = json.loads((options.results / "mutants.json").read_text("utf-8"))
-    return results["mutants"], results["survivors"]
 
 
 def prepare(options: argparse.Namespace) -> list[str]:
@@ -138,19 +118,13 @@ def prepare(options: argparse.Namespace) -> list[str]:
             shutil.copytree(ROOT / name, options.work / name, ignore=ignored, symlinks=True)
         project = (ROOT / "pyproject.toml").read_text("utf-8")
         (options.work / "pyproject.toml").write_text(project + CONFIGURATION, "utf-8")
-        _mutmut(options.work, "run", "--max-children", "1", FIRST)
+        harness.output(
+            [MUTMUT, "run", "--max-children", "1", FIRST], cwd=options.work, timeout=None
+        )
     else:
         shutil.copytree(ROOT / "tests", made / "tests", dirs_exist_ok=True)
-    files = made.rglob("*.meta")
-    return sorted(
-        chain.from_iterable(
-            json.loads(file.read_text("utf-8"))["exit_code_by_key"] for file in files
-        )
-    )
-
-
-def draw(names: list[str], options: argparse.Namespace) -> list[str]:
-    return random.Random(options.seed).sample(names, min(options.count, len(names)))
+    files = [json.loads(file.read_text("utf-8")) for file in made.rglob("*.meta")]
+    return sorted(name for file in files for name in file["exit_code_by_key"])
 
 
 def try_all(options: argparse.Namespace, names: list[str]) -> None:
@@ -158,9 +132,8 @@ def try_all(options: argparse.Namespace, names: list[str]) -> None:
     done = read_outcomes(options.work)
     todo = [name for name in names if done.get(name, MISSED[1]) == MISSED[1]]
     loop = Path(__file__).with_name("_mutants_loop.py")
-    numbers = (str(options.processes), str(options.seconds))
     subprocess.run(
-        [sys.executable, loop, options.work, *numbers, *TESTS],
+        [sys.executable, loop, options.work, str(options.processes), *TESTS],
         input=json.dumps(todo), text=True, stdout=sys.stderr, check=True,
     )  # fmt: skip
 
@@ -170,15 +143,6 @@ def read_outcomes(work: Path) -> dict[str, str]:
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     rows = [line.split("\t") for line in lines]
     return {name: outcome for name, outcome, _ in rows if name != "none"}
-
-
-def _mutmut(work: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [MUTMUT, *arguments], cwd=work, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"mutmut {arguments[0]} failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-    return done.stdout
 
 
 def function_of(name: str) -> str:
@@ -239,18 +203,19 @@ def _by_module(mutants: dict[str, str], header: tuple[str, ...]) -> list[list[st
 
 def _rows(results: dict[str, Any]) -> list[list[str]]:
     return [
-        [f"`{function}`", _code(before), _code(after), reason(function, after)]
-        for function, before, after in sorted(results["survivors"].values())
+        [
+            f"`{name}`",
+            _code(before),
+            _code(after),
+            EXPLAINED.get((name, after), "not explained yet"),
+        ]
+        for name, before, after in sorted(results["survivors"].values())
     ]
 
 
 def _code(text: str) -> str:
-    return f"`` {text} ``".replace("|", "\\|") if "`" in text else f"`{text}`".replace("|", "\\|")
-
-
-def reason(function: str, after: str) -> str:
-    """Return why nothing can see the change, if that is known."""
-    return EXPLAINED.get((function, after), "not explained yet")
+    ticks = "`` {} ``" if "`" in text else "`{}`"
+    return ticks.format(text).replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -41,10 +41,11 @@ def main() -> int:
         takes="4 minutes on a quiet machine",
         needs="root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller",
         rounds=10,
+        first=False,
     )
     options = parser.parse_args()
     top = _groups.needed_mount_point()
-    run = harness.begin("pressure", options, first=False)
+    run = harness.begin("pressure", options)
     situations = {name: _rounds(name, top, options.rounds) for name in STAGES}
     return run.end(_as_markdown, situations=situations)
 

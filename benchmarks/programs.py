@@ -20,7 +20,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,21 +49,14 @@ def main() -> int:
         __doc__,
         takes="3 minutes",
         needs="root, a writable cgroup v1 hierarchy of the cpu controller, and the programs",
+        first=False,
     ).parse_args()
     _groups.needed_mount_point()
-    started = time.monotonic()
-    results: dict[str, Any] = {
-        "host": harness.host(),
-        "quota": QUOTA,
-        "python": sys.version.split()[0],
-    }
+    run = harness.begin("programs", options, quota=QUOTA, python=sys.version.split()[0])
     with _groups.nested("programs", 1, QUOTA, "each") as group:
-        results["programs"] = [program_row(program, group) for program in PROGRAMS]
-    results["traps"] = [trap_row(trap) for trap in TRAPS]
-    results["not_run"] = NOT_RUN
-    results["seconds"] = round(time.monotonic() - started)
-    harness.write(options.results, "programs", results, as_markdown(results))
-    return 0
+        programs = [program_row(program, group) for program in PROGRAMS]
+    traps = [trap_row(trap) for trap in TRAPS]
+    return run.end(as_markdown, programs=programs, traps=traps, not_run=NOT_RUN)
 
 
 def program_row(program: Program, group: Path) -> dict[str, Any]:
@@ -158,5 +150,3 @@ if __name__ == "__main__":
         sys.exit(main())
     except subprocess.CalledProcessError as error:
         sys.exit(f"{error}: see above")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -19,6 +19,7 @@ but pins nothing: two real CPUs run all threads. So the column `pin` shows how m
 programs start if they are pinned, and nothing of what a pin is worth.
 
 Spinning is switched off for speed (OMP_WAIT_POLICY and the like), which does not change counts.
+The results keep the rows of programs that are not asked for.
 """
 
 from __future__ import annotations
@@ -67,150 +68,116 @@ class Bench:
     """The stand-ins, the Pythons, and the group that is counted."""
 
     def __init__(self, options: argparse.Namespace, directory: Path, group: Path) -> None:
-        self.options, self.group, self.directory = options, group, directory
-        self.many = prepare(_made(directory / "many"), SHOWN)
-        self.few = prepare(_made(directory / "few"), options.cpus)
-
-    def command(self, program: Program, *, alone: bool = True) -> list[str]:
-        source = program.source(alone=alone)
-        if program.where == "sh":
-            return ["sh", "-c", source]
-        return [getattr(self.options, program.where), "-c", source]
+        self.options, self.group = options, group
+        self.many, self.few = (
+            prepare(_filled(directory / str(cpus)), cpus) for cpus in (SHOWN, options.cpus)
+        )
 
     def environment(self, place: Path) -> dict[str, str]:
         """Return what a program gets: in *place* are its home and its temporary directory."""
-        places = {
-            "HOME": str(place / "home"),
-            "TMPDIR": str(place / "tmp"),
-            "ML": os.path.dirname(self.options.ml),
-            "OLD": os.path.dirname(self.options.old),
-            "NPM": self.options.npm,
-        }
         # rustup has its programs below the real home.
         kept = {
             name: os.environ.get(name, os.path.expanduser(f"~/.{name.partition('_')[0].lower()}"))
             for name in ("CARGO_HOME", "RUSTUP_HOME")
         }
-        return {"PATH": os.environ["PATH"], **QUIET, **places, **kept}
+        return {
+            "PATH": os.environ["PATH"], "HOME": str(place / "home"), "TMPDIR": str(place / "tmp"),
+            "ML": os.path.dirname(self.options.ml), "OLD": os.path.dirname(self.options.old),
+            "NPM": self.options.npm, **QUIET, **kept,
+        }  # fmt: skip
 
     def row(self, program: Program) -> dict[str, Any]:
         harness.progress(program.name)
-        with tempfile.TemporaryDirectory() as first:
-            fresh = _place(Path(first))
+        with tempfile.TemporaryDirectory() as name:
+            fresh = _filled(Path(name, "fresh"))
             ready = subprocess.run(
                 ["sh", "-c", program.ready], cwd=fresh / "work", env=self.environment(fresh),
                 check=False, capture_output=True,
             )  # fmt: skip
             if ready.returncode:
                 return {"name": program.name, "missing": "it could not be prepared"}
-            right = self.count(program, fresh, self.few, [], quota=False)
+            right = self.count(program, fresh)
             if right["code"] and not right["late"]:
                 return {"name": program.name, "missing": f"it failed with {right['code']}"}
-            row: dict[str, Any] = {
-                "name": program.name, "counts": program.counts, "version": self.version(program),
-                "right": right,
+            row = {
+                "name": program.name, "counts": program.counts,
+                "version": self.version(program, fresh), "right": right,
             }  # fmt: skip
-            for mode in self.options.modes.split(","):
-                words = MODES[mode]
-                kumo = [self.options.kumo, *words] if words else []
-                row[mode] = self.count(program, fresh, self.many, kumo, right=right["most"])
+            row |= {mode: self.count(program, fresh, mode, right["most"]) for mode in MODES}
             # At a count of 1, kumo run sets that variable itself.
             if program.imports and self.options.cpus > 1:
-                kumo = [self.options.kumo, *MODES["run"]]
-                right = self.count(program, fresh, self.few, [], quota=False, alone=False)
-                row["with blas"] = {
-                    "right": right,
-                    "run": self.count(
-                        program, fresh, self.many, kumo, right=right["most"], alone=False
-                    ),
-                }
+                right = self.count(program, fresh, alone=False)
+                run = self.count(program, fresh, "run", right["most"], alone=False)
+                row["with blas"] = {"right": right, "run": run}
         return row
 
-    def version(self, program: Program) -> str:
+    def version(self, program: Program, place: Path) -> str:
         where, _, name = program.version.rpartition(":")
         if where == "npm":
-            return str(
-                json.loads(Path(self.options.npm, name, "package.json").read_text())["version"]
-            )
+            package = Path(self.options.npm, name, "package.json").read_text("utf-8")
+            return str(json.loads(package)["version"])
         if program.where == "sh" and not where:
-            ran = subprocess.run(
-                ["sh", "-c", program.version], env=self.environment(self.directory),
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            found = re.search(r"\d+\.\d[\w.]*", ran.stdout + ran.stderr)
-            return found[0] if found else "?"
-        python = getattr(self.options, where or program.where)
-        code = (
-            f"import importlib.metadata as m; print(m.version({name!r}))"
-            if name
-            else "import platform; print(platform.python_version())"
+            command = ["sh", "-c", program.version]
+        else:
+            ask = f"importlib.metadata.version({name!r})" if name else "platform.python_version()"
+            code = f"import importlib.metadata, platform; print({ask})"
+            command = [getattr(self.options, where or program.where), "-c", code]
+        ran = subprocess.run(
+            command, env=self.environment(place), capture_output=True, text=True, check=False
         )
-        ran = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-        return ran.stdout.strip() or "?"
+        words = re.search(r"\d+\.\d[\w.+]*", ran.stdout + ran.stderr)
+        return words[0] if words else "?"
 
     def count(
-        self,
-        program: Program,
-        fresh: Path,
-        stand_in: list[str],
-        kumo: list[str],
-        *,
-        quota: bool = True,
-        right: float = math.inf,
-        alone: bool = True,
+        self, program: Program, fresh: Path, mode: str = "", right: float = 0, *, alone: bool = True
     ) -> dict[str, Any]:
-        """Run it in a copy of *fresh*: the most threads or processes that were there at once."""
+        """Run it in a copy of *fresh*: the most threads or processes that were there at once.
+
+        Without a *mode* it is run on as many CPUs as are right, without a quota.
+        """
+        is_python = program.where != "sh"
+        command = [getattr(self.options, program.where) if is_python else "sh", "-c"]
+        command.append(program.source(alone=alone))
+        words = MODES[mode] if mode else []
+        kumo = [self.options.kumo, *words] if words else []
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
             place = Path(name) / "run"
             shutil.copytree(fresh, place, symlinks=True)
-            _groups.set_quota(self.group, self.options.cpus if quota else None)
+            _groups.set_quota(self.group, self.options.cpus if mode else None)
             container = [*CONTAINER, str(self.group), str(_groups.mount_point())]
+            stand_in = self.many if mode else self.few
             process = subprocess.Popen(
-                _groups.inside(
-                    self.group, *container, *stand_in, *kumo, *self.command(program, alone=alone)
-                ),
+                _groups.inside(self.group, *container, *stand_in, *kumo, *command),
                 cwd=place / "work", env=self.environment(place), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-            most, late = self.watch(process, program, right)
+            most, late = self.watch(process, program.counts, right if mode else math.inf)
             _groups.kill(self.group)
             process.wait()
         return {"most": most, "late": late, "code": process.returncode}
 
     def watch(
-        self, process: subprocess.Popen[bytes], program: Program, right: float
+        self, process: subprocess.Popen[bytes], counts: str, right: float
     ) -> tuple[int, bool]:
         """Return the most that were there at once, and whether it has to be ended."""
-        name = "tasks" if program.counts == "threads" else "cgroup.procs"
-        most, started = 0, time.monotonic()
-        grown = started
+        file = self.group / ("tasks" if counts == "threads" else "cgroup.procs")
+        most, grown = 0, time.monotonic()
+        end = grown + LIMIT
         while process.poll() is None:
-            there, now = (self.group / name).read_text().count("\n"), time.monotonic()
+            there, now = file.read_text().count("\n"), time.monotonic()
             if there > most:
                 most, grown = there, now
-            if now > started + LIMIT or (most > right + 1 and now > grown + SETTLED):
+            if now > end or (most > right + 1 and now > grown + SETTLED):
                 return most, True
             time.sleep(0.005)
         return most, False
 
 
-def _made(directory: Path) -> Path:
-    directory.mkdir()
-    return directory
-
-
-def _place(directory: Path) -> Path:
-    """Return *directory*, with a directory to work in, a home and a temporary directory in it."""
+def _filled(directory: Path) -> Path:
+    """Make *directory*, with a directory to work in, a home and a temporary directory in it."""
     for name in ("work", "home", "tmp"):
-        (directory / name).mkdir()
+        (directory / name).mkdir(parents=True)
     return directory
-
-
-def replaced(rows: list[dict[str, Any]], row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return *rows* with *row* in the place of the one of its name, in the order of PROGRAMS."""
-    order = [program.name for program in PROGRAMS]
-    kept = [one for one in rows if one["name"] != row["name"] and one["name"] in order]
-    return sorted([*kept, row], key=lambda one: order.index(one["name"]))
 
 
 def fault(row: dict[str, Any], mode: str) -> str:
@@ -235,17 +202,16 @@ def is_worse(row: dict[str, Any], mode: str) -> bool:
 
 
 def as_markdown(results: dict[str, Any]) -> str:
-    modes = results["modes"]
-    rows = measured(results)
-    lines = [
-        f"| program | version | counted | on {_cpus(results['cpus'])} | {' | '.join(modes)} |",
-        f"| --- | --- | --- | --: | {' | '.join('--:' for _ in modes)} |",
+    modes, rows, host = results["modes"], measured(results), results["host"]
+    each = [
+        [row["name"], row["version"], row["counts"], str(row["right"]["most"])]
+        + [_cell(row, mode) for mode in modes]
+        for row in rows
     ]
-    for row in rows:
-        start = f"| {row['name']} | {row['version']} | {row['counts']} | {row['right']['most']} | "
-        lines.append(f"{start}{' | '.join(_cell(row, mode) for mode in modes)} |")
-    each = [f"{right} of {len(rows)}" for right in shares(results).values()]
-    lines += [f"| right | | | | {' | '.join(each)} |", ""]
+    right = [f"{count} of {len(rows)}" for count in shares(results).values()]
+    cpus = f"on {results['cpus']} CPU{'s' * (results['cpus'] > 1)}"
+    header = ["program", "version", "counted", cpus, *modes]
+    lines = [harness.table(header, [*each, ["right", "", "", "", *right]], 3), ""]
     if results["cpus"] > 1:
         with_blas = sum(not fault(row.get("with blas", row), "run") for row in rows)
         lines.append(
@@ -253,21 +219,16 @@ def as_markdown(results: dict[str, Any]) -> str:
             f"`run` is right in {with_blas} of {len(rows)}."
         )
     worse = [f"{row['name']} ({m})" for row in rows for m in modes if is_worse(row, m)]
-    lines.append(f"Wrong although bare is right, or a quarter more: {', '.join(worse) or 'none'}.")
     missing = [row["name"] for row in results["programs"] if "missing" in row]
-    lines.append(f"Not run: {', '.join(missing) or 'none'}.")
-    host = results["host"]
     lines += [
+        f"Wrong although bare is right, or a quarter more: {', '.join(worse) or 'none'}.",
+        f"Not run: {', '.join(missing) or 'none'}.",
         f"{host['date']}, Linux {host['kernel']}, {host['cpus']} CPUs that look like {SHOWN}, "
         f"quota {results['cpus']}.0, load {host['load before'][0]}.",
         "",
-        *_reasons(rows, modes),
+        harness.table(("wrong", "in", "why"), _reasons(rows, modes), 3),
     ]
     return "\n".join(lines)
-
-
-def _cpus(count: int) -> str:
-    return f"{count} CPU{'s' if count > 1 else ''}"
 
 
 def _cell(row: dict[str, Any], mode: str) -> str:
@@ -288,8 +249,8 @@ def shares(results: dict[str, Any]) -> dict[str, int]:
     return {mode: sum(not fault(row, mode) for row in rows) for mode in results["modes"]}
 
 
-def _reasons(rows: list[dict[str, Any]], modes: list[str]) -> list[str]:
-    """Return the table of what is wrong: a line for each reason and the modes that it is for."""
+def _reasons(rows: list[dict[str, Any]], modes: list[str]) -> list[list[str]]:
+    """Return what is wrong: a row for each reason and the modes that it is for."""
     reason_of = {program.name: program.wrong for program in PROGRAMS}
     names: dict[tuple[str, str], list[str]] = {}
     for row in rows:
@@ -300,59 +261,41 @@ def _reasons(rows: list[dict[str, Any]], modes: list[str]) -> list[str]:
                 wrong.setdefault(reason, []).append(mode)
         for reason, where in wrong.items():
             names.setdefault((reason, ", ".join(where)), []).append(row["name"])
-    lines = [f"| {'; '.join(of)} | {where} | {why} |" for (why, where), of in names.items()]
-    return ["| wrong | in | why |", "| --- | --- | --- |", *lines] if lines else []
+    return [["; ".join(of), where, why] for (why, where), of in names.items()]
 
 
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes=f"at most {LIMIT} s for each program and mode",
+        takes="1 hour on a busy machine",
         needs="root, a C compiler and a writable cgroup v1 hierarchy of the cpu controller",
     )
-    parser.add_argument("--ml", required=True, help="a Python 3.13 with the libraries")
-    parser.add_argument("--old", required=True, help="a Python 3.11 with them")
-    parser.add_argument("--npm", required=True, help="a node_modules directory")
-    parser.add_argument("--kumo", default=str(Path(sys.executable).with_name("kumo")))
-    parser.add_argument(
-        "--cpus", type=harness.count, default=4, help="the quota, and the right count"
-    )
-    parser.add_argument("--modes", default=",".join(MODES))
-    parser.add_argument("-k", default="", help="only programs whose name matches")
-    parser.add_argument("--update", action="store_true", help="write their rows into the results")
+    add = parser.add_argument
+    add("--ml", required=True, help="a Python 3.13 with the libraries")
+    add("--old", required=True, help="a Python 3.11 with them")
+    add("--npm", required=True, help="a node_modules directory")
+    add("--kumo", default=str(Path(sys.executable).with_name("kumo")))
+    add("--cpus", type=harness.count, default=4, help="the quota, and the right count")
+    add("-k", default="", help="only programs whose name matches; the others keep their row")
     options = parser.parse_args()
-    harness.end_cleanly()
-    if not options.as_it_is:
-        harness.go_first()
     _groups.needed_mount_point()
     if not os.path.exists(options.kumo):
         parser.error(f"there is no {options.kumo}: --kumo says where it is")
-    name = f"reach-{options.cpus}"
-    results: dict[str, Any] = {
-        "host": harness.host(), "cpus": options.cpus, "modes": options.modes.split(","),
-        "programs": [],
-    }  # fmt: skip
-    if options.update:
-        before = json.loads((options.results / f"{name}.json").read_text("utf-8"))
-        results["modes"], results["programs"] = before["modes"], before["programs"]
-    chosen = [program for program in PROGRAMS if re.search(options.k, program.name)]
+    name, places = f"reach-{options.cpus}", {each.name: at for at, each in enumerate(PROGRAMS)}
+    rows = {row["name"]: row for row in harness.kept(name, options).get("programs", [])}
+    run = harness.begin(name, options, cpus=options.cpus, modes=list(MODES))
     with (
         tempfile.TemporaryDirectory() as directory,
         _groups.nested("reach", 1, options.cpus, "each") as group,
     ):
         bench = Bench(options, Path(directory), group)
-        for program in chosen:
-            row = bench.row(program)
-            results["programs"] = replaced(results["programs"], row)
-            if options.update or not options.k:
-                harness.write(options.results, name, results, as_markdown(results))
-    if options.k and not options.update:
-        print(as_markdown(results))
+        for program in PROGRAMS:
+            if re.search(options.k, program.name):
+                rows[program.name] = bench.row(program)
+                there = sorted(rows.keys() & places.keys(), key=lambda each: places[each])
+                run.end(as_markdown, programs=[rows[each] for each in there])
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

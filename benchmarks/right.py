@@ -64,7 +64,7 @@ def main() -> int:
         results = {"host": host, "peers": described, "machines": _rows(options, peers)}
         print(as_markdown(results))
         return 0
-    run = harness.begin("right", options, first=False)
+    run = harness.begin("right", options)
     return run.end(
         as_markdown,
         peers={peer.name: _described(peer, options.peers) for peer in peers},
@@ -90,6 +90,7 @@ def _options() -> argparse.Namespace:
         __doc__,
         takes="20 minutes",
         needs="get_peers.py, gcc, and root or user namespaces that are allowed",
+        first=False,
     )
     _peers.add_option(parser)
     parser.add_argument("--machines", type=Path, default=MACHINES, metavar="DIR")

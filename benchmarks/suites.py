@@ -53,7 +53,7 @@ ROUNDING = {"ceil": math.ceil, "floor": math.floor, "nearest": round}
 
 def main() -> int:
     options = _options()
-    run = harness.begin("suites", options, first=False)
+    run = harness.begin("suites", options)
     cases: list[Case] = []
     versions = {}
     with tempfile.TemporaryDirectory(prefix="kumo-suites-") as folder:
@@ -66,7 +66,10 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = harness.parser(
-        __doc__, takes="some seconds", needs="a checkout of each project that is named"
+        __doc__,
+        takes="some seconds",
+        needs="a checkout of each project that is named",
+        first=False,
     )
     parser.add_argument(
         "checkouts", nargs="+", metavar="NAME=CHECKOUT", help=f"NAME is of {', '.join(SUITES)}"

@@ -104,7 +104,10 @@ Made = dict[str, list[float]]
 
 def main() -> int:
     parser = harness.parser(
-        __doc__, takes="1 minute for each PYTHON", needs="Linux; rustc for Rust's row", rounds=9
+        __doc__,
+        takes="1 minute with one PYTHON, 3 with four",
+        needs="Linux; rustc for Rust's row",
+        rounds=9,
     )
     parser.add_argument("pythons", nargs="*", default=[sys.executable], metavar="PYTHON")
     options = parser.parse_args()

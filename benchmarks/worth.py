@@ -13,7 +13,6 @@ or with another -k, stays in the results.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -115,12 +114,6 @@ def as_markdown(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def before(options: argparse.Namespace) -> dict[str, Any]:
-    file = options.results / "worth.json"
-    works = json.loads(file.read_text("utf-8"))["works"] if file.exists() else []
-    return {"host": harness.host(), "rounds": options.rounds, "works": works}
-
-
 def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the works in the order of `WORKS`, the last of each name and quota."""
     names = [work.name for work in WORKS]
@@ -131,9 +124,10 @@ def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes=f"at most {LIMIT:.0f} s a start; a piece of work has ten a round on 2 CPUs",
+        takes="25 minutes",
         needs="root, two CPUs and a writable cgroup v1 hierarchy of the cpu controller",
         rounds=7,
+        first=False,
     )
     parser.add_argument("--python", required=True, help="a Python with the libraries")
     parser.add_argument("--kumo", default=str(Path(sys.executable).with_name("kumo")))
@@ -141,18 +135,16 @@ def main() -> int:
     options = parser.parse_args()
     _groups.needed_mount_point()
     chosen = [work for work in WORKS if re.search(options.k, work.name)]
-    results = before(options)
+    works = harness.kept("worth", options).get("works", [])
+    run = harness.begin("worth", options)
     with _groups.nested("worth", 1, 1, "each") as group:
         for work in chosen:
             for quota in QUOTAS:
                 new = row(work, quota, options, group)
-                results["works"] = in_order([*results["works"], new])
-                harness.write(options.results, "worth", results, as_markdown(results))
+                works = in_order([*works, new])
+                run.end(as_markdown, works=works)
     return 0
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

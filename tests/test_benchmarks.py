@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ if sys.platform != "linux":
     pytest.skip("the benchmarks are for Linux", allow_module_level=True)
 
 import harness
+import mutants
 import reach
+from _mutants_explained import EXPLAINED
 from _reach_programs import PROGRAMS
 
 BENCHMARKS = Path(harness.__file__).parent
@@ -101,10 +104,10 @@ def test_a_run_keeps_each_figure_and_describes_the_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(harness, "end_cleanly", lambda: None)  # pytest has its own handlers
-    parser = harness.parser("What?\n\nMore.", takes="a moment", needs="nothing", rounds=9)
+    parser = harness.parser("What?\n\nMore.", takes="a moment", rounds=9, first=False)
     options = parser.parse_args(["--rounds", "3", "--results", str(tmp_path)])
 
-    run = harness.begin("tried", options, first=False, unit="ms")
+    run = harness.begin("tried", options, unit="ms")
     times = harness.take_turns({"it": lambda: 5.0}, options.rounds)
     code = run.end(harness.signature, times=times)
 
@@ -125,6 +128,26 @@ def test_a_bad_number_of_rounds_is_one_line(
 
     assert ended.value.code == 2
     assert "is not a number of 1 or more" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_run_is_first_unless_it_shall_be_as_it_is_or_never_would(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = ""
+    first: list[str] = []
+    monkeypatch.setattr(harness, "end_cleanly", lambda: None)
+    monkeypatch.setattr(harness, "go_first", lambda: first.append(name))
+    may, never = (harness.parser("What?", takes="a moment", first=may) for may in (True, False))
+
+    for name, parser, words in (
+        ("plain", may, []), ("as it is", may, ["--as-it-is"]), ("never", never, []),
+    ):  # fmt: skip
+        harness.begin(name, parser.parse_args(words))
+
+    assert first == ["plain"]
+    with pytest.raises(SystemExit):
+        never.parse_args(["--as-it-is"])
+    assert "unrecognized arguments: --as-it-is" in capsys.readouterr().err
 
 
 RIGHT = {"most": 6, "late": False, "code": 0}
@@ -190,3 +213,14 @@ def test_the_readme_has_the_measured_shares() -> None:
     assert f"1 CPU on a machine that shows 64, {one['bare']} of {of} [programs]" in readme
     assert f" right, {one['run']} with `kumo run`, {one['view']} with `--view`." in readme
     assert f"4 CPUs it is {four['bare']}, {four['run']} and {four['view']}." in readme
+
+
+def test_the_table_of_survivors_is_what_was_measured_and_says_why_of_each() -> None:
+    results = json.loads(harness.RESULTS.joinpath("mutants.json").read_text("utf-8"))
+    kept = harness.RESULTS.joinpath("mutants.md").read_text("utf-8")
+    survivors = {(function, after) for function, _, after in results["survivors"].values()}
+
+    assert mutants.as_markdown(results) + "\n" == kept
+    assert survivors - EXPLAINED.keys() == set()
+    for function, _ in EXPLAINED.keys() - survivors:  # as a new run would name it
+        assert pkgutil.resolve_name(f"kumo.{function}")
