@@ -178,6 +178,48 @@ def test_events_that_come_late_are_not_given_up(monkeypatch: pytest.MonkeyPatch)
     assert not late.closed
 
 
+class Early(Mute):
+    """Events of which one comes while a reading is made or followed."""
+
+    coming = False
+
+    def happened(self) -> bool:
+        if self.coming:
+            self.announced.add(os.path.dirname(V1))
+        return self.coming
+
+
+def test_an_event_that_is_early_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write during a reading is announced before the next reading, which finds it."""
+    early = Early()
+    monkeypatch.setattr(Bell, "_try_events", lambda self: setattr(self, "_events", early))
+    waiting = Bell()
+    early.coming = True
+    waiting.follow(quota(200_000), quota(150_000))
+    early.coming = False
+    waiting.follow(quota(150_000), quota(100_000))
+    waiting.follow(quota(100_000), quota(50_000))  # of this one the event comes later
+
+    assert waiting.how == "events"
+
+
+def test_an_event_counts_for_the_change_that_is_found_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was written did not decide at first, and other threads have surveyed since."""
+    early = Early()
+    monkeypatch.setattr(Bell, "_try_events", lambda self: setattr(self, "_events", early))
+    monkeypatch.setattr(Bell, "_is_same_survey", lambda self: False)
+    waiting = Bell()
+    early.announced.add(os.path.dirname(V1))
+    unchanged = quota(150_000)
+    waiting.follow(unchanged, unchanged)
+    waiting.follow(quota(150_000), quota(100_000))
+    waiting.follow(quota(100_000), quota(50_000))  # of this one the event comes later
+
+    assert waiting.how == "events"
+
+
 class Failing(Mute):
     """Events that fail at each use."""
 

@@ -11,7 +11,8 @@ Its guarantees, with what each rests on:
   opened again a few times, and after `RETRY` seconds.
 - Events that never come are noticed. If the count has changed and no event has come, that happened
   in silence: after `MAX_SILENT` times in a row the clock decides. An event that comes late, as on a
-  busy machine, ends the row.
+  busy machine, ends the row. One that comes early counts too: what is written during a reading may
+  be announced before the next reading finds it.
 - A file is watched before it is read once more, so that no write falls between the two.
 - A greenlet waits for the clock alone: a wait for descriptors would stop the other greenlets.
 """
@@ -82,6 +83,7 @@ class Bell:
         self._events: Waits | None = None
         self._opened_at = self._retry_at = 0.0
         self._silent = self._lost = 0
+        self._early: frozenset[str] = frozenset()  # what was announced up to the last change
         self._kept: Callable[[], object | None] = lambda: None
         self._is_fresh = True
         self._try_events()
@@ -154,14 +156,9 @@ class Bell:
 
     def _follow(self, events: Waits, old: Estimate, new: Estimate) -> bool:
         self._drain()
-        steady, silent = events.arm(), False
-        if new is not old and not self._is_fresh and is_silent(old, new, steady, events.announced):
-            self.pause(time.monotonic() + LATE)
-            silent = is_silent(old, new, steady, events.announced)
-        if events.announced:  # since the last change, perhaps late
-            self._silent = 0
-        self._silent += silent
-        events.announced.clear()
+        steady = events.arm()
+        if new is not old:
+            self._count_silence(events, old, new, steady)
         self._is_fresh = len(steady) != len(events.watched)
         if self._is_fresh:
             self._again()  # it may have changed since the reading, before it was watched
@@ -169,6 +166,24 @@ class Bell:
             self._wants_events = False
             self.close()
         return True
+
+    def _count_silence(
+        self, events: Waits, old: Estimate, new: Estimate, steady: Collection[str]
+    ) -> None:
+        """Note whether the change was announced: by now, or before the change that was the last."""
+
+        def silent() -> bool:
+            return is_silent(old, new, steady, self._early | events.announced)
+
+        without = not self._is_fresh and silent()
+        if without:
+            self.pause(time.monotonic() + LATE)
+            without = silent()
+        if events.announced:  # since the last change, perhaps late
+            self._silent = 0
+        self._silent += without
+        self._early = frozenset(events.announced)
+        events.announced.clear()
 
     def _is_same_survey(self) -> bool:
         """Whether no survey was made since the last call, so that the same files decide."""
