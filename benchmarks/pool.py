@@ -8,11 +8,11 @@ Caveats first:
   future, of a hand-over between threads. With tasks of a millisecond nobody would see a difference.
 - "stream": one thread submits many tasks, then takes their results. "wait": it waits for each
   result before it submits the next. "four submit": as stream, from four threads at once.
-- Both pools have the same number of threads, started before the time is taken. kumo's follows the
-  limits, as it does by default, so that its watcher's ten readings a second are in the figure.
-- Both run in one process, one after the other in an order that changes from round to round. Who
-  holds the interpreter's lock when is chance: single rounds vary much, and the ratio, which is
-  taken within a round, is the steadier figure.
+- The pools have the same number of workers, started before the time is taken, once a round for all
+  shapes. kumo's follows the limits, as it does by default, so that its watch is in the figure.
+- Pools of threads run in one process, one after the other in an order that changes from round to
+  round. When which thread holds the interpreter's lock is chance: single rounds vary much, and the
+  ratio, which is taken within a round, is the steadier figure.
 - Of processes: "tiny" calls `operator.index`, all submitted and then waited for, "map" does so in
   chunks of 100, "1 ms" computes for a millisecond, "1 MB" has `bytes` of that size as argument or
   result. The ratio is kumo's to the better of the standard executor and loky's in the same round.
@@ -26,10 +26,10 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from operator import index
-from threading import Barrier, Thread
+from threading import Thread
 from typing import Any
 
 import harness
@@ -37,88 +37,69 @@ import harness
 import kumo
 
 TASKS = 20_000
-POOLS: dict[str, Callable[[int], ThreadPoolExecutor]] = {
-    "kumo.ThreadPool": lambda size: kumo.ThreadPool("bench", minimum=size, maximum=size),
-    "ThreadPoolExecutor": ThreadPoolExecutor,
-}
+MEGABYTE = bytes(1_000_000)
+Shape = Callable[[Executor], int]  # it returns how many tasks it had
 
 
-def stream(pool: ThreadPoolExecutor) -> None:
-    futures: list[Future[None]] = [pool.submit(_nothing) for _ in range(TASKS)]
-    for future in futures:
-        future.result()
+def stream(count: int, call: Callable[..., Any], *arguments: object) -> Shape:
+    """Submit all, and then wait for all."""
+
+    def shape(pool: Executor) -> int:
+        for future in [pool.submit(call, *arguments) for _ in range(count)]:
+            future.result()
+        return count
+
+    return shape
 
 
-def wait(pool: ThreadPoolExecutor) -> None:
+def wait(pool: Executor) -> int:
     for _ in range(TASKS):
         pool.submit(_nothing).result()
+    return TASKS
 
 
-def four_submit(pool: ThreadPoolExecutor) -> None:
-    def part() -> None:
-        for future in [pool.submit(_nothing) for _ in range(TASKS // 4)]:
-            future.result()
-
-    threads = [Thread(target=part) for _ in range(4)]
+def four_submit(pool: Executor) -> int:
+    part = stream(TASKS // 4, _nothing)
+    threads = [Thread(target=part, args=(pool,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-
-
-MEGABYTE = bytes(1_000_000)
-
-
-def tiny(pool: Executor) -> int:
-    for future in [pool.submit(index, number) for number in range(5000)]:
-        future.result()
-    return 5000
+    return TASKS
 
 
 def in_chunks(pool: Executor) -> int:
     return sum(1 for _ in pool.map(index, range(100_000), chunksize=100))
 
 
-def one_ms(pool: Executor) -> int:
-    for future in [pool.submit(pow, 3, 10**23, 10**800 + 1) for _ in range(300)]:
-        future.result()
-    return 300
+def _nothing() -> None:
+    pass
 
 
-def large_arguments(pool: Executor) -> int:
-    for future in [pool.submit(len, MEGABYTE) for _ in range(100)]:
-        future.result()
-    return 100
-
-
-def large_results(pool: Executor) -> int:
-    for future in [pool.submit(bytes, 1_000_000) for _ in range(100)]:
-        future.result()
-    return 100
-
-
-SIZES = (2, 8)
-Rates = dict[str, dict[str, list[float]]]
-PROCESS_POOLS: dict[str, Callable[[int], Executor]] = {
-    "kumo.ProcessPool": lambda size: kumo.ProcessPool("bench", processes=size),
-    "ProcessPoolExecutor": ProcessPoolExecutor,
-    "loky": lambda size: importlib.import_module("loky").ProcessPoolExecutor(size),
+POOLS: dict[str, dict[str, Callable[[int], Executor]]] = {
+    "threads": {
+        "kumo.ThreadPool": lambda size: kumo.ThreadPool("bench", minimum=size, maximum=size),
+        "ThreadPoolExecutor": ThreadPoolExecutor,
+    },
+    "processes": {
+        "kumo.ProcessPool": lambda size: kumo.ProcessPool("bench", processes=size),
+        "ProcessPoolExecutor": ProcessPoolExecutor,
+        "loky": lambda size: importlib.import_module("loky").ProcessPoolExecutor(size),
+    },
 }
-PROCESS_SHAPES: dict[str, tuple[Callable[[Executor], int], int]] = {
-    f"{name}, {size} processes": (call, size)
-    for name, call in (
-        ("tiny", tiny),
-        ("map", in_chunks),
-        ("1 ms", one_ms),
-        ("1 MB arguments", large_arguments),
-        ("1 MB results", large_results),
-    )
-    for size in SIZES
+SIZES = {
+    "threads": {1: "1 worker", 2: "2 workers", 8: "8 workers"},
+    "processes": {2: "2 processes", 8: "8 processes"},
 }
-SHAPES = {
-    f"{name}, {size} worker{'s' * (size > 1)}": (call, size)
-    for name, call in (("stream", stream), ("wait", wait), ("four submit", four_submit))
-    for size in (1, 2, 8)
+SHAPES: dict[str, dict[str, Shape]] = {
+    "threads": {"stream": stream(TASKS, _nothing), "wait": wait, "four submit": four_submit},
+    "processes": {
+        "tiny": stream(5000, index, 1),
+        "map": in_chunks,
+        "1 ms": stream(300, pow, 3, 10**23, 10**800 + 1),
+        "1 MB arguments": stream(100, len, MEGABYTE),
+        "1 MB results": stream(100, bytes, len(MEGABYTE)),
+    },
 }
 
 
@@ -129,64 +110,38 @@ def main() -> int:
         needs="loky for processes",
         rounds=15,
     )
-    parser.add_argument("--kind", choices=("threads", "processes"), default="threads")
+    parser.add_argument("--kind", choices=POOLS, default="threads")
     options = parser.parse_args()
-    of_processes = options.kind == "processes"
+    kind = options.kind
     unit = "tasks per second, one figure a round"
-    run = harness.begin("process-pool" if of_processes else "pool", options, unit=unit)
-    rates = _process_rates(options.rounds) if of_processes else _thread_rates(options.rounds)
+    run = harness.begin("pool" if kind == "threads" else "process-pool", options, unit=unit)
+    turns = {
+        words: {
+            name: partial(_rates, pool, size, SHAPES[kind]) for name, pool in POOLS[kind].items()
+        }
+        for size, words in SIZES[kind].items()
+    }
+    taken = harness.take_group_turns(turns, options.rounds)
+    rates = {
+        f"{shape}, {words}": {name: [each[shape] for each in taken[words][name]] for name in by}
+        for shape in SHAPES[kind]
+        for words, by in turns.items()
+    }
     return run.end(_as_markdown, rates=rates)
 
 
-def _thread_rates(rounds: int) -> Rates:
-    """Every shape with both pools."""
-    arms = {shape: {name: partial(_rate, shape, name) for name in POOLS} for shape in SHAPES}
-    return harness.take_group_turns(arms, rounds, shown=_shown)
-
-
-def _rate(shape: str, name: str) -> float:
-    call, size = SHAPES[shape]
-    with POOLS[name](size) as pool:
-        together = Barrier(size)
-        for future in [pool.submit(together.wait) for _ in range(size)]:
-            future.result()
-        begun = time.perf_counter()
-        call(pool)
-        return round(TASKS / (time.perf_counter() - begun), 1)
-
-
-def _process_rates(rounds: int) -> Rates:
-    """Every shape with every pool of processes, which are started once a round."""
-    arms = {
-        str(size): {name: partial(_rates_of_shapes, name, size) for name in PROCESS_POOLS}
-        for size in SIZES
-    }
-    taken = harness.take_group_turns(arms, rounds)
-    return {
-        shape: {name: [each[shape] for each in taken[str(size)][name]] for name in PROCESS_POOLS}
-        for shape, (_, size) in PROCESS_SHAPES.items()
-    }
-
-
-def _rates_of_shapes(name: str, size: int) -> dict[str, float]:
+def _rates(
+    pool: Callable[[int], Executor], size: int, shapes: dict[str, Shape]
+) -> dict[str, float]:
+    """Start a pool, and return the tasks a second of each shape."""
     rates = {}
-    with PROCESS_POOLS[name](size) as pool:
-        for future in [pool.submit(time.sleep, 0.2) for _ in range(size)]:
-            future.result()
-        for shape, (call, of) in PROCESS_SHAPES.items():
-            if of == size:
-                begun = time.perf_counter()
-                count = call(pool)
-                rates[shape] = round(count / (time.perf_counter() - begun), 1)
+    with pool(size) as workers:
+        stream(size, time.sleep, 0.2)(workers)
+        for name, shape in shapes.items():
+            begun = time.perf_counter()
+            count = shape(workers)
+            rates[name] = round(count / (time.perf_counter() - begun), 1)
     return rates
-
-
-def _shown(rates: Rates) -> str:
-    return "; ".join(f"{shape} {_ratio(by):.2f}" for shape, by in rates.items())
-
-
-def _nothing() -> None:
-    pass
 
 
 def _ratio(by: dict[str, list[float]]) -> float:
