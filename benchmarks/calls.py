@@ -47,8 +47,6 @@ import _peers
 import harness
 from _peers import Peer
 
-_LEVELS = (("each", "on each level"), ("outermost", "on the outermost level alone"))
-
 
 @dataclass(frozen=True)
 class Arm:
@@ -84,10 +82,14 @@ def main() -> int:
             arm.name: {loop.name: partial(_run, loop, arm) for loop in loops if not loop.missing}
             for arm in arms
         }
-        times = harness.take_group_turns(turns, options.rounds, shown=_shown)
+        times = harness.take_group_turns(turns, options.rounds)
     return run.end(
         _as_markdown,
-        programs={loop.name: _described(loop) for loop in loops},
+        programs={
+            loop.name: {"calls": loop.calls, "reads": loop.reads}
+            | ({"missing": loop.missing} if loop.missing else {"version": loop.version})
+            for loop in loops
+        },
         arms={arm.name: arm.title for arm in arms},
         times=times,
         **{"sees the quota": sees, "no more arms because": _groups.why_not()},
@@ -119,10 +121,10 @@ def _arms(stack: contextlib.ExitStack, cpus: int = 2) -> list[Arm]:
     root = stack.enter_context(_groups.nested("0", 0, cpus, "each"))
     arms = [Arm("0", "Depth 0: in the root cgroup, without a quota", root)]
     for depth in (3, 12):
-        for limited, which in _LEVELS:
+        for limited, which in (("each", "each level"), ("outermost", "the outermost level alone")):
             name = f"{depth}-{limited}"
             leaf = stack.enter_context(_groups.nested(name, depth, cpus, limited))
-            title = f"Depth {depth}, a quota of {cpus} CPU{'s' * (cpus > 1)} {which}"
+            title = f"Depth {depth}, a quota of {cpus} CPU{'s' * (cpus > 1)} on {which}"
             arms.append(Arm(name, title, leaf, True))
     stack.enter_context(_groups.returning())
     return arms
@@ -143,16 +145,6 @@ def _run(loop: _loops.Loop, arm: Arm) -> dict[str, float]:
     }
 
 
-def _shown(times: dict[str, dict[str, list[dict[str, float]]]]) -> str:
-    each = (f"{arm} {by['kumo'][-1]['median'] / 1000:.1f} µs" for arm, by in times.items())
-    return f"kumo: {', '.join(each)}"
-
-
-def _described(loop: _loops.Loop) -> dict[str, str]:
-    about = {"calls": loop.calls, "reads": loop.reads}
-    return about | ({"missing": loop.missing} if loop.missing else {"version": loop.version})
-
-
 def _as_markdown(results: dict[str, Any]) -> str:
     header = (
         *("program", "sees the quota", "µs per call: median", *harness.SPREAD[1:]),
@@ -171,18 +163,17 @@ def _as_markdown(results: dict[str, Any]) -> str:
             cells = [program, sees, *harness.cells(medians, 1000), harness.number(ratio)]
             rows.append(harness.marked(cells, medians))
         parts += [f"{title}:", harness.table(header, rows, 2)]
-    programs = results["programs"].items()
-    called = [
-        f"- {name}: {', '.join(filter(None, (about['calls'], about['version'])))}"
-        for name, about in programs
-        if "version" in about
-    ]
-    parts.append("\n".join(["What is called:", "", *called]))
-    skipped = [f"- {name}: {about['missing']}" for name, about in programs if "missing" in about]
-    if results["no more arms because"]:
-        skipped.append(f"- other cgroups: {results['no more arms because']}")
-    if skipped:
-        parts.append("\n".join(["Skipped:", "", *skipped]))
+    called, skipped = [], []
+    for name, about in results["programs"].items():
+        if "missing" in about:
+            skipped.append(f"- {name}: {about['missing']}")
+        else:
+            words = filter(None, (about["calls"], about["version"]))
+            called.append(f"- {name}: {', '.join(words)}")
+    if reason := results["no more arms because"]:
+        skipped.append(f"- other cgroups: {reason}")
+    for title, lines in (("What is called:", called), ("Skipped:", skipped)):
+        parts += ["\n".join([title, "", *lines])] if lines else []
     return "\n\n".join([*parts, harness.signature(results)])
 
 

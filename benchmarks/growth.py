@@ -32,9 +32,9 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import _groups
 import harness
@@ -47,22 +47,13 @@ _CPUS = (1, 4, 16, 64, 256, 1024, 4096)
 _SHOWN = harness.SPREAD[:3]
 
 
-@dataclass
-class Series:
-    """One thing that grows: a command that visits its sizes, and the times that it prints."""
+class Series(NamedTuple):
+    """One thing that grows: a command that visits its sizes, or why it cannot."""
 
     name: str
     size: str
-    command: list[str] = field(default_factory=list)
-    missing: str | None = None
-
-    def times(self) -> dict[str, list[float | None]]:
-        """By size: of the call, if it is timed, and of the survey."""
-        lines = map(str.split, harness.output(self.command).splitlines())
-        return {
-            size: [None if math.isnan(float(call)) else float(call), float(survey)]
-            for size, call, survey in lines
-        }
+    command: list[str]
+    missing: str = ""
 
 
 def main() -> int:
@@ -77,51 +68,53 @@ def main() -> int:
     run = harness.begin("growth", options, unit="ns, a pair of call and survey a round")
     with contextlib.ExitStack() as stack:
         series = [*_depths(stack), _mounts(stack), *_threads(), *_cpus(stack)]
-        arms = {one.name: one.times for one in series if not one.missing}
+        arms = {one.name: partial(_times, one.command) for one in series if not one.missing}
         rounds = harness.take_turns(arms, options.rounds)
-    return run.end(
-        _as_markdown,
-        series={
-            one.name: {"size": one.size}
-            | ({"missing": one.missing} if one.missing else {"rounds": rounds[one.name]})
-            for one in series
-        },
-    )
+    results = {
+        one.name: {"size": one.size}
+        | ({"missing": one.missing} if one.missing else {"rounds": rounds[one.name]})
+        for one in series
+    }
+    return run.end(_as_markdown, series=results)
+
+
+def _times(command: list[str]) -> dict[str, list[float | None]]:
+    """By size: of the call, if it is timed, and of the survey."""
+    lines = map(str.split, harness.output(command).splitlines())
+    return {
+        size: [None if math.isnan(float(call)) else float(call), float(survey)]
+        for size, call, survey in lines
+    }
 
 
 def _depths(stack: contextlib.ExitStack) -> list[Series]:
     """Chains of groups; *stack* removes them."""
-    size = "cgroup levels"
-    names = {
-        "each": "cgroup levels, a quota on each",
-        "outermost": "cgroup levels, a quota on the outermost alone",
-    }
-    if reason := _groups.why_not():
-        return [Series(name, size, missing=reason) for name in names.values()]
-    rows = []
-    for limited, name in names.items():
-        leaf = stack.enter_context(_groups.nested(limited, max(_DEPTHS), 2, limited))
-        levels = _groups.chain(leaf)[::-1]
-        words = [f"{depth}={levels[depth]}" for depth in _DEPTHS]
-        rows.append(Series(name, size, [*_PROBE, "depth", *words]))
+    reason, rows = _groups.why_not() or "", []
+    for limited, which in (("each", "each"), ("outermost", "the outermost alone")):
+        words = []
+        if not reason:
+            leaf = stack.enter_context(_groups.nested(limited, max(_DEPTHS), 2, limited))
+            levels = _groups.chain(leaf)[::-1]
+            words = [f"{depth}={levels[depth]}" for depth in _DEPTHS]
+        name = f"cgroup levels, a quota on {which}"
+        rows.append(Series(name, "cgroup levels", [*_PROBE, "depth", *words], reason))
     return rows
 
 
 def _mounts(stack: contextlib.ExitStack) -> Series:
     """Mounts in a namespace that ends with the probe."""
-    unshare = shutil.which("unshare")
-    if not unshare or os.geteuid():
-        return Series("mounts", "more mounts", missing="no unshare, or no right to mount")
+    can = shutil.which("unshare") and not os.geteuid()
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="kumo-growth-"))
-    command = [unshare, "--mount", *_PROBE, "mounts", directory, *_MOUNTS]
-    return Series("mounts", "more mounts", command)
+    command = ["unshare", "--mount", *_PROBE, "mounts", directory, *_MOUNTS]
+    return Series(
+        "mounts", "more mounts", command, "" if can else "no unshare, or no right to mount"
+    )
 
 
 def _threads() -> list[Series]:
-    ways = {"none": "none pinned", "caller": "the caller pinned", "all": "all pinned"}
     return [
-        Series(f"threads, {name}", "threads", [*_PROBE, "threads", way, *_THREADS])
-        for way, name in ways.items()
+        Series(f"threads, {name} pinned", "threads", [*_PROBE, "threads", way, *_THREADS])
+        for way, name in (("none", "none"), ("caller", "the caller"), ("all", "all"))
     ]
 
 
@@ -161,10 +154,7 @@ def _as_markdown(results: dict[str, Any]) -> str:
         if "missing" in one:
             parts.append(f"{title}: skipped, {one['missing']}.")
             continue
-        header = (
-            one["size"],
-            *(f"{what}: {text}" for what in ("call", "survey") for text in _SHOWN),
-        )
+        header = [f"{what}: {text}" for what in ("call", "survey") for text in _SHOWN]
         rows = []
         for size in one["rounds"][0]:
             calls, surveys = zip(*(times[size] for times in one["rounds"]), strict=True)
@@ -172,7 +162,7 @@ def _as_markdown(results: dict[str, Any]) -> str:
             cells = [harness.cells(times, 1000)[:3] for times in samples]
             empty = ["-"] * 3 * (2 - len(cells))
             rows.append(harness.marked([size, *empty, *itertools.chain(*cells)], *samples))
-        parts += [f"{title}, µs:", harness.table(header, rows, 0)]
+        parts += [f"{title}, µs:", harness.table([one["size"], *header], rows, 0)]
     python = f"Python {results['host']['python']}. "
     return "\n\n".join([*parts, python + harness.signature(results)])
 

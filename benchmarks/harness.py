@@ -120,17 +120,12 @@ def take_turns(
     rounds: int,
     *,
     warm: int = 0,
-    shown: Callable[[dict[Name, list[Figure]]], str] | None = None,
 ) -> dict[Name, list[Figure]]:
     """Call each arm once a round, in another order each time; return a list of figures an arm.
 
     The figures of *warm* rounds before the first are thrown away.
     """
-
-    def show(taken: dict[str, dict[Name, list[Figure]]]) -> str:
-        return shown(taken[""]) if shown else ""
-
-    return take_group_turns({"": arms}, rounds, warm=warm, shown=show)[""]
+    return take_group_turns({"": arms}, rounds, warm=warm)[""]
 
 
 def take_group_turns(
@@ -138,7 +133,6 @@ def take_group_turns(
     rounds: int,
     *,
     warm: int = 0,
-    shown: Callable[[dict[str, dict[Name, list[Figure]]]], str] | None = None,
 ) -> dict[str, dict[Name, list[Figure]]]:
     """As `take_turns`, with groups: what is compared has its turns one after the other."""
     chance = random.Random(1)
@@ -155,8 +149,7 @@ def take_group_turns(
         done = number + 1
         if done > 0 and done % max(1, rounds // 20) == 0:
             left = (time.monotonic() - begun) / (done + warm) * (rounds - done)
-            text = shown(taken) if shown else ""
-            progress(f"[{done}/{rounds}] {left:.0f} s left {text}".rstrip())
+            progress(f"[{done}/{rounds}] {left:.0f} s left")
     return taken
 
 

@@ -50,7 +50,7 @@ def main() -> int:
     results = {}
     for name, truth, measured in truths():  # one after the other: each is staged anew
         harness.progress(f"{name}:")
-        rounds = harness.take_turns({name: measured}, options.rounds, shown=last)[name]
+        rounds = harness.take_turns({name: measured}, options.rounds)[name]
         results[name] = {"truth": truth, "rounds": rounds}
     return run.end(as_markdown, truths=results)
 
@@ -81,10 +81,6 @@ def in_machine(machine: staged.Machine, cpus: float | None) -> dict[str, Any]:
     machine.group.limit(cpus)
     staged.until_quiet(PATIENCE)
     return machine.measured(cpus)
-
-
-def last(taken: dict[str, list[dict[str, Any]]]) -> str:
-    return ", ".join(f"{rounds[-1]['cpus']:.3f}" for rounds in taken.values())
 
 
 def as_markdown(results: dict[str, Any]) -> str:

@@ -46,7 +46,7 @@ _OVER = {
 
 def main() -> int:
     parser = harness.parser(
-        __doc__, takes="1 minute with four versions of Python", needs=_install.NEEDS, rounds=200
+        __doc__, takes="2 minutes with four versions of Python", needs=_install.NEEDS, rounds=200
     )
     options = parser.parse_args()
     run = harness.begin("startup", options, unit="ms, one pair of wall and CPU time a round")
