@@ -59,9 +59,8 @@ CELLS = {
     "change": ("batch", (2.0, 1.0, 2.0), CHANGE, ARMS),
     "waits at 1.0": ("waits", (1.0,), 0.7, (*ARMS, "unmarked", "32", "128")),
 }
-# In a cgroup, then in a view of the hierarchy that begins there.
-JOIN = 'echo $$ > "$1/cgroup.procs"; shift; exec unshare -C -m sh -c "$VIEW" sh "$@"'
-VIEW = 'umount -l "$POINT"; mount -t cgroup -o cpu cgroup "$POINT"; exec "$@"'
+# In a view of the hierarchy that begins at its cgroup. $0: the mount's point.
+VIEW = 'umount -l "$0" && mount -t cgroup -o cpu cgroup "$0" && exec "$@"'
 
 
 def main() -> int:
@@ -88,10 +87,8 @@ def main() -> int:
         taken = harness.take_turns(arms, options.rounds)
     cells: dict[str, dict[str, list[Any]]] = {cell: {} for cell in CELLS}
     if set(options.cells) != set(CELLS):
-        before = json.loads((options.results / "follow.json").read_text())
-        cells |= {
-            cell: rounds for cell, rounds in before["cells"].items() if cell not in options.cells
-        }
+        before = harness.kept("follow", options)
+        cells |= {cell: before["cells"][cell] for cell in CELLS if cell not in options.cells}
         run.results["earlier"] = before.get("earlier") or harness.signature(before)
         run.results["cells now"] = options.cells
     for (cell, arm), rounds in taken.items():
@@ -127,14 +124,11 @@ def _run(group: Path, cell: str, arm: str) -> dict[str, Any]:
 
 
 def _between(before: dict[str, Any], after: dict[str, Any], beats: list[Any]) -> dict[str, Any]:
+    """What happened between two marks, and how late each beat was meanwhile."""
+    changes = {key: round(after[key] - before[key], 4) for key in ("done", "cpu", "throttled")}
     begun, ended = before["now"], after["now"]
-    return {
-        "seconds": round(ended - begun, 4),
-        "done": after["done"] - before["done"],
-        "cpu": round(after["cpu"] - before["cpu"], 4),
-        "throttled": round(after["throttled"] - before["throttled"], 4),
-        "late": [late for scheduled, late in beats if begun <= scheduled < ended],
-    }
+    late = [late for scheduled, late in beats if begun <= scheduled < ended]
+    return {"seconds": round(ended - begun, 4), **changes, "late": late}
 
 
 @contextlib.contextmanager
@@ -142,14 +136,11 @@ def _program(group: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A program in the cgroup; it is ended in any case."""
     kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
-    environment |= {"VIEW": VIEW, "POINT": str(_groups.mount_point())}
+    view = ["unshare", "-C", "-m", "sh", "-c", VIEW, str(_groups.mount_point())]
     process = subprocess.Popen(
-        ["sh", "-ec", JOIN, "sh", str(group), sys.executable, ARM, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+        _groups.inside(group, *view, sys.executable, ARM, *words),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
     with process:
         try:
             yield process
