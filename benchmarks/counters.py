@@ -15,7 +15,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ Calls = dict[str, Callable[[], object]]
 def main() -> int:
     parser = harness.parser(
         __doc__,
-        takes="1 minute",
+        takes="some seconds",
         needs="root, a writable cgroup v1 hierarchy of the cpu controller and prometheus_client",
         rounds=300,
     )
@@ -43,15 +43,17 @@ def main() -> int:
         "--scrapes", type=harness.count, default=9, help="rounds of a scrape; default: 9"
     )
     options = parser.parse_args()
-    top = _groups.needed_mount_point()
+    _groups.needed_mount_point()
     run = harness.begin("counters", options, unit="ms of CPU time, one figure a round")
     times = {}
     for depth in DEPTHS:
-        with _chain(top, depth) as leaf, _groups.returning():
+        with _groups.returning(), _groups.nested("counters", depth, 1, "each") as leaf:
             _groups.join(leaf)
             times |= _turns(_of_a_process(depth), options.rounds)
     for number in GROUPS:
-        with _flat(top, number) as groups:
+        with contextlib.ExitStack() as stack:
+            beside = (_groups.nested(str(at), 1, 1, "each") for at in range(number))
+            groups = [stack.enter_context(group) for group in beside]
             times |= _turns(_of_a_host(groups), options.scrapes)
     return run.end(_as_markdown, times=times)
 
@@ -98,32 +100,6 @@ def _bare(files: list[str]) -> None:
         while os.read(descriptor, 65536):
             pass
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _chain(top: Path, depth: int) -> Iterator[Path]:
-    """Give the innermost of so many nested groups, each with a quota."""
-    groups = [top / "/".join(["kumo-counters"] + ["a"] * more) for more in range(depth)]
-    with _made(groups):
-        yield groups[-1]
-
-
-@contextlib.contextmanager
-def _flat(top: Path, number: int) -> Iterator[list[Path]]:
-    """Give so many groups beside each other, each with a quota."""
-    groups = [top / f"kumo-counters-{at}" for at in range(number)]
-    with _made(groups):
-        yield groups
-
-
-@contextlib.contextmanager
-def _made(groups: list[Path]) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        for group in groups:
-            group.mkdir()
-            stack.callback(group.rmdir)
-            _groups.set_quota(group, 1)
-        yield
 
 
 def _as_markdown(results: dict[str, Any]) -> str:

@@ -58,18 +58,13 @@ MACHINES = Path(__file__).resolve().parent.parent / "tests" / "machines"
 def main() -> int:
     options = _options()
     peers = _peers.peers(options.peers)
-    if options.only:
-        host = harness.host()
-        described = {peer.name: _described(peer, options.peers) for peer in peers}
-        results = {"host": host, "peers": described, "machines": _rows(options, peers)}
-        print(as_markdown(results))
-        return 0
     run = harness.begin("right", options)
-    return run.end(
-        as_markdown,
-        peers={peer.name: _described(peer, options.peers) for peer in peers},
-        machines=_rows(options, peers),
-    )
+    described = {peer.name: _described(peer, options.peers) for peer in peers}
+    machines = _rows(options, peers)
+    if not options.only:
+        return run.end(as_markdown, peers=described, machines=machines)
+    print(as_markdown(run.results | {"peers": described, "machines": machines}))
+    return 0
 
 
 def _rows(options: argparse.Namespace, peers: list[Peer]) -> dict[str, Any]:
@@ -160,7 +155,4 @@ def _described(peer: Peer, workdir: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())
