@@ -117,7 +117,7 @@ class Bench:
             package = Path(self.options.npm, name, "package.json").read_text("utf-8")
             return str(json.loads(package)["version"])
         if program.where == "sh" and not where:
-            command = ["sh", "-c", program.version]
+            command = ["sh", "-c", f"exec 2>&1; {program.version}"]
         else:
             ask = f"importlib.metadata.version({name!r})" if name else "platform.python_version()"
             code = f"import importlib.metadata, platform; print({ask})"
@@ -125,7 +125,7 @@ class Bench:
         ran = subprocess.run(
             command, env=self.environment(place), capture_output=True, text=True, check=False
         )
-        words = re.search(r"\d+\.\d[\w.+]*", ran.stdout + ran.stderr)
+        words = re.search(r"\d+\.\d[\w.+]*", ran.stdout)
         return words[0] if words else "?"
 
     def count(
