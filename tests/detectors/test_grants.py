@@ -132,6 +132,7 @@ def test_same_host(one: str, other: str, same: bool) -> None:
             "the last one": ("-j8 -kj4", "4"),
             "letters without a number": ("-kj", ""),
             "another long option": ("--just-print", None),
+            "in the values of other letters": ("-j4 -Ijail -fjobs.mk -sCj2", "4"),
         }
     ),
 )

@@ -49,6 +49,7 @@ FARMS = (
 )
 ANNOUNCED = tuple(marker for marker, _, _ in FARMS)
 ALL = "NIX_BUILD_CORES"  # in it, 0 stands for all CPUs
+TAKES_VALUE = frozenset("CEIOWflo")  # make's letters before j: a j is then in their value
 SHELL = "IN_NIX_SHELL"  # an interactive one, in which no build runs
 
 
@@ -93,6 +94,7 @@ def parse_makeopts(text: str) -> str | None:
             word[:1] == "-"
             and (letters := word[1:].partition("j"))[1]
             and (not letters[0] or letters[0].isalpha())
+            and TAKES_VALUE.isdisjoint(letters[0])
         ):  # as in -kj8, which Gentoo's multiprocessing.eclass reads too
             jobs = letters[2] or (after if after.isdigit() else "")
     return jobs
