@@ -97,6 +97,43 @@ def test_the_same_note_is_there_once() -> None:
     assert codes.count("grant-not-confirmed") == 1
 
 
+NARROW = "-- !affinity --\n0-2\n"  # of the 8 that are online
+ISOLATED = "-- !affinity --\n0-7\n-- /sys/devices/system/cpu/isolated --\n3-7\n"
+UNREAD = "-- !affinity --\n0-2\n-- !threads (EACCES) --\n"
+QUOTA = """\
+-- /proc/self/cgroup --
+0::/a
+-- /proc/self/mountinfo --
+26 22 0:26 / /cg rw - cgroup2 cgroup rw
+-- /cg/cgroup.procs --
+1
+-- /cg/a/cpu.max --
+{} 100000
+"""
+OVERRIDE = "-- $KUMO_AVAILABLE_PARALLELISM --\n3\n"
+
+
+@pytest.mark.parametrize(
+    ("quota", "other", "errs"),
+    [
+        ("max", "", "under"),
+        ("400000", "", "under"),
+        ("399999", "", "no"),  # with a larger mask, the count would also be 3
+        ("250000", "", "no"),
+        ("max", OVERRIDE, "no"),
+    ],
+)
+@pytest.mark.parametrize("mask", [NARROW, ISOLATED, UNREAD])
+def test_a_larger_mask_raises_the_count_unless_another_limit_keeps_it(
+    mask: str, quota: str, other: str, errs: str
+) -> None:
+    online = "-- /sys/devices/system/cpu/online --\n0-7\n"
+    notes = survey(Machine(mask + QUOTA.format(quota) + other + online)).notes
+
+    assert {note.errs for note in notes} == {errs}
+    assert {note.text.endswith(". The count is not affected.") for note in notes} == {errs == "no"}
+
+
 def test_every_note_is_reached_by_a_machine() -> None:
     reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
     odd = "-- !affinity --\n0\n-- {0}/isolated --\nall\n-- {0}/offline (EIO) --\n"

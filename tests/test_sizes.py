@@ -14,7 +14,7 @@ from kumo import Estimate, Limit, estimate
 from kumo._sizes import best_team, memory_limits, parse_size, with_memory
 from kumo._survey import survey
 from kumo._system.calls import FACTS
-from kumo._system.machine_file import Machine
+from kumo._system.machine_file import Machine, read_machine
 
 MACHINES = Path(__file__).with_name("machines")
 CPU = "/sys/devices/system/cpu"
@@ -267,6 +267,15 @@ def test_the_override_is_the_answer_whatever_the_memory() -> None:
     counted = survey(Machine(V2 + "-- $KUMO_AVAILABLE_PARALLELISM --\n40\n"))
 
     assert counted.workers(memory="30G") == 40
+
+
+def test_a_note_on_the_mask_knows_what_fits_into_the_memory() -> None:
+    machine = read_machine(MACHINES / "k8s-87862-isolcpus-5-7-burstable.txt")
+    estimate = survey(machine)
+    bounded = with_memory(estimate, Machine("-- !memory --\n9\n"), 2)
+
+    assert [note.errs for note in estimate.notes if note.code == "isolated-cpus"] == ["under"]
+    assert [note.errs for note in bounded.notes if note.code == "isolated-cpus"] == ["no"]
 
 
 def test_memory_is_read_only_if_it_is_asked_for() -> None:

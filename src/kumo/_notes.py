@@ -11,9 +11,14 @@ from kumo._text import error_name, quoted, repr_short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kumo._records import Errs
+    from collections.abc import Iterable, Iterator
+
+    from kumo._records import Errs, Limit
 
 MAX_DETAIL = 1000  # characters
+# The notes that another mask may give a higher count, and the sources of the mask.
+ON_THE_MASK = ("affinity-not-imposed", "isolated-cpus", "threads-unreadable")
+MASK = ("affinity", "isolated", "cpuset")
 DIRECTION: dict[Errs, str] = {
     "over": "The true count may be lower",
     "under": "The true count may be higher",
@@ -46,8 +51,8 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "os.sched_setaffinity(0, cpus) with these CPUs before it starts workers.",
     ),
     "isolated-cpus": (
-        "{isolated} {cpus} CPUs of the affinity mask are isolated ({where}), and the "
-        "scheduler does not spread threads over isolated CPUs, so the count is {count}, not {cpus}",
+        "{isolated} {cpus} CPUs of the affinity mask are isolated ({where}), and the scheduler "
+        "does not spread threads over isolated CPUs, so the mask is worth {count}, not {cpus}",
         "under",
         "To use all {cpus}, pin each worker to a separate CPU, as kumo.ProcessPool(pin=True) "
         "does, or set KUMO_AVAILABLE_PARALLELISM={cpus} if the program pins its workers itself.",
@@ -238,6 +243,21 @@ def note(code: str, errs: Errs | None = None, /, **detail: object) -> Note:
     parts = (finding, DIRECTION[errs], step) if step else (finding,)
     text = ". ".join(part.format(**detail) for part in parts)
     return Note(code, text if step else f"{text}.", errs)
+
+
+def settled(notes: Iterable[Note], limits: Iterable[Limit], count: int) -> Iterator[Note]:
+    """Yield *notes*; those on the mask say that *count* stays if another limit allows no more.
+
+    Then there is no step: to do what it says would exceed that limit.
+    """
+    others = [limit for limit in limits if limit.source not in MASK]
+    stays = any(limit.kind == "override" or limit.cpus < count + 1 for limit in others)
+    for each in notes:
+        if stays and each.code in ON_THE_MASK and each.errs == "under":
+            finding = each.text.rpartition(DIRECTION["under"])[0]
+            yield Note(each.code, f"{finding}{DIRECTION['no']}.", "no")
+        else:
+            yield each
 
 
 def unreadable(where: str, error: OSError) -> Note:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._cgroups.levels import V2, levels, read_own
+from kumo._notes import settled
 from kumo._records import Estimate, Limit
 from kumo._text import error_name, is_whole, whole_number
 from kumo._topology.read import capacities, read_topology
@@ -86,7 +87,9 @@ def with_memory(estimate: Estimate, system: System, each: int) -> Estimate:
     limits = list(memory_limits(system, each))
     place = sum(limit.kind == "override" for limit in estimate.limits)
     head, rest = estimate.limits[:place], estimate.limits[place:]
-    return Estimate((*head, *limits, *rest), estimate.notes)
+    limits = [*head, *limits, *rest]
+    count = Estimate(limits, ()).parallelism
+    return Estimate(limits, settled(estimate.notes, limits, count))
 
 
 def memory_limits(system: System, each: int) -> Iterator[Limit]:

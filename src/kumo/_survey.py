@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kumo._detectors import affinity, cgroup_quota, machine
-from kumo._notes import note, unreadable
+from kumo._notes import note, settled, unreadable
 from kumo._records import Estimate, Limit, inf, of_system
 from kumo._text import show_rate
 
@@ -126,7 +126,8 @@ def survey(system: System, *, notes: bool = True) -> Estimate:
         noted = {record: None for record in noted if record.code != "affinity-not-imposed"}
     if not any(map(_is_possible, limits)):
         limits.append(Limit("nothing", "set", 1, "nothing could be read", ""))
-    return of_system(Estimate(limits, noted), system)
+    count = Estimate(limits, ()).parallelism
+    return of_system(Estimate(limits, settled(noted, limits, count)), system)
 
 
 def _detectors(system: System, notes: bool) -> Iterator[Detector]:

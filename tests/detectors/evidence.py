@@ -60,6 +60,8 @@ def _note(note: Note) -> tuple[str, str]:
     """The note's code and what fills the gaps of its sentences, not the sentences."""
     finding, _, step = NOTES[note.code]
     sentences = f"{finding}. {DIRECTION[note.errs]}. {step}" if step else f"{finding}."
+    if note.text.endswith(f" {DIRECTION[note.errs]}."):
+        sentences = f"{finding}. {DIRECTION[note.errs]}."
     pattern, names = "", set[str]()
     for text, name, *_ in Formatter().parse(sentences):
         pattern += re.escape(text)
