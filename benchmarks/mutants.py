@@ -177,12 +177,16 @@ def as_markdown(results: dict[str, Any]) -> str:
     missed = sum(counts[outcome] for outcome in MISSED)
     header = (*counts, "missed", "of")
     about = results["host"]
+    survivors = [
+        [*map(_code, change), EXPLAINED.get((change[0], change[2]), "not explained yet")]
+        for change in sorted(results["survivors"].values())
+    ]
     parts = [
         f"{tried:,} changes, drawn with the seed {results['seed']} from the {results['of']:,} that "
         f"mutmut {results['mutmut']} can make. The tests missed {missed}: {missed / tried:.1%}.",
         harness.table(("module", *header), _by_module(results["mutants"], header), 1),
         "What survived:",
-        harness.table(("function", "before", "after", "why it survives"), _rows(results), 4),
+        harness.table(("function", "before", "after", "why it survives"), survivors, 4),
         f"{about['date']}, Python {about['python']}, {about['cpus']} CPUs, "
         f"{results['seconds']:,} s. Load average {about['load before'][0]:g} before and "
         f"{about['load after'][0]:g} after.",
@@ -199,18 +203,6 @@ def _by_module(mutants: dict[str, str], header: tuple[str, ...]) -> list[list[st
             rooms.setdefault(row, Counter()).update({outcome: 1, "missed": missed, "of": 1})
     order = sorted(rooms, key=lambda room: (room == "all", room))
     return [[f"`{room}`", *(f"{rooms[room][key]:,}" for key in header)] for room in order]
-
-
-def _rows(results: dict[str, Any]) -> list[list[str]]:
-    return [
-        [
-            f"`{name}`",
-            _code(before),
-            _code(after),
-            EXPLAINED.get((name, after), "not explained yet"),
-        ]
-        for name, before, after in sorted(results["survivors"].values())
-    ]
 
 
 def _code(text: str) -> str:

@@ -87,7 +87,7 @@ class Tree(LiveSystem):
 
 
 def main() -> int:
-    options = harness.parser(__doc__, takes="1 minute", rounds=20).parse_args()
+    options = harness.parser(__doc__, takes="2 minutes", rounds=20).parse_args()
     run = harness.begin("topology", options, unit="ms, one figure a round")
     with tempfile.TemporaryDirectory(prefix="kumo-topology-") as root:
         arms = {

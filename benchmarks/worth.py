@@ -71,47 +71,42 @@ def row(work: Work, quota: float, options: argparse.Namespace, group: Path) -> d
         for name, (before, variables) in ways.items()
     }
     harness.progress(f"{work.name}, quota {quota}")
+    ask = f"import importlib.metadata as m; print(m.version({work.package!r}))"
+    version = harness.output([options.python, "-c", ask]).strip()
     taken = harness.take_turns(turns, options.rounds)
     return {
-        "name": work.name, "version": version(options.python, work.package), "quota": quota,
+        "name": work.name, "version": version, "quota": quota,
         "count": max(1, int(quota)), "load": harness.load()[0], "seconds": taken,
     }  # fmt: skip
 
 
-def version(python: str, package: str) -> str:
-    code = f"import importlib.metadata as m; print(m.version({package!r}))"
-    ran = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    return ran.stdout.strip()
-
-
 def as_markdown(results: dict[str, Any]) -> str:
-    lines = [
-        "| work | version | quota | bare | `kumo run` | `--view` | best size, at most the count "
-        "| best of all sizes | `--view` to best | bare to `--view` |",
-        "| --- | --- | --: | --: | --: | --: | --: | --: | --: | --: |",
-    ]
+    rows = []
     for each in results["works"]:
         median = {name: statistics.median(values) for name, values in each["seconds"].items()}
         sizes = {int(n.split()[1]): m for n, m in median.items() if n.startswith("size ")}
         low = min((m, n) for n, m in sizes.items() if n <= each["count"])
         best = min((m, n) for n, m in sizes.items())
-        lines.append(
-            f"| {each['name']} | {each['version']} | {each['quota']} | {median['bare']:.3f} "
-            f"| {median['run']:.3f} | {median['view']:.3f} | {low[0]:.3f} ({low[1]}) "
-            f"| {best[0]:.3f} ({best[1]}) | {median['view'] / low[0]:.2f} "
-            f"| {median['bare'] / median['view']:.1f} |"
-        )
+        cells = [each["name"], each["version"], str(each["quota"])]
+        cells += [f"{median[way]:.3f}" for way in ("bare", "run", "view")]
+        cells += [f"{seconds:.3f} ({size})" for seconds, size in (low, best)]
+        ratios = (f"{median['view'] / low[0]:.2f}", f"{median['bare'] / median['view']:.1f}")
+        rows.append([*cells, *ratios])
+    header = (
+        *("work", "version", "quota", "bare", "`kumo run`", "`--view`"),
+        *("best size, at most the count", "best of all sizes", "`--view` to best"),
+        "bare to `--view`",
+    )
     host = results["host"]
     rounds = sorted({len(each["seconds"]["bare"]) for each in results["works"]})
     loads = [each["load"] for each in results["works"]]
-    lines += [
-        "",
+    return (
+        f"{harness.table(header, rows, 2)}\n\n"
         f"{host['date']}, Linux {host['kernel']}, {host['cpus']} CPUs, a busy machine: load "
         f"{min(loads)} to {max(loads)}. "
         f"Seconds, medians of {' or '.join(map(str, rounds))} interleaved rounds. "
-        f"The work had a niceness of {NICE}.",
-    ]
-    return "\n".join(lines)
+        f"The work had a niceness of {NICE}."
+    )
 
 
 def in_order(works: list[dict[str, Any]]) -> list[dict[str, Any]]:
