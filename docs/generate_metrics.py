@@ -69,7 +69,7 @@ kumo metrics --pid 4242 --port 9464
 ```
 
 The first prints the metrics once.
-The second writes the file for node_exporter's textfile collector, and replaces it as a whole.
+The second writes the file for node_exporter's textfile collector, and replaces it as a whole. If FILE is a link, its target is replaced.
 The third serves them on this host until it is interrupted; `--address` names another address to serve on.
 
 One scrape of 200 cgroups with a quota took 28 ms of CPU time, and of 2,000 cgroups 200 ms, with cgroup v1.

@@ -16,7 +16,7 @@ from math import inf
 from kumo._cgroups.levels import V2, levels, read_own
 from kumo._notes import settled
 from kumo._records import Estimate, Limit
-from kumo._text import error_name, is_whole, whole_number
+from kumo._text import error_name, is_whole, repr_short, whole_number
 from kumo._topology.read import capacities, read_topology
 
 TYPE_CHECKING = False
@@ -48,9 +48,9 @@ def parse_size(text: str) -> int:
         short = len(digits) <= MAX_DIGITS
         size = int(digits) * UNITS[unit] // 10 ** len(part) if short else UNLIMITED
     if not size:
-        raise ValueError(f"{text[:40]!a} is not {SIZE_FORM}")
+        raise ValueError(f"{repr_short(text)} is not {SIZE_FORM}")
     if size >= UNLIMITED:
-        raise ValueError(f"{text[:40]!a} is too large for a size")
+        raise ValueError(f"{repr_short(text)} is too large for a size")
     return size
 
 

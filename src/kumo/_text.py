@@ -45,9 +45,14 @@ def show_share(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
 
 
-def repr_short(text: str) -> str:
-    """Return *text* between quotes, on one line, in printable ASCII, cut if it is long."""
-    return ascii(text if len(text) <= 60 else text[:60] + "...")
+def repr_short(text: str, most: int = 60) -> str:
+    """Return *text* between quotes, in printable ASCII, cut beyond *most* characters."""
+    return ascii(text if len(text) <= most else text[:most] + "...")
+
+
+def repr_path(name: str) -> str:
+    """Return a file's name or an address as `repr_short` does, with more of it."""
+    return repr_short(name, 200)
 
 
 def quoted(text: str, most: int = 200) -> str:
@@ -58,8 +63,8 @@ def quoted(text: str, most: int = 200) -> str:
 
 
 def file_name(name: str) -> str:
-    """Return a file's name as a message shows it: an empty one between quotes."""
-    return name or "''"
+    """Return a file's name as a message shows it: cut if long, an empty one between quotes."""
+    return quoted(name) or "''"
 
 
 def plural(number: int | str, unit: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from conftest import skip_real
 
 from command.conftest import VARIABLE, Kumo, machine, run
 from kumo._command.main import INTERRUPTED, main
+from kumo._command.options import make_parser
 from kumo._command.verbs import VERBS
 
 SOME = machine("ecs-66-task-level-v1")
 USAGE = 2
 INPUT = 3
+CANNOT_RUN = 126
 NOT_A_PID = "argument --pid: {} is not a process id, such as 1234"
 
 PLAIN_HAS = "it has --help, --json, --pid, --machine, --memory-per-worker, --version"
@@ -256,6 +259,82 @@ def test_a_number_that_is_too_large(kumo: Kumo, arguments: list[str]) -> None:
     assert ran[:2] == (USAGE, "")
     assert " is too large" in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+LONG = "x" * 5000
+LENGTH = 700  # characters: the list of what --with takes is in one of the lines
+
+
+def options_with_values() -> list[tuple[str, str]]:
+    return [
+        (verb, action.option_strings[-1])
+        for verb in VERBS
+        for action in make_parser(verb)._actions
+        if action.option_strings and action.nargs != 0
+    ]
+
+
+@pytest.mark.parametrize(("verb", "option"), options_with_values())
+def test_a_long_value_is_cut(kumo: Kumo, verb: str, option: str) -> None:
+    """One line names the option, whatever it is given."""
+    if option in ("--port", "--metrics", "--address"):
+        needed = {"--port": [], "--metrics": ["--pid", "1"], "--address": ["--port", "0"]}[option]
+    else:
+        needed = ["dask"] if verb == "fleet" else []
+    if verb in ("metrics", "report"):
+        pytest.importorskip({"metrics": "prometheus_client", "report": "jinja2"}[verb])
+
+    ran = kumo(verb, *needed, option, LONG)
+
+    assert ran.code in (USAGE, INPUT)
+    assert ran.stdout == ""
+    assert re.match(rf"kumo: (argument )?{option}\b", ran.stderr)
+    assert ran.stderr.count("\n") == 1
+    assert len(ran.stderr) < LENGTH
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [LONG],
+        [f"--{LONG}"],
+        [f"--json={LONG}"],
+        ["explain", LONG],
+        ["help", LONG],
+        ["fleet", LONG],
+        ["fleet", "files", LONG],
+        ["fleet", "mpi", f"--hostfile {LONG}"],
+        ["run", "--", LONG],
+    ],
+    ids=lambda words: " ".join(words)[:20],
+)
+def test_a_long_word_is_cut(kumo: Kumo, words: list[str]) -> None:
+    ran = kumo(*words)
+
+    assert ran.code in (USAGE, INPUT, CANNOT_RUN)
+    assert ran.stdout == ""
+    assert ran.stderr.startswith("kumo: ")
+    assert ran.stderr.count("\n") == 1
+    assert len(ran.stderr) < LENGTH
+
+
+def test_a_wrong_choice_names_all_of_them(kumo: Kumo) -> None:
+    message = "argument --shell: 'zsh' is not one of sh, fish"
+
+    assert kumo("env", "--shell", "zsh") == (
+        *(USAGE, ""),
+        f"kumo: {message} (see kumo env --help)\n",
+    )
+
+
+@pytest.mark.parametrize("word", ["autoo", "0"])
+def test_what_the_number_of_workers_may_be(kumo: Kumo, word: str) -> None:
+    message = f"argument --workers: '{word}' is not a positive decimal integer, such as 4, or auto"
+
+    assert kumo("env", "--workers", word) == (
+        *(USAGE, ""),
+        f"kumo: {message} (see kumo env --help)\n",
+    )
 
 
 def bad_override(value: str) -> str:

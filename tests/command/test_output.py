@@ -217,6 +217,14 @@ def test_help(kumo: Kumo, arguments: list[str]) -> None:
             assert word in ran.stdout
 
 
+def test_what_run_would_set_is_folded_at_the_width(kumo: Kumo) -> None:
+    folded = kumo("run", "--print", COLUMNS="60").stdout.splitlines()
+    whole = kumo("run", "--print").stdout.splitlines()
+
+    assert max(map(len, folded)) <= 60 < max(map(len, whole))
+    assert sorted("".join("".join(folded).split())) == sorted("".join("".join(whole).split()))
+
+
 def test_make(kumo: Kumo, tmp_path: Path) -> None:
     if shutil.which("make") is None:
         skip_real("make is not installed")

@@ -208,6 +208,8 @@ def test_a_ray_without_the_call_is_left_alone() -> None:
 def test_a_ray_that_does_not_listen_is_reported_at_once() -> None:
     with pytest.raises(InputError, match=r"no cluster at 127\.0\.0\.1:9: "):
         ray._check_reachable("127.0.0.1:9")
+    with pytest.raises(InputError, match=r"no cluster at a\.\.b:1: "):
+        ray._check_reachable("a..b:1")
     for other in (None, "auto", "ray://host:10001", "host", "host:" + "9" * 5000):
         ray._check_reachable(other)
 

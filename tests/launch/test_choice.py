@@ -175,7 +175,7 @@ def test_env_as_json(kumo: Kumo) -> None:
     [
         (["--pin"], "--pin is not an option of kumo env"),
         (["true"], "'true' is one word too many for kumo env"),
-        (["--shell", "csh"], "argument --shell: invalid choice: 'csh'"),
+        (["--shell", "csh"], "argument --shell: 'csh' is not one of sh, fish"),
         (["--json", "--shell", "sh"], "argument --shell: not allowed with argument --json"),
     ],
 )

@@ -371,7 +371,10 @@ WRONG = [
     ),
     (["--workers", "0", "true"], "argument --workers: '0' is not a positive decimal integer"),
     *(
-        (["--share", word, "true"], f"argument --share: {word!a} is not a part, such as 1/2")
+        (
+            ["--share", word, "true"],
+            f"argument --share: {word!a} is not a part of at most 1/1, such as 1/2 or 0.5",
+        )
         for word in (
             "3/2",
             "0/2",
@@ -388,7 +391,7 @@ WRONG = [
             "",
         )
     ),
-    (["--round", "up", "true"], "argument --round: invalid choice: 'up'"),
+    (["--round", "up", "true"], "argument --round: 'up' is not one of floor, ceil"),
     (
         ["--with", "bogus", "true"],
         f"--with 'bogus' is not a variable of --print, nor one of {KNOWN}",

@@ -15,7 +15,7 @@ from kumo._launch.plan import (
     MARKER,
     Decision,
     Outer,
-    as_text,
+    as_rows,
     bounded,
     plan,
     read_outer,
@@ -287,31 +287,31 @@ def test_what_the_user_and_the_outer_set_has_its_reason_too() -> None:
 
 
 def test_a_long_value_is_cut_in_the_text() -> None:
-    text = as_text(
+    rows = as_rows(
         [Decision("LONG_NAME", "keep", None, "x" * 61, "y"), Decision("A", "set", 4, "4", "z")]
     )
 
-    assert text == f"set   A          {'4':>63}  z\nkeep  LONG_NAME  {'x' * 60}...  y"
+    assert rows == [("set", "A", "4", "z"), ("keep", "LONG_NAME", "x" * 60 + "...", "y")]
 
 
-def test_the_text_has_a_line_for_each_in_columns() -> None:
-    lines = as_text(plan(4, {"GOMAXPROCS": "2\x1b[31m"})).splitlines()
+def test_the_text_has_a_row_for_each() -> None:
+    rows = as_rows(plan(4, {"GOMAXPROCS": "2\x1b[31m"}))
 
-    assert len(lines) == len(KNOBS)
-    assert [line.split()[0] for line in lines] == sorted(
-        (line.split()[0] for line in lines), key=["set", "lower", "keep", "skip"].index
+    assert len(rows) == len(KNOBS)
+    assert [row[0] for row in rows] == sorted(
+        (row[0] for row in rows), key=["set", "lower", "keep", "skip"].index
     )
-    (own,) = (line for line in lines if line.split()[1] == "GOMAXPROCS")
-    assert own.split()[2:] == ["2\\x1b[31m", "set", "in", "the", "environment"]
-    assert all(line.isprintable() for line in lines)
+    (own,) = (row for row in rows if row[1] == "GOMAXPROCS")
+    assert own[2:] == ("2\\x1b[31m", "set in the environment")
+    assert all("".join(row).isprintable() for row in rows)
 
 
 def test_the_text_has_what_is_lowered_too() -> None:
     outer = after(4)
-    text = as_text(plan(2, outer, read_outer(outer)))
+    rows = as_rows(plan(2, outer, read_outer(outer)))
 
-    assert text.startswith("lower  ")
-    assert len(text.splitlines()) == len(KNOBS)
+    assert rows[0][0] == "lower"
+    assert len(rows) == len(KNOBS)
 
 
 # --- nested

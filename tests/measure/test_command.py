@@ -126,13 +126,16 @@ def test_on_a_terminal_it_shows_the_progress() -> None:
     assert shown.endswith("\r\x1b[K")
 
 
+NO_SECONDS = "argument --seconds: {} is not a number of seconds from 0.5 to 60, such as 2"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seconds", "0.4"], "--seconds must be from 0.5 to 60, not 0.4"),
-        (["--seconds", "61"], "--seconds must be from 0.5 to 60, not 61.0"),
-        (["--seconds", "nan"], "--seconds must be from 0.5 to 60, not nan"),
-        (["--seconds", "two"], "argument --seconds: 'two' is not a number of seconds"),
+        (["--seconds", "0.4"], NO_SECONDS.format("'0.4'")),
+        (["--seconds", "61"], NO_SECONDS.format("'61'")),
+        (["--seconds", "nan"], NO_SECONDS.format("'nan'")),
+        (["--seconds", "two"], NO_SECONDS.format("'two'")),
         (["--json", "--write"], "argument --write: not allowed with argument --json"),
         (["2"], "'2' is one word too many for kumo measure"),
     ],

@@ -44,6 +44,31 @@ def test_a_textfile_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kumo.prom"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a link needs a right there")
+def test_the_textfile_may_be_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "kumo.prom", tmp_path / "link"
+    file.write_text("what was there before")
+    link.symlink_to(file)
+
+    ran = run("--textfile", str(link))
+
+    assert ran.returncode == 0
+    assert link.is_symlink()
+    assert file.read_text().startswith("# HELP kumo_available_parallelism")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_textfile_never_replaces_a_pipe_or_a_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    ran = run("--textfile", str(pipe))
+
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == f"kumo: --textfile '{pipe}': it is not a regular file\n"
+    assert pipe.is_fifo()
+
+
 def test_it_serves_until_it_is_interrupted() -> None:
     # A job of a shell without job control ignores the interrupt, and its children with it.
     serve = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); " + MAIN
@@ -71,6 +96,8 @@ def test_it_serves_until_it_is_interrupted() -> None:
         (["--all", "--paths"], 2, "--paths does not go with --all"),
         (["--pid", "4194303"], 3, "--pid 4194303: no such process"),
         (["--textfile", "/nonexistent/x"], 3, "--textfile '/nonexistent/x': No such file"),
+        (["--textfile", "."], 3, "--textfile '.': it is a directory"),
+        (["--port", "0", "--address", "a..b"], 3, "--address 'a..b': it is neither a host name"),
         (["--port", "1", "--address", "203.0.113.1"], 3, "--port 1 at '203.0.113.1': "),
     ],
 )

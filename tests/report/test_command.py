@@ -66,6 +66,7 @@ def test_it_prints_to_stdout(capsysbinary: pytest.CaptureFixture[bytes]) -> None
         (["--pid", "4194303", "-o", "-"], 3, "--pid 4194303: no such process"),
         (["-o", "/"], 3, "-o '/': it is a directory"),
         (["-o", ""], 3, "-o '': "),
+        (["-o", "x" * 300], 3, f"-o '{'x' * 200}...': "),
         (["-o", "/nonexistent/x"], 3, "-o '/nonexistent/x': there is no directory '/nonexistent'"),
     ],
 )

@@ -71,7 +71,9 @@ def _host() -> Report:
     if sys.platform != "linux":
         raise InputError("--all needs Linux, whose /proc shows all processes")
     with Progress() as progress:
-        return HostReport(check_host(progress=lambda look: progress.show(f"look {look}")))
+        return HostReport(
+            check_host(progress=lambda look: progress.show(f"watching all processes: look {look}"))
+        )
 
 
 def _runtimes(*, as_json: bool) -> int:

@@ -63,7 +63,7 @@ def check_names(options: argparse.Namespace) -> None:
             if name not in KNOBS and name not in GROUPS:
                 known = ", ".join(GROUPS)
                 raise UsageError(
-                    f"{option} {name!a} is not a variable of --print, nor one of {known}"
+                    f"{option} {repr_short(name)} is not a variable of --print, nor one of {known}"
                 )
             if option == "--with" and name in KNOBS and KNOBS[name].use == "never":
                 raise UsageError(f"--with {name}: it is never set: {KNOBS[name].why}")
@@ -74,7 +74,9 @@ def _positive(text: str) -> int:
 
 
 def _workers(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
+    if text == "auto":
+        return text
+    return positive(text, MAX_NUMBER, "a positive decimal integer, such as 4, or auto")
 
 
 def _decimal(text: str) -> tuple[int, int] | None:
@@ -93,4 +95,6 @@ def _share(text: str) -> tuple[int, int]:
         if numbers[1] <= MAX_NUMBER:
             return numbers[0], numbers[1]
         raise argparse.ArgumentTypeError(f"{repr_short(text)} is too large: at most {MAX_NUMBER}")
-    raise argparse.ArgumentTypeError(f"{repr_short(text)} is not a part, such as 1/2")
+    raise argparse.ArgumentTypeError(
+        f"{repr_short(text)} is not a part of at most 1/1, such as 1/2 or 0.5"
+    )

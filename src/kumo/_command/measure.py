@@ -6,13 +6,12 @@ from math import ceil
 
 from kumo._command.options import add_json, seconds
 from kumo._command.output import Progress, say, write, write_json
-from kumo._errors import InputError, UsageError
+from kumo._errors import InputError
 from kumo._measure.measure import (
     DEFAULT_SECONDS,
     MAX_SECONDS,
     MIN_SECONDS,
     allowed_by,
-    check_seconds,
     measured,
 )
 from kumo._measure.verdict import as_dict
@@ -38,7 +37,7 @@ of a machine.
 def add_arguments(parser: Parser) -> None:
     """Add the options."""
     text = f"how long, from {MIN_SECONDS:g} to {MAX_SECONDS:g}; by default {DEFAULT_SECONDS:g}"
-    parser.add_argument("--seconds", type=seconds, default=DEFAULT_SECONDS, metavar="S", help=text)
+    parser.add_argument("--seconds", type=_seconds, default=DEFAULT_SECONDS, metavar="S", help=text)
     output = parser.add_mutually_exclusive_group()
     add_json(output)
     output.add_argument(
@@ -46,12 +45,13 @@ def add_arguments(parser: Parser) -> None:
     )
 
 
+def _seconds(text: str) -> float:
+    which = f"from {MIN_SECONDS:g} to {MAX_SECONDS:g}, such as {DEFAULT_SECONDS:g}"
+    return seconds(text, lambda number: MIN_SECONDS <= number <= MAX_SECONDS, which)
+
+
 def run(options: argparse.Namespace) -> int:
     """Say what it costs, measure, print the result. Raise as `kumo.measure` does."""
-    try:
-        check_seconds(options.seconds)
-    except ValueError as error:
-        raise UsageError(f"--{error}") from None
     say(_cost(allowed_by(estimate()), options.seconds))
     try:
         with Progress() as progress:

@@ -8,7 +8,7 @@ import threading
 from kumo._command.options import add_pid, positive
 from kumo._command.output import Progress, say, write
 from kumo._errors import InputError, UsageError
-from kumo._text import plural
+from kumo._text import plural, repr_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,10 +100,14 @@ def _registry(
 def _write_file(registry: CollectorRegistry, path: str) -> None:
     from prometheus_client import write_to_textfile
 
+    if os.path.exists(path) and not os.path.isfile(path):  # a rename would replace a device
+        what = "a directory" if os.path.isdir(path) else "not a regular file"
+        raise InputError(f"--textfile {repr_path(path)}: it is {what}")
     try:
-        write_to_textfile(path, registry)  # beside it, then renamed
+        # It is written beside FILE, then renamed. A link stays, and its file is replaced.
+        write_to_textfile(os.path.realpath(path) if path else path, registry)
     except OSError as error:
-        raise InputError(f"--textfile {path!a}: {error.strerror}") from None
+        raise InputError(f"--textfile {repr_path(path)}: {error.strerror}") from None
 
 
 def _serve(registry: CollectorRegistry, address: str, port: int) -> None:
@@ -112,7 +116,12 @@ def _serve(registry: CollectorRegistry, address: str, port: int) -> None:
     try:
         server, _ = start_http_server(port, address, registry)
     except OSError as error:
-        raise InputError(f"--port {port} at {address!a}: {error.strerror or error}") from None
+        raise InputError(
+            f"--port {port} at {repr_path(address)}: {error.strerror or error}"
+        ) from None
+    except UnicodeError:  # from the codec of host names, before anybody is asked
+        form = "neither a host name nor an address, such as 0.0.0.0"
+        raise InputError(f"--address {repr_path(address)}: it is {form}") from None
     say(f"serving http://{address}:{server.server_port}/metrics")
     while not threading.Event().wait(LATEST):
         pass

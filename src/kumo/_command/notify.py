@@ -9,7 +9,7 @@ import sys
 from kumo._command.output import say
 from kumo._errors import InputError, UsageError
 from kumo._system.process import start_time
-from kumo._text import quoted, whole_number
+from kumo._text import file_name, quoted, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check_command(command: Sequence[str]) -> None:
     if not command:
         raise UsageError("--exec needs a command after it")
     if which(command[0]) is None:
-        raise InputError(f"--exec {command[0]}: no such program that can be run")
+        raise InputError(f"--exec {file_name(command[0])}: no such program that can be run")
 
 
 def run_command(command: Sequence[str], change: Change) -> None:
@@ -68,12 +68,12 @@ def parse_signal(text: str) -> int:
     if number is None:
         known = getattr(signal.Signals, f"SIG{name}", None)
         if known is None:
-            raise ValueError(f"{quoted(text, 40)} is not a signal, such as HUP or USR1")
+            raise ValueError(f"{repr_short(text, 40)} is not a signal, such as HUP or USR1")
         number = int(known)
     if plus:
         number += whole_number(offset, 3) or 0
     if number not in signal.valid_signals() or (plus and name != "RTMIN"):
-        raise ValueError(f"{quoted(text, 40)} is not a signal, such as HUP or USR1")
+        raise ValueError(f"{repr_short(text, 40)} is not a signal, such as HUP or USR1")
     return number
 
 

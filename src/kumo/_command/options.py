@@ -10,11 +10,11 @@ from importlib import import_module
 
 from kumo._command.verbs import EXITS, VERBS
 from kumo._errors import InputError, UsageError
-from kumo._text import file_name, is_whole, repr_short, whole_number
+from kumo._text import file_name, is_whole, quoted, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, NoReturn
 
     from kumo._records import Estimate
@@ -68,11 +68,19 @@ class Parser(argparse.ArgumentParser):
             option = where.removeprefix("argument ")
             forms = [name for name in self._option_string_actions if name.startswith(f"{option}=")]
             right = f"; there is {', '.join(forms)}" if forms else ""
-            message = f"{where}: it takes no value, not {value}{right}"
+            message = f"{where}: it takes no value, not {quoted(value, 60)}{right}"
         _, required, names = message.partition("the following arguments are required: ")
         if required:
             message = f"{names} is missing"
         raise UsageError(message)
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        # argparse's own words differ between versions of Python, and have all of the value.
+        if action.choices is not None and value not in action.choices:
+            choices = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(
+                action, f"{repr_short(str(value))} is not one of {choices}"
+            )
 
     def print_help(self, file: object = None) -> NoReturn:
         """Raise `Answered`."""
@@ -117,7 +125,7 @@ class Parser(argparse.ArgumentParser):
             if word in VERBS:
                 return f"{word} is a second verb, and there can be one"
             return f"{repr_short(word)} is one word too many for {self.prog}"
-        option = word.partition("=")[0]
+        option = quoted(word.partition("=")[0], 60)
         known = [
             action.option_strings[-1]
             for action in self._actions
@@ -302,27 +310,26 @@ def _from_stdin() -> System:
     return Machine(given.decode("utf-8", "surrogateescape"))
 
 
-def seconds(text: str) -> float:
-    """Return the number that an option in seconds is given. Raise `argparse.ArgumentTypeError`."""
+def seconds(text: str, allowed: Callable[[float], bool], which: str) -> float:
+    """Return the number that an option in seconds is given, if it is *allowed*.
+
+    Raise `argparse.ArgumentTypeError`, which says *which* numbers are.
+    """
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds") from None
+        number = float("nan")
+    if not allowed(number):
+        raise argparse.ArgumentTypeError(f"{repr_short(text)} is not a number of seconds {which}")
+    return number
 
 
 def positive_seconds(text: str) -> float:
     """Return how long something is to take. Raise `argparse.ArgumentTypeError`."""
     from kumo._pressure.pressure import MAX_SECONDS
 
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= MAX_SECONDS:
-        raise argparse.ArgumentTypeError(
-            f"{text!a} is not a number of seconds above 0 and at most {MAX_SECONDS}, such as 1.5"
-        )
-    return number
+    which = f"above 0 and at most {MAX_SECONDS}, such as 1.5"
+    return seconds(text, lambda number: 0 < number <= MAX_SECONDS, which)
 
 
 def memory_size(text: str) -> int:

@@ -7,7 +7,7 @@ import os
 from kumo._command.options import add_pid, positive_seconds
 from kumo._command.output import Progress, say, stderr_is_terminal, write, write_exact
 from kumo._errors import InputError
-from kumo._text import repr_short
+from kumo._text import repr_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise InputError(f"-o {repr_short(path)}: {error.strerror}") from None
+        raise InputError(f"-o {repr_path(path)}: {error.strerror}") from None
     write(f"{path}\n")
     return 0
 
@@ -80,8 +80,16 @@ def _check_writable(path: str) -> None:
     """Raise `InputError` if it can be seen before the watching that *path* cannot be written."""
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path) or not path:
-        raise InputError(f"-o {repr_short(path)}: it is a directory" if path else "-o '': no name")
+        raise InputError(f"-o {repr_path(path)}: it is a directory" if path else "-o '': no name")
     if not os.path.isdir(folder):
-        raise InputError(f"-o {repr_short(path)}: there is no directory {repr_short(folder)}")
-    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise InputError(f"-o {repr_short(path)}: it cannot be written")
+        raise InputError(f"-o {repr_path(path)}: there is no directory {repr_path(folder)}")
+    try:
+        os.stat(path)
+        present = path
+    except FileNotFoundError:
+        present = folder
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"-o {repr_path(path)}: {error.strerror}") from None
+    if not os.access(present, os.W_OK):
+        what = "the file" if present == path else f"the directory {repr_path(folder)}"
+        raise InputError(f"-o {repr_path(path)}: you may not write to {what}")

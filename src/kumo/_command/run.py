@@ -8,11 +8,11 @@ import sys
 
 from kumo._cgroups.cpulist import format_cpulist
 from kumo._command.launch_options import add_choice, check_names
-from kumo._command.output import write
+from kumo._command.output import table, write
 from kumo._command.view import show, view_of
 from kumo._errors import InputError, UsageError
 from kumo._launch.exec import as_started, become, pin
-from kumo._launch.plan import FIXED, PHYSICAL, as_text, bounded, plan, read_outer, variables
+from kumo._launch.plan import FIXED, PHYSICAL, as_rows, bounded, plan, read_outer, variables
 from kumo._override import VARIABLE
 from kumo._text import quoted
 
@@ -67,7 +67,8 @@ def run(options: Namespace) -> int:
     if options.print:
         pinned = "" if cpus is None else f"\npinned to {_shown(cpus)}"
         showing = "".join(f"\nview: {name}={quoted(value, 300)}" for name, value in view.items())
-        write(f"{how}{pinned}{showing}\n\n{as_text(decisions)}\n")
+        rows = [line for lines in table(None, as_rows(decisions), (2,)) for line in lines]
+        write("\n".join([f"{how}{pinned}{showing}", "", *rows, ""]))
         return 0
     if sys.platform == "win32":
         raise InputError("run takes the command's place, which Windows cannot do: use kumo env")

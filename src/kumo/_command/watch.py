@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from threading import TIMEOUT_MAX
 
 from kumo._command.notify import Target, check_command, parse_signal, run_command
 from kumo._command.options import add_json, add_pid, seconds
@@ -13,7 +14,6 @@ from kumo._explain import as_dict
 from kumo._survey import estimate
 from kumo._watch.bell import WHILE_GROWING, Bell
 from kumo._watch.change import Change, ProcessReadings, Readings, Settling, describe
-from kumo._watch.watch import check_times
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def add_arguments(parser: Parser) -> None:
     add_json(parser, "print one JSON object a line instead")
     parser.add_argument(
         "--interval",
-        type=seconds,
+        type=_interval,
         metavar="S",
         help="seconds between readings, by default 1 beside events and 0.1 without",
     )
     parser.add_argument(
         "--settle",
-        type=seconds,
+        type=_settle,
         default=1.0,
         metavar="S",
         help="seconds that an increase has to last, by default 1.0",
@@ -70,10 +70,6 @@ def run(options: argparse.Namespace) -> int:
 
     Raise as `kumo.estimate` does, `InputError` if the command does not exist.
     """
-    try:
-        check_times(options.interval, options.settle)
-    except ValueError as error:
-        raise UsageError(f"--{error}") from None
     if options.exec is not None:
         check_command(options.exec)
     if options.signal is not None and options.pid is None:
@@ -91,6 +87,15 @@ def run(options: argparse.Namespace) -> int:
         if target:
             target.notify()
     return 0
+
+
+def _interval(text: str) -> float:
+    which = f"above 0 and at most {int(TIMEOUT_MAX)}, such as 0.5"
+    return seconds(text, lambda number: 0 < number <= TIMEOUT_MAX, which)
+
+
+def _settle(text: str) -> float:
+    return seconds(text, lambda number: number >= 0, "of 0 or more, such as 1.5")
 
 
 def _signal(text: str) -> int:

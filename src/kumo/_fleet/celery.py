@@ -16,7 +16,7 @@ from functools import partial
 
 from kumo._errors import InputError
 from kumo._fleet.reading import read_node, silent
-from kumo._text import plural
+from kumo._text import plural, repr_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _app(target: str | None) -> Any:
         return find_app(target)
     except Exception as error:  # noqa: BLE001 - the user's module runs
         text = f"{type(error).__name__}: {error}"
-        raise InputError(f"celery: there is no app {target!a}: {text}") from None
+        raise InputError(f"celery: there is no app {repr_path(target)}: {text}") from None
     finally:
         with suppress(ValueError):  # the user's module may have changed the path
             sys.path.remove(directory)

@@ -15,7 +15,7 @@ from functools import partial
 from kumo._errors import InputError
 from kumo._fleet.portable import node_program, portable
 from kumo._fleet.reading import read_node, silent
-from kumo._text import plural
+from kumo._text import plural, repr_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _client(target: str | None, timeout: float) -> Any:
         return Client(**place, timeout=timeout, set_as_default=False, name="kumo-fleet")
     except (OSError, ValueError, TypeError, ImportError) as error:
         text = " ".join(str(error).split())
-        raise InputError(f"dask: no scheduler answers at {where!a}: {text}") from None
+        raise InputError(f"dask: no scheduler answers at {repr_path(where)}: {text}") from None
 
 
 def _check_address(address: str) -> None:

@@ -25,6 +25,7 @@ from kumo._fleet.records import Node
 from kumo._override import OverrideError
 from kumo._records import fields_of
 from kumo._system.machine_file import MAX_FILE_BYTES, MachineError
+from kumo._text import repr_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,16 +65,18 @@ def _all_nodes(target: str | None) -> Iterator[Node]:
         try:
             yield from _nodes_of_file(target, estimates)
         except OSError as error:
-            raise InputError(f"files {target!a}: {error.strerror or error}") from None
+            raise InputError(f"files {repr_path(target)}: {error.strerror or error}") from None
         return
     try:
         names = sorted(name for name in os.listdir(target) if name[0] != ".")
     except OSError as error:
-        raise InputError(f"files {target!a}: {error.strerror or error}") from None
+        raise InputError(f"files {repr_path(target)}: {error.strerror or error}") from None
     if not names:
-        raise InputError(f"files {target!a}: there is no file in it")
+        raise InputError(f"files {repr_path(target)}: there is no file in it")
     if len(names) > MAX_FILES:
-        raise InputError(f"files {target!a}: {len(names)} files in it, more than {MAX_FILES}")
+        raise InputError(
+            f"files {repr_path(target)}: {len(names)} files in it, more than {MAX_FILES}"
+        )
     for name in names:
         path = os.path.join(target, name)
         try:

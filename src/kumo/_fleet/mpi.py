@@ -10,7 +10,7 @@ from __future__ import annotations
 from kumo._errors import InputError
 from kumo._fleet.commands import Answer, node_program, options_of, output_of, reports_in, run_all
 from kumo._fleet.reading import ReportError, node_of, silent
-from kumo._text import plural, whole_number
+from kumo._text import plural, repr_path, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def _hosts_of_file(path: str) -> dict[str, str]:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read(2**24).splitlines()
     except OSError as error:
-        raise InputError(f"mpi: the hostfile {path!a}: {error.strerror or error}") from None
+        raise InputError(
+            f"mpi: the hostfile {repr_path(path)}: {error.strerror or error}"
+        ) from None
     hosts = {}
     for line in lines:
         words = line.partition("#")[0].split()

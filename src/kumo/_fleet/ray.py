@@ -14,7 +14,7 @@ from functools import partial
 from kumo._errors import InputError
 from kumo._fleet.portable import node_program, portable, run_program
 from kumo._fleet.reading import read_node, silent
-from kumo._text import plural, whole_number
+from kumo._text import plural, quoted, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,14 +142,15 @@ def _check_reachable(target: str | None) -> None:
     """Raise `InputError` if nothing listens at *target*: Ray itself tries for a minute."""
     import socket
 
-    host, _, port = (target or "").rpartition(":")
+    target = target or ""
+    host, _, port = target.rpartition(":")
     number = whole_number(port)
     if not host or "/" in host or number is None:
         return
     try:
         socket.create_connection((host.strip("[]"), number), CONNECT).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"ray: no cluster at {target}: {error}") from None
+    except (OSError, OverflowError, UnicodeError) as error:  # the last from a host's name
+        raise InputError(f"ray: no cluster at {quoted(target)}: {error}") from None
 
 
 def _slots(ray: Any) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kumo._override import VARIABLE
 from kumo._records import Record, round_cpus
 from kumo._runtimes.knobs import KNOBS
-from kumo._text import aligned, quoted, repr_short, whole_number
+from kumo._text import quoted, repr_short, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -212,13 +212,12 @@ def variables(count: int, decisions: list[Decision]) -> dict[str, str]:
     return {**changed, MARKER: ":".join([str(count), *numbers])}
 
 
-def as_text(decisions: list[Decision]) -> str:
-    """Return a line for each decision, what is set first; no final newline."""
+def as_rows(decisions: list[Decision]) -> list[tuple[str, str, str, str]]:
+    """Return what becomes of each variable, what is set first: the action, name, value, reason."""
     order = ("set", "lower", "keep", "skip")
-    rows = [
+    return [
         (d.action, d.name, "-" if d.value is None else quoted(d.value, 60), d.why)
         for action in order
         for d in decisions
         if d.action == action
     ]
-    return "\n".join(aligned(rows, (2,)))
