@@ -55,7 +55,8 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
         "does not spread threads over isolated CPUs, so the mask is worth {count}, not {cpus}",
         "under",
         "To use all {cpus}, pin each worker to a separate CPU, as kumo.ProcessPool(pin=True) "
-        "does, or set KUMO_AVAILABLE_PARALLELISM={cpus} if the program pins its workers itself.",
+        "does, or set KUMO_AVAILABLE_PARALLELISM={cpus} if no other limit is lower and the program "
+        "pins its workers itself.",
     ),
     "threads-unreadable": (
         "The masks of the process's other threads could not be read ({error})",
