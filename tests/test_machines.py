@@ -134,6 +134,16 @@ def test_a_larger_mask_raises_the_count_unless_another_limit_keeps_it(
     assert {note.text.endswith(". The count is not affected.") for note in notes} == {errs == "no"}
 
 
+def test_other_groups_raise_no_count_that_a_job_caps() -> None:
+    groups = "-- !platform --\nwin32\n-- !GetProcessAffinityMask --\nprocess 64-95\ngroup 64-95\n"
+    more = "-- !GetActiveProcessorCount --\n96\n-- !QueryInformationJobObject --\nhard_cap {}\n"
+
+    for cap, count, errs in ((1500, 14, "no"), (7500, 32, "under")):
+        estimate = survey(Machine(groups + more.format(cap)))
+        found = [note.errs for note in estimate.notes if note.code == "other-groups"]
+        assert (estimate.parallelism, found) == (count, [errs])
+
+
 def test_every_note_is_reached_by_a_machine() -> None:
     reached = {note.code for path in MACHINES for note in survey(read_machine(path)).notes}
     odd = "-- !affinity --\n0\n-- {0}/isolated --\nall\n-- {0}/offline (EIO) --\n"

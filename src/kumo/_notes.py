@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_DETAIL = 1000  # characters
 # The notes that another mask may give a higher count, and the sources of the mask.
-ON_THE_MASK = ("affinity-not-imposed", "isolated-cpus", "threads-unreadable")
+ON_THE_MASK = ("affinity-not-imposed", "isolated-cpus", "threads-unreadable", "other-groups")
 MASK = ("affinity", "isolated", "cpuset")
 DIRECTION: dict[Errs, str] = {
     "over": "The true count may be lower",
@@ -200,7 +200,7 @@ NOTES: dict[str, tuple[str, Errs, str]] = {
     ),
     "other-groups": (
         "The process is in processor group {group}, with {cpus} of the machine's {all} CPUs, and "
-        "its threads stay there unless they move themselves, so {cpus} is the count for threads",
+        "its threads stay there unless they move themselves, so {cpus} are all that threads use",
         "under",
         "Start up to {all} child processes instead, since Windows spreads those over all groups.",
     ),
