@@ -133,7 +133,7 @@ WHOLE = [text for text in TEXTS if not re.search(r"^-- .*\(E[A-Z]+\) --$", text,
 
 @pytest.mark.parametrize("text", WHOLE)
 def test_an_unbroken_machine_is_written_as_it_is(text: str) -> None:
-    """Otherwise the fuzzing would be of something else than these machines."""
+    """Otherwise the fuzzing would be of something other than these machines."""
     sections = {k: v for k, v in parse_sections(text).items() if isinstance(v, str)}
 
     assert answer(to_text(sections)) == answer(text)

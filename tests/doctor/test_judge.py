@@ -44,7 +44,7 @@ def test_pools_for_input_and_output_are_not_judged(call: str, cpus: int) -> None
         ("os.cpu_count()", "3.11.2", 8, 2, "quota 2.00 binds; goes by the CPUs online"),
         ("Runtime.availableProcessors()", "17", 2, 1.5, "quota 1.50 binds; rounds it up"),
         ("GOMAXPROCS", "1.27.3", 2, 1.5, "quota 1.50 binds; rounds it up"),
-        ("GOMAXPROCS", "1.27.3", 2, 1.0, "quota 1.00 binds; goes by the affinity, from 1.25"),
+        ("GOMAXPROCS", "1.27.3", 2, 1.0, "quota 1.00 binds; goes by the affinity, and from 1.25"),
         ("nproc", "9.1", 2, 1.5, "quota 1.50 binds; goes by the affinity"),
         ("unheard of", "1", 2, 1.5, "quota 1.50 binds; goes by nothing that kumo knows"),
     ],

@@ -132,7 +132,8 @@ def test_the_runtimes_as_data() -> None:
                 "believes": 2,
                 "verdict": "over",
                 "by": 1,
-                "why": "quota 1.00 binds; goes by the affinity, from 9.8 quotas of cgroup v2 too",
+                "why": "quota 1.00 binds; goes by the affinity, "
+                "and from 9.8 on by quotas of cgroup v2 too",
                 "mend": "kumo run --view -- CMD, or $(kumo) in its place",
             }
         ],

@@ -56,7 +56,7 @@ def test_a_process_that_waits(sleeping: subprocess.Popen[bytes]) -> None:
     lines = ran.stdout.splitlines()
     assert lines[:2] == [
         "idle  its threads used 0.00 CPUs, and hardly waited for more",
-        "Nothing needs doing: it waits for something else than a CPU.",
+        "Nothing needs doing: it waits for something other than a CPU.",
     ]
     assert "process   0.00 CPUs used and 0.00 waited for; threads: 1" in lines
     assert not [line for line in lines if line.startswith("wake-ups")]

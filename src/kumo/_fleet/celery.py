@@ -56,7 +56,9 @@ def _app(target: str | None) -> Any:
     try:
         from celery.app.utils import find_app
     except ImportError as error:
-        raise InputError(f"celery: it cannot be imported here: {error}") from None
+        raise InputError(
+            f"celery: it cannot be imported here: {error}; run kumo with the Python that has it"
+        ) from None
     target = target or os.environ.get("CELERY_APP")
     if not target:
         raise InputError("celery: give the module of the app, as for celery -A")

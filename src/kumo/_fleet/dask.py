@@ -49,7 +49,10 @@ def _client(target: str | None, timeout: float) -> Any:
         import dask
         from distributed import Client
     except ImportError as error:
-        raise InputError(f"dask: distributed cannot be imported here: {error}") from None
+        raise InputError(
+            f"dask: distributed cannot be imported here: {error}; "
+            "run kumo with the Python that has it"
+        ) from None
     where = target or dask.config.get("scheduler-address", None)
     if where is None:
         raise InputError("dask: give the scheduler's address, such as tcp://host:8786")

@@ -117,7 +117,9 @@ class _Cluster:
         try:
             import ray
         except ImportError as error:
-            raise InputError(f"ray: it cannot be imported here: {error}") from None
+            raise InputError(
+                f"ray: it cannot be imported here: {error}; run kumo with the Python that has it"
+            ) from None
         self.ray: Any = ray
         self.connected = False
         if not ray.is_initialized():

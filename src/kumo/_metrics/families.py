@@ -107,7 +107,7 @@ FORMS: dict[str, tuple[str, Kind, str, str]] = {
     ),
     "kumo_pool_blocked": (
         "kumo.pool.blocked", "gauge", "{worker}",
-        "Workers whose task waits for something else than a CPU.",
+        "Workers whose task waits for something other than a CPU.",
     ),
     "kumo_notes": (
         "kumo.notes", "gauge", "{note}",

@@ -121,7 +121,9 @@ def _idle(pressure: Pressure) -> Verdict | None:
     if (pressure.runnable or 0.0) >= IDLE:
         return None
     evidence = f"its threads used {pressure.used or 0.0:.2f} CPUs, and hardly waited for more"
-    return Verdict("idle", evidence, "Nothing needs doing: it waits for something else than a CPU.")
+    return Verdict(
+        "idle", evidence, "Nothing needs doing: it waits for something other than a CPU."
+    )
 
 
 def _affinity(pressure: Pressure) -> Verdict | None:

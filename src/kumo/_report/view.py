@@ -264,7 +264,7 @@ def _threads(checkup: Checkup | None, most: int) -> list[tuple[str, ...]]:
 def _setting(setting: Setting, estimate: Estimate) -> tuple[str, str, str, str]:
     """Return a variable's name, its value, the verdict and the fix.
 
-    A value that may be something else than a count is not shown: it may be a secret.
+    A value that may be something other than a count is not shown: it may be a secret.
     """
     value = setting.value
     if not SHOWN.fullmatch(value):

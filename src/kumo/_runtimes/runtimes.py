@@ -279,7 +279,7 @@ RUNTIMES = (
         _read_pair("nproc", r"^(\d{1,9})$", r"^nproc \(.+\) (\S+)$"),
         calls={
             "nproc": Call(
-                f"{MASK}, from 9.8 {OWN_V2} too",
+                f"{MASK}, and from 9.8 on by {OWN_V2} too",
                 heeds=("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"),
                 instead="$(kumo)",
             ),
@@ -304,7 +304,7 @@ RUNTIMES = (
         (("{program}", "-e", NODE),),
         read_lines,
         calls={
-            "os.availableParallelism()": Call(f"{MASK}, from libuv 1.49 {OWN_V2} too"),
+            "os.availableParallelism()": Call(f"{MASK}, and from libuv 1.49 on by {OWN_V2} too"),
             "os.cpus()": Call("/proc/stat or the like", instead="os.availableParallelism()"),
             "libuv pool": Call("4 threads", heeds=("UV_THREADPOOL_SIZE",), io=True),
         },
@@ -336,7 +336,7 @@ RUNTIMES = (
         flags=(("GODEBUG", "schedtrace=1"),),
         calls={
             "GOMAXPROCS": Call(
-                f"{MASK}, from 1.25 its own cgroup's quota too, rounded up, at least 2",
+                f"{MASK}, and from 1.25 on by its own cgroup's quota too, rounded up, at least 2",
                 "GOMAXPROCS",
             ),
         },
