@@ -12,6 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from kumo._command.metrics import _url
+
 METRICS = [sys.executable, "-m", "kumo", "metrics"]
 MAIN = "from kumo._command.main import main; sys.exit(main())"
 TIMEOUT = 60
@@ -67,6 +69,18 @@ def test_a_textfile_never_replaces_a_pipe_or_a_device(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr == f"kumo: --textfile '{pipe}': it is not a regular file\n"
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:9464/metrics"),
+        ("::1", "http://[::1]:9464/metrics"),
+        ("node.example", "http://node.example:9464/metrics"),
+    ],
+)
+def test_the_address_that_it_prints_can_be_opened(address: str, url: str) -> None:
+    assert _url(address, 9464) == url
 
 
 def test_it_serves_until_it_is_interrupted() -> None:

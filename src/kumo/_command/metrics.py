@@ -97,6 +97,11 @@ def _registry(
     return registry
 
 
+def _url(address: str, port: int) -> str:
+    host = f"[{address}]" if ":" in address else address  # RFC 3986 wants IPv6 in brackets
+    return f"http://{host}:{port}/metrics"
+
+
 def _write_file(registry: CollectorRegistry, path: str) -> None:
     from prometheus_client import write_to_textfile
 
@@ -122,6 +127,6 @@ def _serve(registry: CollectorRegistry, address: str, port: int) -> None:
     except UnicodeError:  # from the codec of host names, before anybody is asked
         form = "neither a host name nor an address, such as 0.0.0.0"
         raise InputError(f"--address {repr_path(address)}: it is {form}") from None
-    say(f"serving http://{address}:{server.server_port}/metrics")
+    say(f"serving {_url(address, server.server_port)}")
     while not threading.Event().wait(LATEST):
         pass
