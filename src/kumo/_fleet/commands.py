@@ -163,6 +163,9 @@ def _run(key: str, command: Sequence[str], deadline: float, most: int, stopping:
                 command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                 start_new_session=True,
             )  # fmt: skip
+        except FileNotFoundError:
+            text = "command not found: run kumo fleet on a node that has it"
+            raise InputError(f"{command[0]}: {text}") from None
         except OSError as error:
             raise InputError(f"{command[0]}: {error.strerror or error}") from None
         code = _wait(process, deadline, stopping)
