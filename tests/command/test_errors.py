@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -376,13 +377,16 @@ def test_a_fleet_without_its_engine(kumo: Kumo) -> None:
     assert kumo("fleet") == (2, "", missing)
 
 
+class Late:
+    """Raises an interrupt in its destructor, from which Python drops it."""
+
+    def __del__(self) -> None:
+        raise KeyboardInterrupt
+
+
 def test_an_interrupt_that_python_drops_ends_it_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Late:
-        def __del__(self) -> None:
-            raise KeyboardInterrupt
-
     def wait(options: object) -> int:
         Late()
         time.sleep(60)
@@ -393,3 +397,31 @@ def test_an_interrupt_that_python_drops_ends_it_all_the_same(
 
     assert main(["version"]) == INTERRUPTED
     assert sys.unraisablehook is hook
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers that send a signal")
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+@pytest.mark.parametrize("seconds", [0, 5000])
+def test_a_verb_that_has_ended_leaves_the_timer_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, dropped: int, seconds: int
+) -> None:
+    def end(options: object) -> int:
+        for _ in range(dropped):
+            Late()
+        return 0
+
+    def handle(signum: int, frame: object) -> None:
+        """Nothing is to be done: the timer does not end."""
+
+    monkeypatch.setattr("kumo._command.version.run", end)
+    monkeypatch.setattr("kumo._command.dispatch.LATER", 9000)
+    handler = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        code = main(["version"])
+    finally:
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        handler = signal.signal(signal.SIGALRM, handler)
+
+    assert (code, handler) == (0, handle)
+    assert 0 < left <= seconds if seconds else left == 0

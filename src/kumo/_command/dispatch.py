@@ -8,9 +8,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Sequence
+    from typing import Any
 
 USAGE = 2
 BAD_INPUT = 3
+LATER = 0.1  # seconds until an interrupt that Python dropped is sent again
 
 
 def dispatch(arguments: Sequence[str]) -> int:
@@ -18,11 +20,11 @@ def dispatch(arguments: Sequence[str]) -> int:
     from kumo._command.verbs import VERBS
 
     verb, words = split(arguments)
-    hook = sys.unraisablehook
+    hook, again = sys.unraisablehook, InterruptAgain()
     if verb == "run":
         _die_of_interrupts()
     else:
-        sys.unraisablehook = _interrupt_again
+        sys.unraisablehook = again
     from kumo._command import output
     from kumo._command.options import Answered, load, make_parser, not_a_verb
     from kumo._errors import CannotRunError, InputError, UsageError
@@ -64,6 +66,7 @@ def dispatch(arguments: Sequence[str]) -> int:
         return BAD_INPUT
     finally:
         sys.unraisablehook = hook
+        again.disarm()
 
 
 def split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -96,14 +99,30 @@ def _die_of_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+class InterruptAgain:
     """Python drops what a destructor or callback raises, and an interrupt may come in one."""
-    import signal
 
-    if not issubclass(lost.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
-    elif sys.platform == "win32":
-        signal.raise_signal(signal.SIGINT)
-    else:  # later: a signal that comes just before a call would not end it
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+    _before: tuple[Any, tuple[float, float]] | None = None  # SIGALRM's handler, and the timer
+
+    def __call__(self, lost: sys.UnraisableHookArgs) -> None:
+        """Send an interrupt again that was *lost*, and show every other error as usual."""
+        import signal
+
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            sys.__unraisablehook__(lost)
+        elif sys.platform == "win32":
+            signal.raise_signal(signal.SIGINT)
+        else:  # later: a signal that comes just before a call would not end it
+            handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+            timer = signal.setitimer(signal.ITIMER_REAL, LATER)
+            self._before = self._before or (handler, timer)
+
+    def disarm(self) -> None:
+        """If there is a timer of this object, put back what was there before it."""
+        if sys.platform != "win32" and self._before is not None:
+            import signal
+
+            handler, timer = self._before
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, *timer)

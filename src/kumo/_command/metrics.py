@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+import time
 
 from kumo._command.options import add_pid, positive
 from kumo._command.output import Progress, say, write
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PORT = 65535
 LOCALHOST = "127.0.0.1"
-LATEST = 1.0  # seconds until a signal is seen that came just before a wait, which it does not end
+LATEST = 1.0  # seconds until a signal is seen that came just before a sleep, which it does not end
 DESCRIPTION = "Print limits and cgroup counters in the text format of Prometheus."
 DETAILS = """\
 It needs prometheus-client, which the extra "prometheus" brings.
@@ -128,5 +128,5 @@ def _serve(registry: CollectorRegistry, address: str, port: int) -> None:
         form = "neither a host name nor an address, such as 0.0.0.0"
         raise InputError(f"--address {repr_path(address)}: it is {form}") from None
     say(f"serving {_url(address, server.server_port)}")
-    while not threading.Event().wait(LATEST):
-        pass
+    while True:
+        time.sleep(LATEST)
