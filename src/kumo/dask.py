@@ -113,7 +113,7 @@ def _follow(worker: Any) -> _Follower:
         follower = _followers[id(worker)] = _Follower(worker)
         try:
             follower.start()
-        except BaseException:
+        except BaseException:  # whatever Dask or the watch raises, the next call may try again
             del _followers[id(worker)]
             raise
     return follower

@@ -237,7 +237,7 @@ class Kept:
             cpus = self._least(rate, calls)
             home.append(reader)
             return cpus
-        except Exception as error:
+        except Exception as error:  # whatever it is, a survey answers
             if _raised_by_the_program(error):
                 raise
             return None
@@ -395,7 +395,7 @@ def keep(system: System, publish: Callable[[Kept], object]) -> Estimate:
             publish(kept)
             _maker = None
             return estimate
-    except BaseException:
+    except BaseException:  # of the survey, or of a signal handler
         _give_up(kept)  # a traceback may be stored for long, and refers to it
         raise
     _give_up(kept)
@@ -414,7 +414,7 @@ def _succeeds(step: Callable[[], bool | None]) -> bool:
     """Whether *step* neither fails nor returns `False`. Raise what the program raises."""
     try:
         return step() is not False
-    except Exception as error:
+    except Exception as error:  # whatever it is, nothing is kept and the survey answers
         if _raised_by_the_program(error):
             raise
         return False

@@ -149,7 +149,7 @@ class Crew:
                     return
                 self.reserve(reserved)
             self.start_all(reserved, task)
-        except BaseException:
+        except BaseException:  # of a signal handler: no place is lost
             self.take_all_back(reserved)
             raise
 
@@ -316,7 +316,7 @@ class Crew:
             if followed is not watch and followed is not None:
                 followed.close()
             self.start_all(reserved)
-        except BaseException:
+        except BaseException:  # of a signal handler: no place is lost
             self.take_all_back(reserved)
             raise
         return True

@@ -101,7 +101,7 @@ class Events:
         except Exception as error:  # noqa: BLE001 - whatever it is, there are readings
             self.close()
             raise LostError(str(error)) from None
-        except BaseException:
+        except BaseException:  # of a signal handler: nobody gets an object that could be closed
             self.close()
             raise
 

@@ -29,7 +29,7 @@ class SafeLock(RLock):  # type: ignore[misc]  # the stubs have it as final; it i
         try:
             # One call of a C function takes the lock and notes it, and a handler runs after it.
             taken.extend(map(self.acquire, _ONCE))
-        except BaseException:
+        except BaseException:  # of a signal handler: the block that gives it back does not run
             if taken:
                 self.release()
             raise

@@ -72,7 +72,7 @@ def add(watch: Watch) -> None:
         _forget_dropped()
     try:
         resume(watch)
-    except BaseException:
+    except BaseException:  # of a signal handler too: the caller gets no watch that it could close
         remove(watch)
         raise
     _ring()
@@ -117,7 +117,7 @@ def resume(watch: Watch) -> None:
     bell, thread = Bell(), None
     try:
         read = Readings(watch._settling.reported, bell.pause)
-        with suppress(Exception):
+        with suppress(Exception):  # an error comes again in the thread, which complains
             # The imports of a reading are loaded now, in this thread. A fork while another thread
             # imports a module leaves half of that module in the child for good.
             read()
@@ -129,7 +129,7 @@ def resume(watch: Watch) -> None:
             bell.close()
             return
         thread.start()
-    except BaseException:
+    except BaseException:  # of a signal handler, or the thread cannot be started
         bell.close()
         with lock:
             # An interrupt may come when it has begun already; it ends if it is not needed.
