@@ -122,7 +122,7 @@ def _compile_probe(folder: Path) -> Path:
     return probe
 
 
-def _begin(command: list[str], console: Path, begun: Path) -> str | None:
+def _begin(command: list[str], console: Path, begun: Path, seconds: float) -> str | None:
     """Run the machine in a process group of its own; say how it failed."""
     path = f"{CACHE / 'venv/bin'}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     with console.open("wb") as output:
@@ -132,9 +132,9 @@ def _begin(command: list[str], console: Path, begun: Path) -> str | None:
         )  # fmt: skip
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                machine.wait(BEGIN_SECONDS)
+                machine.wait(seconds)
             if not begun.exists():
-                return f"the guest program did not begin within {BEGIN_SECONDS} s"
+                return f"the guest program did not begin within {seconds} s"
             # Any other exit code says nothing: vng cannot tell how the guest's command ended.
             late = machine.wait() in TIMED_OUT
             return f"the machine did not end within {SECONDS} s" if late else None
@@ -152,10 +152,17 @@ def _collect(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def run(guest: list[str], *options: str, cpus: int = 8, path: str = SOURCE) -> Ran:
+def run(
+    guest: list[str],
+    *options: str,
+    cpus: int = 8,
+    path: str = SOURCE,
+    seconds: float = BEGIN_SECONDS,
+) -> Ran:
     """Boot a machine and run a Python program there; its last argument is the file to write to.
 
-    guest is what follows the interpreter's name, options are vng's, path is PYTHONPATH.
+    guest is what follows the interpreter's name, options are vng's, path is PYTHONPATH. If the
+    program has not begun after *seconds*, or when the machine has ended, it is booted again.
     """
     with tempfile.TemporaryDirectory(prefix="kumo-kernel-") as name:
         shared, console = Path(name) / "shared", Path(name) / "console"
@@ -171,7 +178,7 @@ def run(guest: list[str], *options: str, cpus: int = 8, path: str = SOURCE) -> R
             "--user", "root", f"--rwdir={shared}", "--exec", command,
         ]  # fmt: skip
         for attempt in range(BOOTS):
-            failure = _begin(vng, console, shared / "begun")
+            failure = _begin(vng, console, shared / "begun", seconds)
             tail = "\n".join(console.read_text(errors="replace").splitlines()[-60:])
             if (shared / "begun").exists():
                 break
