@@ -34,8 +34,8 @@ WRONG_USAGE = [
         f"--topology is not an option of kumo (did you mean kumo topology?): {PLAIN_HAS}",
     ),
     (["--json=1"], "argument --json: it takes no value, not '1'"),
-    (["--machine"], "argument --machine: expected one argument"),
-    (["--pid"], "argument --pid: expected one argument"),
+    (["--machine"], "argument --machine: its value is missing, as in --machine FILE"),
+    (["--pid"], "argument --pid: its value is missing, as in --pid N"),
     (["--pid", "1", "--machine", SOME], "argument --machine: not allowed with argument --pid"),
     (["--machine", SOME, "--pid", "1"], "argument --pid: not allowed with argument --machine"),
 ]
@@ -292,6 +292,17 @@ def test_a_long_value_is_cut(kumo: Kumo, verb: str, option: str) -> None:
     assert re.match(rf"kumo: (argument )?{option}\b", ran.stderr)
     assert ran.stderr.count("\n") == 1
     assert len(ran.stderr) < LENGTH
+
+
+@pytest.mark.parametrize(("verb", "option"), options_with_values())
+def test_a_missing_value_is_shown_by_its_form(kumo: Kumo, verb: str, option: str) -> None:
+    ran = kumo(verb, option)
+
+    form = r"(needs a command after it|its value is missing, as in -+\w[^ ]* [A-Z{][^ ]*)"
+    assert ran[:2] == (USAGE, "")
+    assert re.fullmatch(
+        rf"kumo: (argument )?{option}:? {form} \(see kumo {verb} --help\)\n", ran.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,7 @@ WRONG = [
     (["--bogus", "true"], "--bogus is not an option of kumo run: it has --help, "),
     (["-n", "2", "true"], "-n is not an option of kumo run"),
     (["--ma", "2", "true"], "--ma is not an option of kumo run (did you mean --max?)"),
-    (["--max"], "argument --max: expected one argument"),
+    (["--max"], "argument --max: its value is missing, as in --max N"),
     *(
         (["--max", word, "true"], f"argument --max: {word!a} is not a positive decimal integer")
         for word in ("0", "-1", "x", "", "1.5", "+1", " 1", "1_0", "\u0661")

@@ -69,6 +69,12 @@ class Parser(argparse.ArgumentParser):
             forms = [name for name in self._option_string_actions if name.startswith(f"{option}=")]
             right = f"; there is {', '.join(forms)}" if forms else ""
             message = f"{where}: it takes no value, not {quoted(value, 60)}{right}"
+        where, no_value, _ = message.partition(": expected one argument")
+        if no_value:  # these words do not show the form of the value
+            option = where.removeprefix("argument ").rpartition("/")[2]
+            action = self._option_string_actions[option]
+            form = action.metavar or f"{{{','.join(action.choices or ())}}}"  # as in the help
+            message = f"{where}: its value is missing, as in {option} {form}"
         _, required, names = message.partition("the following arguments are required: ")
         if required:
             message = f"{names} is missing"
