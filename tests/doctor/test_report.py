@@ -159,6 +159,15 @@ def test_nothing_was_found() -> None:
     assert report.data()["runtimes"] == []
 
 
+def test_sentences_about_a_process_are_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+
+    lines = process().text().splitlines()
+
+    assert lines[0] == r"process 42 (a\tb): 1  (quota"
+    assert "its environment could not be" in lines
+
+
 def test_a_process_as_text() -> None:
     lines = process().text().splitlines()
 

@@ -37,6 +37,16 @@ def test_the_first_line_is_the_verdict(fields: dict[str, Any], verdict: str) -> 
     assert as_text(measurement(**fields)).split("\n")[0] == f"2.00 of 4.00 CPUs: {verdict}"
 
 
+def test_long_lines_are_folded_at_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = as_text(measurement(contention=0.61))
+    monkeypatch.setenv("COLUMNS", "40")
+
+    text = as_text(measurement(contention=0.61))
+
+    assert max(map(len, text.splitlines())) <= 40
+    assert text.split() == whole.split()
+
+
 def test_every_line() -> None:
     text = as_text(measurement(period_ms=100.0, stops=1, stopped=1.5, contention=0.5, steal=0.25))
 

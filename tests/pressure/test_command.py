@@ -163,6 +163,21 @@ def test_a_process_that_ends_before_the_window_does(
 
 
 @linux
+def test_the_last_lines_are_folded_at_the_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("KUMO_AVAILABLE_PARALLELISM", raising=False)
+
+    assert main(["pressure", "--seconds", "0.05"]) == 0
+
+    facts = capsys.readouterr().out.rpartition("\n\n")[2].splitlines()
+    assert facts[0].startswith("CPUs      ")
+    assert facts[1].startswith(" " * 10)
+    assert max(map(len, facts)) <= 40
+
+
+@linux
 def test_watching_ends_with_the_process(sleeping: subprocess.Popen[bytes]) -> None:
     with subprocess.Popen(
         [*COMMAND, "--pid", str(sleeping.pid), "--watch", "--seconds", "0.5"],

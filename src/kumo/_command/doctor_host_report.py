@@ -41,7 +41,7 @@ class HostReport:
             left = sum(row.verdict != "within" for row in busy[MAX_ROWS:])
             but = f"{left} of them oversubscribed: see --json" if left else "none oversubscribed"
             more = f"{plural(hidden, 'more group')} or {'process' if hidden == 1 else 'processes'}"
-            lines += [f"{more} not shown, {but}", ""]
+            lines += [*paragraph(f"{more} not shown, {but}"), ""]
         lines += [line for remark in host.remarks for line in (*paragraph(remark), "")]
         bad = sum(row.verdict != "within" for row in host.rows)
         all_rows = "groups and processes" if len(host.rows) != 1 else "group or process"

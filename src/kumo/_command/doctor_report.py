@@ -133,7 +133,7 @@ class ProcessReport:
         seen = self.checkup
         below = f" and {seen.descendants} below it" if seen.descendants else ""
         name = f"process {seen.pid} ({quoted(seen.name, 60)}){below}"
-        lines = [f"{name}: {_headline(seen.estimate)}", ""]
+        lines = [*paragraph(f"{name}: {_headline(seen.estimate)}"), ""]
         lines += _table(THREADS, family_rows(seen.threads))
         if seen.settings:
             count = seen.estimate.parallelism
@@ -142,7 +142,7 @@ class ProcessReport:
         if seen.levels:
             lines += ["", *_table(LEVELS, [_level_cells(level) for level in seen.levels])]
         if seen.remarks:
-            lines += ["", *seen.remarks]
+            lines += ["", *(line for remark in seen.remarks for line in paragraph(remark))]
         lines += ["", *_notes(seen.estimate), f"{seen.judged}, as seen for {seen.window:.1f} s"]
         return "\n".join(lines)
 

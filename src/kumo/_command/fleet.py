@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from kumo._command.options import add_json, did_you_mean, positive_seconds
-from kumo._command.output import Progress, paint, table, write, write_json
+from kumo._command.output import Progress, paint, paragraph, table, write, write_json
 from kumo._errors import InputError, UsageError
 from kumo._fleet.adapters import ENGINES, load
 from kumo._fleet.gather import ask_all, paired
@@ -204,7 +204,7 @@ def lines(fleet: Fleet, hosts: bool) -> Iterator[str]:
     counts = f"{asked}, {len(fleet.silent)} silent"
     over = [place for place in places if place.excess > 0]
     places_over = f" on {plural(len(over), 'host')}" if over else ""
-    yield (
+    yield from paragraph(
         f"{counts}; slots: {totals['slots']:,g}, over by {totals['over']:,g}{places_over}, "
         f"under by {totals['under']:,g}"
     )
@@ -253,4 +253,4 @@ def _silent(nodes: Sequence[Node], all_of_them: bool) -> Iterator[str]:
     for reason, names in by_reason.items():
         shown = names if all_of_them else names[:MAX_SILENT]
         more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        yield quoted(f"silent: {', '.join(shown)}{more}: {reason}", 10_000)
+        yield from paragraph(quoted(f"silent: {', '.join(shown)}{more}: {reason}", 10_000))

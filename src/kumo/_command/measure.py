@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from kumo._command.options import add_json, seconds
-from kumo._command.output import Progress, say, write, write_json
+from kumo._command.output import Progress, paragraph, say, table, write, write_json
 from kumo._errors import InputError
 from kumo._measure.measure import (
     DEFAULT_SECONDS,
@@ -22,6 +22,7 @@ from kumo._text import plural, quoted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from kumo._command.options import Parser
     from kumo._measure.verdict import Measurement
@@ -97,15 +98,16 @@ def _verdict(measurement: Measurement) -> str:
 
 def as_text(measurement: Measurement) -> str:
     """Return the result for people."""
-    lines = [
-        f"{measurement.cpus:.2f} of {measurement.allowed:.2f} CPUs: {_verdict(measurement)}",
-        "",
-    ]
+    first = f"{measurement.cpus:.2f} of {measurement.allowed:.2f} CPUs: {_verdict(measurement)}"
+    facts = [line for lines in table(None, list(_facts(measurement))) for line in lines]
+    return "\n".join([*paragraph(first), "", *facts])
+
+
+def _facts(measurement: Measurement) -> Iterator[tuple[str, str]]:
     if measurement.period_ms is not None:
         times = plural(measurement.stops or 0, "time")
-        lines.append(f"period      {measurement.period_ms:.1f} ms: all stopped {times}")
-    lines.append(f"stopped     {measurement.stopped:.2f} CPUs, with no other program here running")
-    lines.append(f"contention  {measurement.contention:.2f} CPUs, taken by other programs here")
+        yield "period", f"{measurement.period_ms:.1f} ms: all stopped {times}"
+    yield "stopped", f"{measurement.stopped:.2f} CPUs, with no other program here running"
+    yield "contention", f"{measurement.contention:.2f} CPUs, taken by other programs here"
     if measurement.steal is not None:
-        lines.append(f"steal       {measurement.steal:.2f} CPUs, as the hypervisor reports")
-    return "\n".join(lines)
+        yield "steal", f"{measurement.steal:.2f} CPUs, as the hypervisor reports"

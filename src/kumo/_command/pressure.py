@@ -132,21 +132,28 @@ def _lines(pressure: Pressure, held: Verdict, *, itself: bool) -> Iterator[str]:
         for lines in table(COLUMNS, [_cells(level) for level in pressure.levels]):
             yield from lines
     yield ""
+    for lines in table(None, list(_facts(pressure, itself=itself))):
+        yield from lines
+    for reason in pressure.missing:
+        yield from paragraph(quoted(reason, 300))
+
+
+def _facts(pressure: Pressure, *, itself: bool) -> Iterator[tuple[str, str]]:
     used, waiting, idle = map(show_decimal, (pressure.used, pressure.waiting, pressure.idle))
     elsewhere, steal = show_decimal(pressure.elsewhere), show_share(pressure.steal)
     if not itself:  # of the command alone it is not worth saying
-        yield f"process   {used} CPUs used and {waiting} waited for; threads: {pressure.threads}"
+        threads = pressure.threads
+        yield "process", f"{used} CPUs used and {waiting} waited for; threads: {threads}"
     yield (
-        f"CPUs      {idle} of {pressure.cpus} idle, elsewhere {elsewhere}, "
-        f"steal {steal}; some thread of the host waited {show_share(pressure.host)}"
+        "CPUs",
+        f"{idle} of {pressure.cpus} idle, elsewhere {elsewhere}, "
+        f"steal {steal}; some thread of the host waited {show_share(pressure.host)}",
     )
     late = pressure.lateness
     if late is not None:
         p50, p99, most = (f"{value * 1000:.1f}" for value in (late.p50, late.p99, late.max))
-        yield f"wake-ups  late by {p50} ms (p50), {p99} ms (p99), {most} ms (max)"
-    yield f"headroom  {pressure.headroom:.2f} CPUs"
-    for reason in pressure.missing:
-        yield quoted(reason, 300)
+        yield "wake-ups", f"late by {p50} ms (p50), {p99} ms (p99), {most} ms (max)"
+    yield "headroom", f"{pressure.headroom:.2f} CPUs"
 
 
 def _cells(level: Level) -> tuple[str, ...]:
