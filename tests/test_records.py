@@ -191,7 +191,7 @@ def test_round_cpus(value: float, floor: int, ceil: int) -> None:
 @pytest.mark.parametrize("rounding", ["", "round", "Floor", "nearest", None])
 def test_round_cpus_takes_no_other_rounding(rounding: str) -> None:
     with pytest.raises(ValueError, match=f"'floor' or 'ceil', not {rounding!r}"):
-        round_cpus(1.5, rounding)  # type: ignore[arg-type]
+        round_cpus(1.5, rounding)  # type: ignore[arg-type]  # it is wrong
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_workers(limits: list[Limit], lockstep: int, independent: int) -> None:
 @pytest.mark.parametrize("purpose", ["", "threads", "Lockstep"])
 def test_workers_takes_no_other_purpose(purpose: str) -> None:
     with pytest.raises(ValueError, match=f"'physical', 'pinned', not {purpose!r}"):
-        ESTIMATE.workers(purpose)  # type: ignore[arg-type]
+        ESTIMATE.workers(purpose)  # type: ignore[arg-type]  # it is wrong
 
 
 def test_without_its_machine_only_lockstep_needs_the_capacities() -> None:
@@ -426,4 +426,4 @@ def test_estimate_raises_for_what_cannot_be_asked() -> None:
     with pytest.raises(ValueError, match="pid and machine exclude each other"):
         estimate(pid=1, machine="machine.txt")
     with pytest.raises(ValueError, match="'process' or 'thread', not 'system'"):
-        estimate("system")  # type: ignore[arg-type]
+        estimate("system")  # type: ignore[arg-type]  # it is wrong

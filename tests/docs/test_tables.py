@@ -419,7 +419,7 @@ def test_every_exit_code_has_a_row(verb: str) -> None:
 
 def test_every_verb_with_json_has_a_row() -> None:
     rows = table("docs/reference/schemas.md", "verb | schema |")
-    verbs = {re.match(r"kumo (\w*)", code)[1] for code in codes(column(rows))}  # type: ignore[index]
+    verbs = {re.match(r"kumo (\w*)", code)[1] for code in codes(column(rows))}  # type: ignore[index]  # each code has this form
     numbers = {
         node.value.value
         for _, tree in trees("")
@@ -443,7 +443,7 @@ def test_every_verb_with_json_has_a_row() -> None:
 
 def test_every_key_has_a_row() -> None:
     bound = [binding for screen in (Top, Levels) for binding in screen.BINDINGS]
-    keys = {KEYS.get(key, key) for binding in bound for key in binding.key.split(",")}  # type: ignore[union-attr]
+    keys = {KEYS.get(key, key) for binding in bound for key in binding.key.split(",")}  # type: ignore[union-attr]  # none of these is a tuple
     shown = column(table("docs/reference/top.md", "key | what it does |"))
 
     named = set(re.findall(r"[\w-]+|[^\w\s]", shown))

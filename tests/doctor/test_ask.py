@@ -161,9 +161,9 @@ def test_flags_join_what_the_user_has_set(tmp_path: Path, monkeypatch: pytest.Mo
     questions = list(find(str(tmp_path), ""))
     how = {"at_once": 1, "begun": lambda question: None}
 
-    (alone,) = ask(questions, {"PATH": os.environ["PATH"]}, **how)  # type: ignore[arg-type]
+    (alone,) = ask(questions, {"PATH": os.environ["PATH"]}, **how)  # type: ignore[arg-type]  # options of several types
     both = {"PATH": os.environ["PATH"], "GODEBUG": "containermaxprocs=0"}
-    (joined,) = ask(questions, both, **how)  # type: ignore[arg-type]
+    (joined,) = ask(questions, both, **how)  # type: ignore[arg-type]  # the same
 
     assert alone.failure == "schedtrace=1 (exit code 1)"
     assert joined.failure == "containermaxprocs=0,schedtrace=1 (exit code 1)"

@@ -57,7 +57,7 @@ def process(**changes: object) -> ProcessReport:
         ],
         ["its environment could not be read (EACCES)"],
     )
-    return ProcessReport(checkup._replace(**changes))  # type: ignore[arg-type]
+    return ProcessReport(checkup._replace(**changes))  # type: ignore[arg-type]  # fields of several types
 
 
 def test_the_columns_are_aligned_and_numbers_to_the_right() -> None:

@@ -147,7 +147,7 @@ class FakeRay:
 def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
     strategies = ModuleType("ray.util.scheduling_strategies")
-    strategies.NodeAffinitySchedulingStrategy = (  # type: ignore[attr-defined]
+    strategies.NodeAffinitySchedulingStrategy = (  # type: ignore[attr-defined]  # the module is made here
         lambda node, soft: node
     )
     monkeypatch.setitem(sys.modules, "ray", fake)
@@ -220,8 +220,8 @@ def test_a_ray_with_a_token_says_which_variable_it_needs(
     def init(**options: Any) -> None:
         raise ConnectionError("Failed to connect to Ray cluster")
 
-    fake_ray.is_initialized = lambda: False  # type: ignore[method-assign]
-    fake_ray.init = init  # type: ignore[attr-defined]
+    fake_ray.is_initialized = lambda: False  # type: ignore[method-assign]  # a method is replaced
+    fake_ray.init = init  # type: ignore[attr-defined]  # FakeRay has none
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     with pytest.raises(InputError, match=r"Ray cluster; .* set RAY_AUTH_MODE=token"):
         list(ray.ask("auto", pressure=None, timeout=3, progress=quiet))

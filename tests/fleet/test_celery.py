@@ -104,11 +104,11 @@ class FakeWorker:
 def celery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """`kumo.celery`, in a process with 3 CPUs."""
     package = ModuleType("celery")
-    package.bootsteps = SimpleNamespace(StartStopStep=FakeStep)  # type: ignore[attr-defined]
+    package.bootsteps = SimpleNamespace(StartStopStep=FakeStep)  # type: ignore[attr-defined]  # the module is made here
     signals = SimpleNamespace(celeryd_init=FakeSignal(), worker_process_init=FakeSignal())
-    package.signals = signals  # type: ignore[attr-defined]
+    package.signals = signals  # type: ignore[attr-defined]  # the module is made here
     control = ModuleType("celery.worker.control")
-    control.inspect_command = lambda **given: lambda function: function  # type: ignore[attr-defined]
+    control.inspect_command = lambda **given: lambda function: function  # type: ignore[attr-defined]  # the module is made here
     for module in (package, ModuleType("celery.worker"), control):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.delitem(sys.modules, "kumo.celery", raising=False)

@@ -75,17 +75,17 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def dask(monkeypatch: pytest.MonkeyPatch, cpus: list[float]) -> Iterator[ModuleType]:
     """`kumo.dask` with a distributed that has 8 CPUs."""
     distributed = ModuleType("distributed")
-    distributed.WorkerPlugin = type("WorkerPlugin", (), {})  # type: ignore[attr-defined]
-    distributed.__version__ = "2026.8.0"  # type: ignore[attr-defined]
+    distributed.WorkerPlugin = type("WorkerPlugin", (), {})  # type: ignore[attr-defined]  # the module is made here
+    distributed.__version__ = "2026.8.0"  # type: ignore[attr-defined]  # the module is made here
     events = ModuleType("distributed.worker_state_machine")
-    events.UnpauseEvent = lambda stimulus_id: stimulus_id  # type: ignore[attr-defined]
-    distributed.worker_state_machine = events  # type: ignore[attr-defined]
+    events.UnpauseEvent = lambda stimulus_id: stimulus_id  # type: ignore[attr-defined]  # the module is made here
+    distributed.worker_state_machine = events  # type: ignore[attr-defined]  # the module is made here
     utils = ModuleType("distributed.deploy.utils")
-    utils.nprocesses_nthreads = lambda cpus: (4, 2)  # type: ignore[attr-defined]
+    utils.nprocesses_nthreads = lambda cpus: (4, 2)  # type: ignore[attr-defined]  # the module is made here
     protocol = ModuleType("distributed.protocol.pickle")
-    protocol.dumps = lambda what: what  # type: ignore[attr-defined]
+    protocol.dumps = lambda what: what  # type: ignore[attr-defined]  # the module is made here
     system = ModuleType("dask.system")
-    system.CPU_COUNT = 8  # type: ignore[attr-defined]
+    system.CPU_COUNT = 8  # type: ignore[attr-defined]  # the module is made here
     for module in (distributed, events, utils, protocol, system):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     for name in ("distributed.deploy", "distributed.protocol", "dask"):

@@ -98,7 +98,7 @@ def test_a_grant_is_of_its_node_alone() -> None:
 
 def test_an_override_is_the_answer() -> None:
     override = limit(3, "override", "$KUMO_AVAILABLE_PARALLELISM", "3", "override")
-    estimate = {**node(3, quota(1.0)).estimate, "binding": override}  # type: ignore[dict-item]
+    estimate = {**node(3, quota(1.0)).estimate, "binding": override}  # type: ignore[dict-item]  # a limit is a dictionary here
 
     assert verdicts(Node("a", "dask", 3, estimate=estimate)) == [(3, 3, "override", 0)]
 

@@ -52,7 +52,7 @@ def test_what_is_raised_names_the_input(capsys: pytest.CaptureFixture[str]) -> N
         def try_machine(self, data: bytes, thorough: bool) -> bool:
             raise ArithmeticError
 
-    campaign.targets = Broken()  # type: ignore[assignment]
+    campaign.targets = Broken()  # type: ignore[assignment]  # a stand-in
     with pytest.raises(ArithmeticError):
         campaign.one(b"\0\1\2")
     assert capsys.readouterr().out == "input 000102\n"

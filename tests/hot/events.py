@@ -309,7 +309,7 @@ def moved_without_a_descriptor(groups: list[Group]) -> Iterator[int]:
 
     warnings: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]  # a method is replaced
     logging.getLogger("kumo").addHandler(handler)
     groups[2].set(100_000)
     yield 1

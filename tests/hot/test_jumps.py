@@ -32,7 +32,7 @@ def uncovered(code: types.CodeType) -> Iterator[int | None]:
     """Yield the line of each jump back that leaves a handler for one step."""
     instructions = list(dis.get_instructions(code))
     places = {instruction.offset: instruction for instruction in instructions}
-    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
+    entries = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]  # since 3.11
 
     def handler(offset: int) -> int | None:
         """The place of the innermost try's or with's handler; a generator's own is none."""

@@ -192,7 +192,7 @@ def threads_stay_on_the_fast_path(groups: list[Group]) -> Iterator[int]:
         surveys.append(system)
         return real(system, notes=notes)
 
-    _hot_kept.survey = counted  # type: ignore[attr-defined]
+    _hot_kept.survey = counted  # type: ignore[attr-defined]  # replaced where it is used
     kept = _hot_count._kept
     failures: list[BaseException] = []
 
@@ -213,7 +213,7 @@ def threads_stay_on_the_fast_path(groups: list[Group]) -> Iterator[int]:
     assert not surveys
     assert _hot_count._kept is kept
     yield len(CPUS)
-    _hot_kept.survey = real  # type: ignore[attr-defined]
+    _hot_kept.survey = real  # type: ignore[attr-defined]  # replaced where it is used
 
 
 def mounts_change_while_threads_ask(groups: list[Group]) -> Iterator[int]:

@@ -54,7 +54,7 @@ def three(pins: Sequence[int | None]) -> dict[str, object]:
     seconds = time.monotonic() - start
     return {
         "cpus": round(sum(float(str(time)) for time, _ in used.values()) / seconds, 2),
-        "on": sorted({cpu for _, cpus in used.values() for cpu in cpus}),  # type: ignore[attr-defined]
+        "on": sorted({cpu for _, cpus in used.values() for cpu in cpus}),  # type: ignore[attr-defined]  # the second is a list
     }
 
 

@@ -23,7 +23,7 @@ def skip_real(reason: str) -> None:
 
 # The tests' own needs pytest.
 sys.modules["conftest"] = types.ModuleType("conftest")
-sys.modules["conftest"].skip_real = skip_real  # type: ignore[attr-defined]
+sys.modules["conftest"].skip_real = skip_real  # type: ignore[attr-defined]  # the module is made here
 
 from real import host  # noqa: E402
 from real.host import Group  # noqa: E402

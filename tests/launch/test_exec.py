@@ -50,7 +50,7 @@ UNDECODABLE = [b"\xff", b"\x80\xfe=\xff", b"caf\xe9", b"\xed\xa0\x80"]
 
 def run(command: list[str] | list[bytes], **options: object) -> subprocess.CompletedProcess[bytes]:
     given = {"stdin": subprocess.DEVNULL, "env": environment(), **options}
-    return subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT, **given)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT, **given)  # type: ignore[call-overload, no-any-return]  # options of any kind
 
 
 def told(command: list[str], **options: object) -> dict[str, object]:

@@ -199,7 +199,7 @@ def test_a_terminal_is_told(view: Kumo, terminal: Callable[[list[str]], object])
     one = terminal([view.script, "run", "--max", "1", "--view", "--", "nproc"])
     every = os.sysconf("SC_NPROCESSORS_ONLN")
 
-    status, shown = one.end()  # type: ignore[attr-defined]
+    status, shown = one.end()  # type: ignore[attr-defined]  # a Terminal
 
     said, *_, count = shown.splitlines()
     assert said == f"kumo: showing 1 of {every} CPUs to this command (nothing is pinned)"
@@ -321,7 +321,7 @@ def test_root_is_told_if_other_users_cannot_load_it(
     library.chmod(0o700)
     command = [sys.executable, "-m", "kumo", "run", "--max", "1", "--view", *NPROC]
 
-    status, shown = terminal(["/usr/bin/env", f"PYTHONPATH={tmp_path}", *command]).end()  # type: ignore[attr-defined]
+    status, shown = terminal(["/usr/bin/env", f"PYTHONPATH={tmp_path}", *command]).end()  # type: ignore[attr-defined]  # a Terminal
 
     assert status == 0
     assert f"kumo: other users cannot read {library}; --view does not" in shown

@@ -13,7 +13,7 @@ end = threading.Event()
 pool = kumo.ThreadPool("web", threads=4)
 
 
-def application(environment, start_response):  # type: ignore[no-untyped-def]
+def application(environment, start_response):  # type: ignore[no-untyped-def]  # as most applications are
     REQUESTS.inc()
     if environment["PATH_INFO"] == "/busy":
         pool.submit(end.wait)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -38,8 +39,8 @@ def registered(collector: KumoCollector | HostCollector) -> CollectorRegistry:
 
 
 @pytest.mark.parametrize("module", [kumo.prometheus, kumo.opentelemetry])
-def test_the_examples(module: object) -> None:
-    failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
+def test_the_examples(module: ModuleType) -> None:
+    failed, tried = doctest.testmod(module)
 
     assert tried > 0
     assert failed == 0

@@ -123,7 +123,7 @@ class Chaos:
             try:
                 signal.alarm(MOMENT)
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                threading.Thread.start = START  # type: ignore[method-assign]
+                threading.Thread.start = START  # type: ignore[method-assign]  # the true one is put back
                 self.pool.submit(int).result(MOMENT)
                 with kumo.ThreadPool("child", threads=2) as own:
                     grandchild = own.submit(fork_nothing).result(MOMENT)
@@ -332,7 +332,7 @@ def main(group: Path, seconds: float, seed: int) -> dict[str, Any]:
             raise RuntimeError("can't start new thread")
         START(self)
 
-    threading.Thread.start = start  # type: ignore[method-assign]
+    threading.Thread.start = start  # type: ignore[method-assign]  # a method is replaced
     before = descriptors()
     chaos.run(seconds)
     report = chaos.settle()

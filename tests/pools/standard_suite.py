@@ -74,7 +74,7 @@ def put_in_place() -> None:
         return run(*replaced, **options)
 
     script_helper.assert_python_ok = run_with_pool
-    concurrent.futures.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc]
+    concurrent.futures.ThreadPoolExecutor = ThreadPoolExecutor  # type: ignore[misc]  # a class is replaced
 
 
 def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:

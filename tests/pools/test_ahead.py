@@ -195,7 +195,7 @@ def test_nobody_waits_in_vain_however_the_futures_are_looked_at() -> None:
         done: list[Future[int]] = []
         for future in futures:
             event = Event()
-            future.add_done_callback(lambda _, event=event: event.set())  # type: ignore[misc]
+            future.add_done_callback(lambda _, event=event: event.set())  # type: ignore[misc]  # its default
             assert event.wait(MOMENT)
             done.append(future)
         return done

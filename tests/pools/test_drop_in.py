@@ -72,7 +72,7 @@ def test_max_workers_none_follows_as_the_standard_executor_counts() -> None:
 def test_what_is_no_number_of_workers(bad: object) -> None:
     makes: list[Callable[[], kumo.ThreadPool]] = [
         lambda: kumo.ThreadPool(bad),  # type: ignore[arg-type]  # it is wrong
-        lambda: kumo.ThreadPool(max_workers=bad),  # type: ignore[arg-type]
+        lambda: kumo.ThreadPool(max_workers=bad),  # type: ignore[arg-type]  # the same
     ]
     for make in makes:
         with pytest.raises(ValueError, match="threads must be a whole number, 1 or more"):

@@ -208,8 +208,8 @@ def test_torch_is_set_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in of its two functions; the real one is too large for a test."""
     torch = types.ModuleType("torch")
     numbers = [7]
-    torch.get_num_threads = lambda: numbers[-1]  # type: ignore[attr-defined]
-    torch.set_num_threads = numbers.append  # type: ignore[attr-defined]
+    torch.get_num_threads = lambda: numbers[-1]  # type: ignore[attr-defined]  # the module is made here
+    torch.set_num_threads = numbers.append  # type: ignore[attr-defined]  # the module is made here
     monkeypatch.setitem(sys.modules, "torch", torch)
     monkeypatch.setenv(VARIABLE, "3")
 
@@ -247,7 +247,7 @@ def test_mkl_is_set_for_every_thread(monkeypatch: pytest.MonkeyPatch) -> None:
             self.limit(5)
 
     threadpoolctl = types.ModuleType("threadpoolctl")
-    threadpoolctl.ThreadpoolController = Controller  # type: ignore[attr-defined]
+    threadpoolctl.ThreadpoolController = Controller  # type: ignore[attr-defined]  # the module is made here
     monkeypatch.setitem(sys.modules, "threadpoolctl", threadpoolctl)
     monkeypatch.setenv(VARIABLE, "3")
 

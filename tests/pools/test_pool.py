@@ -299,7 +299,7 @@ def test_a_shutdown_waits_for_a_surplus_worker_that_is_leaving(
                 joined.set()
                 join(timeout)
 
-            worker.join = join_at_last  # type: ignore[method-assign]
+            worker.join = join_at_last  # type: ignore[method-assign]  # a method is replaced
             leaving.append(worker)
             joined.wait(MOMENT)
         return leaves

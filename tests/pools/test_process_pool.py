@@ -336,7 +336,7 @@ def test_an_initializer_that_fails_breaks_the_pool(
 
 def test_an_initializer_that_cannot_be_called() -> None:
     with pytest.raises(TypeError, match="initializer must be a callable"):
-        kumo.ProcessPool("web", initializer=3)  # type: ignore[arg-type]
+        kumo.ProcessPool("web", initializer=3)  # type: ignore[arg-type]  # it is wrong
 
 
 # --- processes that end

@@ -83,7 +83,7 @@ def test_not_more_work_than_the_size_when_the_wait_is_over() -> None:
         until(lambda: len(pool._threads) <= 2)
         # Many of them in turn: nothing is left of those that ended.
         assert pool._crew.limit == 2
-        assert not pool._crew.spare  # type: ignore[attr-defined]
+        assert not pool._crew.spare  # type: ignore[attr-defined]  # with max_waiting= it has this
 
 
 def test_work_that_turns_from_waiting_to_computing() -> None:
@@ -146,7 +146,7 @@ def test_a_pacer_that_could_not_be_started_has_a_successor(
     refused: list[str] = []
 
     def start(thread: threading.Thread) -> None:
-        if pool._crew.slow and not refused:  # type: ignore[attr-defined]
+        if pool._crew.slow and not refused:  # type: ignore[attr-defined]  # with max_waiting= it has this
             refused.append(thread.name)
             raise RuntimeError("can't start new thread")
         begin(thread)
@@ -272,7 +272,7 @@ def test_a_fork_within_it() -> None:
 @pytest.mark.parametrize("bad", [-1, 1.5, "2"])
 def test_what_is_no_number_that_may_wait(bad: object) -> None:
     with pytest.raises(ValueError, match="max_waiting must be a whole number, 1 or more"):
-        kumo.ThreadPool("web", max_waiting=bad)  # type: ignore[arg-type]
+        kumo.ThreadPool("web", max_waiting=bad)  # type: ignore[arg-type]  # it is wrong
     assert kumo.pools() == {}
 
 
@@ -295,7 +295,7 @@ def test_asyncios_executor_lets_others_work_while_some_wait(
             calls = [asyncio.to_thread(wait_for, following.waiting, gate) for _ in range(9)]
             together = asyncio.gather(*calls)
             pool = kumo.pools()["asyncio"]
-            while pool.blocked < 5:  # type: ignore[attr-defined]
+            while pool.blocked < 5:  # type: ignore[attr-defined]  # a thread pool
                 await asyncio.sleep(0.005)
             assert (pool.busy, pool.queued) == (5, 4)
             gate.set()

@@ -66,7 +66,7 @@ def _package(variable: str, package: str, code: str, **more: object) -> Program:
     """A package for Python, and the code that asks it."""
     version = f"import importlib.metadata; print(importlib.metadata.version({package!r}))"
     start = ("python", "-c", code)
-    return Program(variable, package, ("python", "-c", version), start, **more)  # type: ignore[arg-type]
+    return Program(variable, package, ("python", "-c", version), start, **more)  # type: ignore[arg-type]  # options of several types
 
 
 _THREADS = "len(os.listdir('/proc/self/task'))"

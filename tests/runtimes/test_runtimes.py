@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kumo._runtimes.knobs import KNOBS
-from kumo._runtimes.runtimes import CALLS, RUNTIMES, Belief, read_executable
+from kumo._runtimes.runtimes import CALLS, RUNTIMES, Belief, Runtime, read_executable
 
 READ = {runtime.name: runtime.read for runtime in RUNTIMES}
 
@@ -121,9 +121,9 @@ def test_each_runtime_says_how_its_answers_are_judged() -> None:
     assert [runtime.name for runtime in RUNTIMES if not runtime.calls] == []
 
 
-def _texts(runtime: object) -> list[str]:
-    steps = [word for step in runtime.steps for word in step]  # type: ignore[attr-defined]
-    files = runtime.files  # type: ignore[attr-defined]
+def _texts(runtime: Runtime) -> list[str]:
+    steps = [word for step in runtime.steps for word in step]
+    files = runtime.files
     return [*steps, *(content.decode("utf-8", "replace") for _, content in files)]
 
 

@@ -30,7 +30,7 @@ def can_be_staged(path: Path) -> bool:
     machine = Machine(text)
     sections = machine.sections
     facts = {name for name in sections if name[0] == "!"}
-    if sections.get("!policy", "").strip() == "SCHED_OTHER":  # type: ignore[union-attr]
+    if sections.get("!policy", "").strip() == "SCHED_OTHER":  # type: ignore[union-attr]  # this section is no error
         facts.discard("!policy")
     paths = [name for name in sections if name[0] == "/"]
     return (

@@ -33,7 +33,7 @@ def machine(cores: list[list[int]], number: dict[str, list[int]] | None = None,
 
     return Topology(
         [
-            Core(cpus, cpus, **{name: group(name, cpus[0]) for name in groups})  # type: ignore[arg-type]
+            Core(cpus, cpus, **{name: group(name, cpus[0]) for name in groups})  # type: ignore[arg-type]  # fields of several types
             for cpus in cores
         ],
         sorted(cpu for cpus in cores for cpu in cpus),

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 def count() -> None:
     assert_type(kumo.available_parallelism(), int)
     assert_type(kumo.available_parallelism("thread"), int)
-    kumo.available_parallelism("core")  # type: ignore[arg-type]
+    kumo.available_parallelism("core")  # type: ignore[arg-type]  # it is wrong, and has to be an error
     assert_type(kumo.available_cpus(), float)
     assert_type(kumo.round_cpus(2.5), int)
     assert_type(kumo.round_cpus(2.5, "ceil"), int)
-    kumo.round_cpus(2.5, "up")  # type: ignore[arg-type]
+    kumo.round_cpus(2.5, "up")  # type: ignore[arg-type]  # it is wrong, and has to be an error
 
 
 def explanation() -> None:
@@ -40,11 +40,11 @@ def explanation() -> None:
     assert_type(estimate.limits, tuple[kumo.Limit, ...])
     assert_type(estimate.notes, tuple[kumo.Note, ...])
     assert_type(estimate.workers("lockstep", memory="2G"), int)
-    estimate.workers("fast")  # type: ignore[arg-type]
+    estimate.workers("fast")  # type: ignore[arg-type]  # it is wrong, and has to be an error
     for limit in estimate.limits:
         assert_type(limit.cpus, float)
         assert_type(limit.period, float | None)
-        limit.cpus = 2  # type: ignore[misc]
+        limit.cpus = 2  # type: ignore[misc]  # it is wrong, and has to be an error
     for note in estimate.notes:
         assert_type(note.code, str)
 
@@ -90,7 +90,7 @@ def pools() -> None:
     with kumo.ThreadPool("web", share=web) as threads:
         assert_type(threads, kumo.ThreadPool)
         assert_type(threads.submit(length, "text"), Future[int])
-        threads.submit(length, 1)  # type: ignore[arg-type]
+        threads.submit(length, 1)  # type: ignore[arg-type]  # it is wrong, and has to be an error
         assert_type(threads.running, int)
         with threads.waiting():
             pass

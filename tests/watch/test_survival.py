@@ -242,10 +242,10 @@ def is_free(*locks: object) -> bool:
 
     def take() -> None:
         for lock in locks:
-            got = lock.acquire(timeout=0)  # type: ignore[attr-defined]
+            got = lock.acquire(timeout=0)  # type: ignore[attr-defined]  # a lock of any kind
             taken.append(got)
             if got:
-                lock.release()  # type: ignore[attr-defined]
+                lock.release()  # type: ignore[attr-defined]  # the same
 
     other = threading.Thread(target=take)
     other.start()
@@ -276,9 +276,9 @@ def test_foreign_code_is_called_without_a_lock(
 
         def noted(*arguments: object) -> object:
             note("loop")
-            return post(*arguments)  # type: ignore[arg-type]
+            return post(*arguments)  # type: ignore[arg-type]  # those of the caller
 
-        loop.call_soon_threadsafe = noted  # type: ignore[assignment, method-assign]
+        loop.call_soon_threadsafe = noted  # type: ignore[assignment, method-assign]  # a method is replaced
         parallelism(2)
         await anext(watch)
         loop.call_later(0.05, parallelism, "x")

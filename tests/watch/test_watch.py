@@ -358,7 +358,7 @@ def test_wrong_times_are_errors(times: dict[str, Any], message: str) -> None:
 
 def test_a_callback_has_to_be_callable() -> None:
     with pytest.raises(TypeError, match="callback must be a callable, not 3"):
-        kumo.watch(3)  # type: ignore[arg-type]
+        kumo.watch(3)  # type: ignore[arg-type]  # it is wrong
 
 
 def test_a_thread_that_cannot_be_started_leaves_nothing_behind(

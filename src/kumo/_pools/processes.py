@@ -223,7 +223,7 @@ class _Future(Future["Any"]):
         self._done_callbacks: list[Any] = []
 
     @property
-    def _condition(self) -> threading.Condition:  # type: ignore[override]
+    def _condition(self) -> threading.Condition:  # type: ignore[override]  # an attribute there
         if self._made is None:
             made = threading.Condition()
             with _states:

@@ -24,7 +24,7 @@ class SafeLock(RLock):  # type: ignore[misc]  # the stubs have it as final; it i
 
     __slots__ = ()
 
-    def __enter__(self) -> bool:  # type: ignore[override]
+    def __enter__(self) -> bool:  # type: ignore[override]  # there it takes what acquire() takes
         taken: list[bool] = []
         try:
             # One call of a C function takes the lock and notes it, and a handler runs after it.
