@@ -142,6 +142,14 @@ def test_the_first_on_path_is_asked(tmp_path: Path) -> None:
     assert only(path)[0] == [Belief("Etc.nprocessors", "3.1.2", 1)]
 
 
+def test_a_link_that_leads_to_what_cannot_be_looked_at_is_passed_over(tmp_path: Path) -> None:
+    from kumo._doctor.ask import find
+
+    (tmp_path / "python3").symlink_to("x" * 300)  # as one into a directory of another user
+
+    assert list(find(str(tmp_path), "")) == []
+
+
 def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Programs are run elsewhere than where they were found."""
     (tmp_path / "bin").mkdir()

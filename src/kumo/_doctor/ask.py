@@ -93,7 +93,8 @@ def _programs(directory: str, runtime: Runtime) -> list[Path]:
     except OSError:
         return []  # PATH may name what is not there
     paths = [Path(directory, name) for name in names]
-    return [path for path in paths if path.is_file() and os.access(path, os.X_OK)]
+    # A link may lead where this user may not look, which `Path.is_file` raises.
+    return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
 
 
 def _importable(module: str) -> bool:
