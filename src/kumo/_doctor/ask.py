@@ -93,7 +93,7 @@ def _programs(directory: str, runtime: Runtime) -> list[Path]:
     except OSError:
         return []  # PATH may name what is not there
     paths = [Path(directory, name) for name in names]
-    # A link may lead where this user may not look, which `Path.is_file` raises.
+    # A link may lead into a directory of another user: `Path.is_file` raises an error then.
     return [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
 
 
