@@ -30,6 +30,9 @@ class Ran(NamedTuple):
     stderr: str
 
 
+NEEDS = {"metrics": "prometheus_client", "report": "jinja2"}
+
+
 class Kumo:
     """The command; call it with its arguments.
 
@@ -43,6 +46,13 @@ class Kumo:
         self.script = str(scripts / "kumo")
         self.python = str(scripts / "python")
         self.server = server
+
+    def skip_without_package(self, verb: str) -> None:
+        """Skip a test of *verb* if its package is not there; the wheel is tested without extras."""
+        if verb in NEEDS:
+            pytest.importorskip(NEEDS[verb])
+            if self.directory != Path(sys.prefix):
+                pytest.skip(f"the wheel comes without {NEEDS[verb]}")
 
     def __call__(self, *arguments: str, prefix: Sequence[str] = (), **variables: str) -> Ran:
         if prefix:

@@ -282,8 +282,7 @@ def test_a_long_value_is_cut(kumo: Kumo, verb: str, option: str) -> None:
         needed = {"--port": [], "--metrics": ["--pid", "1"], "--address": ["--port", "0"]}[option]
     else:
         needed = ["dask"] if verb == "fleet" else []
-    if verb in ("metrics", "report"):
-        pytest.importorskip({"metrics": "prometheus_client", "report": "jinja2"}[verb])
+    kumo.skip_without_package(verb)
 
     ran = kumo(verb, *needed, option, LONG)
 

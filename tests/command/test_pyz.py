@@ -9,8 +9,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from command.conftest import CHECKOUT, TIMEOUT, Ran, environment, machine
-from command.test_streams import ARGUMENTS, BEFORE, NEEDS
+from command.conftest import CHECKOUT, NEEDS, TIMEOUT, Ran, environment, machine
+from command.test_streams import ARGUMENTS, BEFORE
 from kumo._command.verbs import VERBS
 
 SOME = machine("ecs-66-task-level-v1")

@@ -14,7 +14,7 @@ import pytest
 from real.conftest import MakeGroup, make_group  # noqa: F401 - a fixture
 from real.host import in_groups
 
-from command.conftest import Kumo, Ran, machine, run
+from command.conftest import NEEDS, Kumo, Ran, machine, run
 from command.server import CLOSED
 from kumo._command import output
 from kumo._command.main import main
@@ -50,7 +50,6 @@ ARGUMENTS = {
     "version": [],
 }
 # The wheel comes without these.
-NEEDS = {"metrics": "prometheus_client", "report": "jinja2"}
 CALLS = [
     *([verb, *arguments] for verb, arguments in ARGUMENTS.items()),
     *([verb, "--json", *ARGUMENTS[verb]] for verb in VERBS if "--json" in options_of(verb)),
@@ -127,10 +126,8 @@ populated 1
 
 def into(stdout: int | str, kumo: Kumo, arguments: list[str], **variables: str) -> Ran:
     """Run the command with *stdout*, a descriptor or a file, and return what it says of it."""
-    if arguments and arguments[0] in NEEDS:
-        pytest.importorskip(NEEDS[arguments[0]])
-        if kumo.directory != Path(sys.prefix):
-            pytest.skip(f"the wheel comes without {NEEDS[arguments[0]]}")
+    if arguments:
+        kumo.skip_without_package(arguments[0])
     descriptor = os.open(stdout, os.O_WRONLY) if isinstance(stdout, str) else stdout
     nothing = "/nonexistent"  # for doctor to ask
     try:
