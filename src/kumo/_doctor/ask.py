@@ -190,7 +190,7 @@ def _ask_all(
             answers.append(answer)
             answered(answer)
         return answers
-    except BaseException:
+    except BaseException:  # raised again when nothing is left
         # It may be a key, a signal's exception or a closed output: it goes on when the programs
         # have been killed and what they wrote is removed. It may come before a thread that has
         # started is in the list, so what was begun is waited for, and not the threads alone.
